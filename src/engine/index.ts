@@ -1,0 +1,2 @@
+/** What runs a program: one interface, several engines. */
+export type * from './types.ts';

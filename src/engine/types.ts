@@ -1,0 +1,72 @@
+import type { FaultKind, HelperDef, HelperEnv } from '../helpers/index.ts';
+import type { Insn } from '../isa/index.ts';
+
+/**
+ * A program as engines take it: every `ld_imm64` of a map, map value, variable or kernel symbol has become a plain
+ * `lddw` of an address; `lddw_func`, local calls and helper calls are as in the object.
+ */
+export interface EngineProgram {
+  readonly name: string;
+  readonly insns: readonly Insn[];
+  /** Machine-wide number of the program, 1, 2, … */
+  readonly id: number;
+}
+
+/** What an engine asks of the machine; `env` is what it hands to helpers. */
+export interface EngineHost {
+  readonly env: HelperEnv;
+  helper(id: number): HelperDef | undefined;
+  /** A kernel function by the two fields of the call: BTF id and index of the BTF it counts in. */
+  kfunc(btfId: number, fdIdx: number): HelperDef | undefined;
+  /** Bytes of the packet in network order for `ld_abs` and `ld_ind`, or undefined outside it (the program then ends with 0). */
+  packetLoad(offBytes: number, sizeBytes: 1 | 2 | 4): number | undefined;
+  /** The program in slot `index` of the prog array whose handle is `mapAddr`; undefined if there is none. */
+  tailCallTarget(mapAddr: number, index: number): LoadedProgram | undefined;
+  /** The engine names the function that `env.callFunc` reaches while it runs; it restores the previous one. */
+  setCallFunc(call: HelperEnv['callFunc']): HelperEnv['callFunc'];
+}
+
+/** Why and where a run ended without a result. */
+export interface Fault {
+  readonly kind: FaultKind;
+  /** Program the fault is in: after tail calls not the one started. */
+  readonly prog: string;
+  /** Slot index. */
+  readonly insnIdx: number;
+  /** One line: what was attempted. */
+  readonly message: string;
+  /** The address, for memory faults. */
+  readonly addr?: bigint;
+  readonly sizeBytes?: number;
+  /** The base register of the access. */
+  readonly reg?: number;
+  /** R0..R10 at the fault, unsigned. */
+  readonly regs: readonly bigint[];
+  /** Call frames, innermost first: the slot each is at. */
+  readonly frames: readonly number[];
+}
+
+export type RunResult =
+  | { readonly ok: true; readonly r0: bigint; readonly insnCount: number }
+  | { readonly ok: false; readonly fault: Fault; readonly insnCount: number };
+
+export interface RunOptions {
+  /** Instructions the run may execute, tail calls and callbacks included; default 2^32. */
+  readonly insnBudget?: number;
+  /** The second argument, R2; bpf_conformance programs want the memory's length there. */
+  readonly r2?: bigint;
+}
+
+/** A program an engine has prepared; may be run any number of times. */
+export interface LoadedProgram {
+  readonly program: EngineProgram;
+  /** Runs to `exit` or to a fault; never throws for anything a program does. @param ctx R1 */
+  run(ctx: bigint, options?: RunOptions): RunResult;
+  free(): void;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** Prepares a program. Does not judge it: what is wrong with it shows when it runs. */
+  load(program: EngineProgram, host: EngineHost): LoadedProgram;
+}

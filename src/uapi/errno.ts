@@ -1,0 +1,39 @@
+/** `include/uapi/asm-generic/errno*.h` and the kernel-internal ENOTSUPP: the errors BPF operations return. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EDOM: 33,
+  ERANGE: 34,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  EOVERFLOW: 75,
+  EMSGSIZE: 90,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ETIMEDOUT: 110,
+  ENOTSUPP: 524,
+} as const;
+
+export type ErrnoName = keyof typeof ERRNO;
+
+const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(ERRNO).map(([name, value]) => [value, name]));
+
+/** `EINVAL` for 22 and for -22; the number itself where Linux has no name farcall knows. */
+export function errnoName(errno: number): string {
+  return NAMES.get(Math.abs(errno)) ?? String(Math.abs(errno));
+}
