@@ -97,3 +97,34 @@ export function bswap32(value: number): number {
 export function hex64(value: bigint): string {
   return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
+
+const DOUBLE_EXACT_HI = 0x200000;
+
+/**
+ * Unsigned 64-bit division. Writes quotient (high, low) and remainder (high, low) to `out[0..3]`; b must not be 0.
+ * Values below 2^53 take the exact double path, others BigInt.
+ */
+export function divmodU64(ah: number, al: number, bh: number, bl: number, out: Int32Array): void {
+  const aHigh = ah >>> 0;
+  const bHigh = bh >>> 0;
+  if (aHigh < DOUBLE_EXACT_HI && bHigh < DOUBLE_EXACT_HI) {
+    const a = aHigh * TWO32 + (al >>> 0);
+    const b = bHigh * TWO32 + (bl >>> 0);
+    const remainder = a % b;
+    const quotient = (a - remainder) / b;
+    // ToInt32 takes an exact double modulo 2^32, which is just its low half.
+    out[0] = (quotient / TWO32) | 0;
+    out[1] = quotient | 0;
+    out[2] = (remainder / TWO32) | 0;
+    out[3] = remainder | 0;
+    return;
+  }
+  const a = u64Of(ah, al);
+  const b = u64Of(bh, bl);
+  const quotient = a / b;
+  const remainder = a - quotient * b;
+  out[0] = hi32(quotient);
+  out[1] = lo32(quotient);
+  out[2] = hi32(remainder);
+  out[3] = lo32(remainder);
+}

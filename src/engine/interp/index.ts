@@ -1,0 +1,2 @@
+/** The reference interpreter. */
+export * from './engine.ts';

@@ -1,0 +1,164 @@
+import { ProgramFault } from '../../helpers/index.ts';
+import { MAX_BPF_STACK, MAX_CALL_FRAMES } from '../../isa/index.ts';
+import { type Access, type Region, regionAllows } from '../../mem/index.ts';
+import { u64Of } from '../../util/index.ts';
+import type { EngineHost, LoadedProgram } from '../types.ts';
+import type { InterpProgram, Op } from './program.ts';
+
+/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
+const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
+
+interface Frame {
+  program: InterpProgram;
+  /** Slot to go on at when the frame above returns. */
+  returnTo: number;
+  mayGotoLeft: number;
+  /** R6..R9 of the caller, high and low halves, restored on return. */
+  readonly saved: Int32Array;
+}
+
+/**
+ * The interpreter's state for one machine: registers, frames and the stack. R<n> is `r[2n]` (low half) and
+ * `r[2n + 1]` (high half). All programs of the machine share one; runs nest when helpers call back.
+ *
+ * ```
+ *   stack region     stackTop ─┐
+ *   [ unused | frame 2 | frame 1 | frame 0 ]      R10 of frame d is stackTop - 512 d;
+ *            └ start moves down as frames open    a frame may reach its callers' stacks, as in Linux
+ * ```
+ */
+export class Vm {
+  readonly host: EngineHost;
+  readonly r: Int32Array;
+  readonly frames: Frame[];
+  depth = 0;
+  pc = 0;
+  /** The slot being executed, for faults. */
+  at = 0;
+  ops: readonly Op[] = [];
+  program!: InterpProgram;
+  running = false;
+  insnCount = 0;
+  insnBudget = 0;
+  tailCalls = 0;
+  /** Frames below this belong to an outer run. */
+  baseDepth = 0;
+  /** Who owns each region of function addresses. */
+  readonly functions = new Map<Region, InterpProgram>();
+  /** Programs this interpreter has loaded: what tail calls may reach. */
+  readonly loaded = new WeakMap<LoadedProgram, InterpProgram>();
+  readonly #stack: Region;
+  readonly #stackTop: number;
+
+  constructor(host: EngineHost) {
+    this.host = host;
+    this.r = host.env.regs;
+    const { mem } = host.env;
+    const size = MAX_BPF_STACK * MAX_CALL_FRAMES;
+    const base = mem.alloc(size, 16);
+    this.#stackTop = base + size;
+    this.#stack = mem.addRegion({ kind: 'stack', name: 'stack', start: base, sizeBytes: 0 });
+    this.frames = Array.from({ length: MAX_CALL_FRAMES }, () => ({
+      program: undefined as unknown as InterpProgram,
+      returnTo: 0,
+      mayGotoLeft: 0,
+      saved: new Int32Array(8),
+    }));
+  }
+
+  get frame(): Frame {
+    return this.frames[this.depth - 1];
+  }
+
+  /** Opens a frame for `program` and points R10 at its zeroed stack. */
+  enter(program: InterpProgram, pc: number): void {
+    if (this.depth === MAX_CALL_FRAMES) {
+      throw new ProgramFault(
+        'too-deep',
+        `the call stack of ${MAX_CALL_FRAMES + 1} frames is too deep, at most ${MAX_CALL_FRAMES} are allowed`,
+      );
+    }
+    const { r } = this;
+    const frame = this.frames[this.depth];
+    frame.program = program;
+    frame.mayGotoLeft = MAY_GOTO_BUDGET;
+    for (let i = 0; i < 8; i++) frame.saved[i] = r[12 + i];
+    const top = this.#stackTop - MAX_BPF_STACK * this.depth;
+    this.#stack.start = top - MAX_BPF_STACK;
+    this.#stack.end = this.#stackTop;
+    this.host.env.mem.u8.fill(0, top - MAX_BPF_STACK, top);
+    r[20] = top;
+    r[21] = 0;
+    this.depth++;
+    this.switchTo(program, pc);
+  }
+
+  /** Closes the innermost frame; R6..R9 and R10 are the caller's again. */
+  leave(): void {
+    const { r } = this;
+    this.depth--;
+    const { saved } = this.frames[this.depth];
+    for (let i = 0; i < 8; i++) r[12 + i] = saved[i];
+    const top = this.#stackTop - MAX_BPF_STACK * (this.depth - 1);
+    if (this.depth === 0) this.#stack.end = this.#stack.start;
+    else {
+      this.#stack.start = top - MAX_BPF_STACK;
+      r[20] = top;
+    }
+    r[21] = 0;
+  }
+
+  /** Drops frames until `depth` are left, whatever state they are in. */
+  unwind(depth: number): void {
+    while (this.depth > depth) this.leave();
+  }
+
+  switchTo(program: InterpProgram, pc: number): void {
+    this.program = program;
+    this.ops = program.ops;
+    this.pc = pc;
+  }
+
+  /**
+   * The address of `*(sizeBytes *)(reg + off)`, checked against the regions that exist. `op.region` remembers where
+   * the last access of this instruction fell.
+   */
+  address(op: Op, reg2: number, sizeBytes: number, access: Access): number {
+    const { r } = this;
+    const low = r[reg2];
+    const addr = low + op.off;
+    if (r[reg2 + 1] === 0 && addr >= 0) {
+      const cached = op.region;
+      if (cached !== undefined && regionAllows(cached, addr, sizeBytes, access)) return addr;
+      const region = this.host.env.mem.accessible(addr, sizeBytes, access);
+      if (region !== undefined) {
+        op.region = region;
+        return addr;
+      }
+    }
+    throw this.#accessFault(op, reg2, sizeBytes, access);
+  }
+
+  #accessFault(op: Op, reg2: number, sizeBytes: number, access: Access): ProgramFault {
+    const base = u64Of(this.r[reg2 + 1], this.r[reg2]);
+    const addr = BigInt.asUintN(64, base + BigInt(op.off));
+    const { mem } = this.host.env;
+    const region = addr < BigInt(mem.u8.length) ? mem.regionAt(Number(addr)) : undefined;
+    const what = `${access} of ${sizeBytes} bytes at r${reg2 >> 1}${op.off < 0 ? op.off : `+${op.off}`} = 0x${addr.toString(16)}`;
+    op.faultReg = reg2 >> 1;
+    if (region === undefined) {
+      const null_ =
+        base < 4096n ? `: r${reg2 >> 1} is ${base === 0n ? 'NULL' : `the small number ${base}`}` : ': nothing is there';
+      return new ProgramFault('out-of-bounds', what + null_, addr, sizeBytes);
+    }
+    const at = `${region.kind} ${region.name}+${Number(addr) - region.start}`;
+    const denied = access === 'read' ? !region.readable : !region.writable;
+    if (denied) {
+      const how = region.readable ? 'read-only' : 'not for programs to access';
+      return new ProgramFault('write-protected', `${what} (${at}): ${how}`, addr, sizeBytes);
+    }
+    const cells =
+      region.strideBytes === 0 ? `${region.end - region.start} bytes` : `cells of ${region.cellBytes} bytes`;
+    return new ProgramFault('out-of-bounds', `${what} (${at}): outside its ${cells}`, addr, sizeBytes);
+  }
+}
