@@ -1,0 +1,2 @@
+/** One file a program type: its section names, its context, how a test run fills it. */
+export * from './sections.ts';
