@@ -1,0 +1,285 @@
+import {
+  type AluOp,
+  INSN_TABLE,
+  type Insn,
+  type InsnDef,
+  type JumpOp,
+  makeInsn,
+  ProgramBuilder,
+  type Reg,
+} from '../../src/isa/index.ts';
+import { Random } from './random.ts';
+
+/** The program types generated: socket filter, tc and XDP. */
+export const GENERATED_TYPES = [1, 3, 6] as const;
+export type GeneratedType = (typeof GENERATED_TYPES)[number];
+
+export interface GeneratedProgram {
+  readonly seed: number;
+  readonly type: GeneratedType;
+  readonly insns: readonly Insn[];
+  readonly packet: Uint8Array;
+}
+
+export interface GeneratorOptions {
+  /** Rows newer than this release are left out; default 6.12. */
+  readonly kernel?: string;
+  /** Statements of the main function, at most. */
+  readonly size?: number;
+}
+
+// The frame: every slot of [-STACK, 0) is initialised first, so any aligned access is allowed.
+const STACK_BYTES = 64;
+const PACKET_RANGE_BYTES = 40;
+const SCALARS = [0, 1, 2, 3, 4, 5, 8, 9] as const;
+const CTX = 6;
+const DATA = 7;
+const reg = (n: number): Reg => ({ reg: n });
+const FP = reg(10);
+
+// Context fields whose value in a test run does not depend on the machine.
+const SKB_READ = [0, 4, 8, 16, 20, 24, 28, 32, 48, 52, 56, 60, 64];
+const SKB_WRITE_TC = [8, 32, 44, 48, 52, 56, 60, 64];
+const SKB_WRITE_SOCKET = [48, 52, 56, 60, 64];
+const XDP_READ = [16];
+
+function versionAtMost(since: string, kernel: string): boolean {
+  const [a, b] = [since, kernel].map(text => text.split('.').map(Number));
+  return a[0] < b[0] || (a[0] === b[0] && a[1] <= b[1]);
+}
+
+/** One typed random program: registers keep their roles, so that verifiers accept nearly all of them. */
+class Generator {
+  readonly #r: Random;
+  readonly #type: GeneratedType;
+  readonly #rows: ReadonlyMap<string, readonly InsnDef[]>;
+  readonly #b = new ProgramBuilder();
+  #labels = 0;
+  #subprogs = 0;
+  /** Inside a subprogram there is neither context nor packet. */
+  #inMain = true;
+
+  constructor(random: Random, type: GeneratedType, kernel: string) {
+    this.#r = random;
+    this.#type = type;
+    const rows = INSN_TABLE.filter(def => versionAtMost(def.since, kernel));
+    this.#rows = new Map(
+      [...new Set(rows.map(def => def.kind))].map(kind => [kind, rows.filter(def => def.kind === kind)]),
+    );
+  }
+
+  generate(size: number): Insn[] {
+    const r = this.#r;
+    const b = this.#b;
+    b.mov(reg(CTX), reg(1));
+    if (this.#type === 6) b.load('w', reg(DATA), reg(1), 0).load('w', reg(2), reg(1), 4);
+    if (this.#type === 3) b.load('w', reg(DATA), reg(1), 76).load('w', reg(2), reg(1), 80);
+    if (this.#type !== 1) {
+      b.mov(reg(3), reg(DATA)).alu64('add', reg(3), PACKET_RANGE_BYTES).jumpIf('jgt', reg(3), reg(2), 'short');
+    }
+    this.#prepare();
+    this.#statements(r.between(3, size));
+    this.#fold();
+    b.exit();
+    if (this.#type !== 1) b.label('short').mov(reg(0), 0).exit();
+    for (let i = 0; i < this.#subprogs; i++) {
+      this.#inMain = false;
+      b.label(`sub${i}`);
+      for (const n of [0, 8, 9]) b.imm64(reg(n), r.edgeU64());
+      this.#initStack();
+      this.#statements(r.between(2, 8));
+      this.#fold();
+      b.exit();
+    }
+    return b.build();
+  }
+
+  #initStack(): void {
+    for (let off = -STACK_BYTES; off < 0; off += 8)
+      this.#b.store('dw', FP, off, this.#r.chance(50) ? this.#r.edgeI32() : reg(this.#r.pick([8, 9])));
+  }
+
+  #prepare(): void {
+    for (const n of SCALARS) this.#b.imm64(reg(n), this.#r.edgeU64());
+    this.#initStack();
+  }
+
+  /** After a call R1..R5 hold nothing. */
+  #revive(): void {
+    for (let n = 1; n <= 5; n++) {
+      if (this.#r.chance(30)) this.#b.imm64(reg(n), this.#r.edgeU64());
+      else this.#b.mov(reg(n), this.#r.chance(50) ? reg(0) : reg(this.#r.pick([8, 9])));
+    }
+  }
+
+  #fold(): void {
+    for (const n of SCALARS.slice(1)) {
+      this.#b.alu64('mul', reg(0), 31).alu64(this.#r.pick(['xor', 'add', 'sub']), reg(0), reg(n));
+    }
+    for (let off = -STACK_BYTES; off < 0; off += 8)
+      this.#b.load('dw', reg(1), FP, off).alu64('xor', reg(0), reg(1)).alu64('mul', reg(0), 17);
+    this.#b.mov(reg(1), reg(0)).alu64('rsh', reg(1), 32).alu64('xor', reg(0), reg(1));
+  }
+
+  #scalar(): number {
+    return this.#r.pick(SCALARS);
+  }
+
+  #statements(count: number): void {
+    for (let i = 0; i < count; i++) this.#statement(count);
+  }
+
+  #statement(count: number): void {
+    const r = this.#r;
+    const kinds: [number, () => void][] = [
+      [30, () => this.#alu()],
+      [6, () => this.#row('neg')],
+      [6, () => this.#row('movsx')],
+      [6, () => this.#row('end')],
+      [10, () => this.#stackAccess()],
+      [8, () => this.#atomic()],
+      [14, () => this.#branch(count)],
+      [2, () => this.#loop()],
+      [this.#inMain && this.#type !== 1 ? 10 : 0, () => this.#packetAccess()],
+      [this.#inMain && this.#type !== 6 ? 6 : 0, () => this.#packetLoad()],
+      [this.#inMain ? 5 : 0, () => this.#context()],
+      [this.#inMain && this.#subprogs < 3 ? 3 : 0, () => this.#callLocal()],
+    ];
+    let at = r.below(kinds.reduce((sum, [weight]) => sum + weight, 0));
+    for (const [weight, make] of kinds) {
+      if (at < weight) {
+        make();
+        return;
+      }
+      at -= weight;
+    }
+  }
+
+  #alu(): void {
+    const def = this.#r.pick(this.#rows.get('alu') ?? []);
+    this.#b.raw(this.#operands(def, this.#scalar()));
+  }
+
+  /** Constants that verifiers refuse (division by 0, shifts past the width) are avoided, registers may hold them. */
+  #operands(def: InsnDef, dst: number, off = 0): Insn {
+    const op = def.op as AluOp | JumpOp;
+    let imm = this.#r.edgeI32();
+    if (['lsh', 'rsh', 'arsh'].includes(op)) imm = this.#r.below(def.bits);
+    else if (['div', 'mod', 'sdiv', 'smod'].includes(op) && imm === 0) imm = 3;
+    const constOff = typeof def.off === 'number' ? def.off : off;
+    return def.source === 'imm'
+      ? makeInsn(def.code, dst, 0, constOff, imm)
+      : makeInsn(def.code, dst, this.#scalar(), constOff, 0);
+  }
+
+  #row(kind: 'neg' | 'movsx' | 'end'): void {
+    const def = this.#r.pick(this.#rows.get(kind) ?? []);
+    this.#b.raw(
+      makeInsn(
+        def.code,
+        this.#scalar(),
+        def.src === 0 ? 0 : this.#scalar(),
+        typeof def.off === 'number' ? def.off : 0,
+        typeof def.imm === 'number' ? def.imm : 0,
+      ),
+    );
+  }
+
+  #aligned(sizeBytes: number): number {
+    return -sizeBytes * this.#r.between(1, STACK_BYTES / sizeBytes);
+  }
+
+  #memory(base: number, off: (size: number) => number): void {
+    const kind = this.#r.pick(['ldx', 'ldxs', 'st', 'stx'] as const);
+    const def = this.#r.pick(this.#rows.get(kind) ?? []);
+    const at = off(def.sizeBytes);
+    if (kind === 'ldx' || kind === 'ldxs') this.#b.raw(makeInsn(def.code, this.#scalar(), base, at, 0));
+    else if (kind === 'st') this.#b.raw(makeInsn(def.code, base, 0, at, this.#r.edgeI32()));
+    else this.#b.raw(makeInsn(def.code, base, this.#scalar(), at, 0));
+  }
+
+  #stackAccess(): void {
+    this.#memory(10, size => this.#aligned(size));
+  }
+
+  #packetAccess(): void {
+    this.#memory(DATA, size => this.#r.between(0, PACKET_RANGE_BYTES - size));
+  }
+
+  #atomic(): void {
+    const def = this.#r.pick(this.#rows.get('atomic') ?? []);
+    this.#b.raw(makeInsn(def.code, 10, this.#scalar(), this.#aligned(def.sizeBytes), def.imm as number));
+  }
+
+  #branch(count: number): void {
+    const over = `l${this.#labels++}`;
+    const def = this.#r.pick(this.#rows.get('jcond') ?? []);
+    const dst = this.#scalar();
+    const op = def.op as JumpOp;
+    const operand = def.source === 'imm' ? this.#r.edgeI32() : reg(this.#scalar());
+    const body = this.#r.between(1, Math.min(4, count));
+    this.#b.jumpIf(op, reg(dst), operand, over, def.bits);
+    this.#statements(body);
+    if (this.#r.chance(40)) {
+      const end = `l${this.#labels++}`;
+      if (this.#r.chance(30)) this.#b.jumpLong(end);
+      else this.#b.jump(end);
+      this.#b.label(over);
+      this.#statements(this.#r.between(1, 3));
+      this.#b.label(end);
+    } else this.#b.label(over);
+  }
+
+  /** A counted loop of straight-line arithmetic; the counter lives in the last stack slot pair. */
+  #loop(): void {
+    const again = `l${this.#labels++}`;
+    const counter = this.#r.pick([8, 9]);
+    this.#b.mov(reg(counter), 0).label(again);
+    for (let i = this.#r.between(1, 3); i > 0; i--) {
+      const def = this.#r.pick(this.#rows.get('alu') ?? []);
+      this.#b.raw(this.#operands(def, this.#r.pick([0, 1, 2, 3, 4, 5])));
+    }
+    this.#b.alu64('add', reg(counter), 1).jumpIf('jlt', reg(counter), this.#r.between(2, 6), again);
+  }
+
+  #packetLoad(): void {
+    const def = this.#r.pick([...(this.#rows.get('ld_abs') ?? []), ...(this.#rows.get('ld_ind') ?? [])]);
+    const near = this.#r.between(0, 70);
+    if (def.kind === 'ld_ind') {
+      const index = this.#scalar();
+      if (this.#r.chance(80)) this.#b.mov(reg(index), this.#r.between(0, 40));
+      this.#b.raw(makeInsn(def.code, 0, index, 0, near - 20));
+    } else {
+      this.#b.raw(makeInsn(def.code, 0, 0, 0, this.#r.chance(15) ? this.#r.pick([-0x100000, -0x200000]) + near : near));
+    }
+    this.#revive();
+  }
+
+  #context(): void {
+    const off = this.#r.pick(this.#type === 6 ? XDP_READ : SKB_READ);
+    if (this.#type === 6 || this.#r.chance(60)) this.#b.load('w', reg(this.#scalar()), reg(CTX), off);
+    else
+      this.#b.store(
+        'w',
+        reg(CTX),
+        this.#r.pick(this.#type === 3 ? SKB_WRITE_TC : SKB_WRITE_SOCKET),
+        reg(this.#scalar()),
+      );
+  }
+
+  #callLocal(): void {
+    this.#b.call(`sub${this.#subprogs++}`);
+    this.#revive();
+  }
+}
+
+/** The program of a seed: same seed and options, same program. */
+export function generateProgram(seed: number, options: GeneratorOptions = {}): GeneratedProgram {
+  const random = new Random(seed);
+  const type = random.pick(GENERATED_TYPES);
+  const insns = new Generator(random, type, options.kernel ?? '6.12').generate(options.size ?? 25);
+  const packet = random.bytes(random.chance(80) ? random.between(60, 120) : random.between(14, 59));
+  // Some frames are IPv4, most are nothing known.
+  if (packet.length >= 15 && random.chance(40)) packet.set([0x08, 0x00, 0x45], 12);
+  return { seed, type, insns, packet };
+}

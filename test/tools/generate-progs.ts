@@ -1,0 +1,27 @@
+/**
+ * Writes generated programs as `.prog` files for a kernel lab.
+ *   npx tsx test/tools/generate-progs.ts OUT_DIR COUNT [FIRST_SEED]
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeInsns } from '../../src/isa/index.ts';
+import { toHex } from '../../src/util/index.ts';
+import { generateProgram } from '../support/program-generator.ts';
+
+const [dir, countText, firstText] = process.argv.slice(2);
+if (dir === undefined || countText === undefined) {
+  process.stderr.write('usage: generate-progs OUT_DIR COUNT [FIRST_SEED]\n');
+  process.exit(2);
+}
+const PER_FILE = 500;
+const first = Number(firstText ?? 1);
+mkdirSync(dir, { recursive: true });
+for (let seed = first; seed < first + Number(countText); seed += PER_FILE) {
+  const lines: string[] = [];
+  for (let s = seed; s < Math.min(seed + PER_FILE, first + Number(countText)); s++) {
+    const { type, insns, packet } = generateProgram(s);
+    const code = toHex(encodeInsns(insns)).match(/.{16}/g) ?? [];
+    lines.push(`name ${s}`, `type ${type}`, 'log 1', `insn ${code.join(' ')}`, `data ${toHex(packet)}`, 'end');
+  }
+  writeFileSync(join(dir, `gen-${String(seed).padStart(7, '0')}.prog`), `${lines.join('\n')}\n`);
+}
