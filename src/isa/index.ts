@@ -4,3 +4,4 @@ export * from './codec.ts';
 export * from './insn.ts';
 export * from './insn-table.ts';
 export * from './lookup.ts';
+export * from './well-formed.ts';
