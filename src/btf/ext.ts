@@ -212,22 +212,22 @@ export function btfExtTable(
 /** The bytes of a `.BTF.ext`. Empty tables take no room; empty groups are left out. */
 export function writeBtfExt(ext: BtfExtInit, order: ByteOrder = 'little'): Uint8Array {
   const bodies = [ext.funcInfo, ext.lineInfo, ext.coreRelo].map(({ recWords, groups }) => {
-    const body = new ByteWriter(order);
-    const filled = groups.filter(group => group.count > 0);
-    if (filled.length > 0) body.u32(4 * recWords);
-    for (const { sectionNameOff, count, words } of filled) {
-      body.u32(sectionNameOff).u32(count);
-      for (const word of words) body.u32(word);
+    const body: number[] = [];
+    for (const { sectionNameOff, count, words } of groups) {
+      if (count === 0) continue;
+      if (body.length === 0) body.push(4 * recWords);
+      body.push(sectionNameOff, count);
+      for (const word of words) body.push(word);
     }
-    return body.finish();
+    return body;
   });
-  const out = new ByteWriter(order);
+  const out = new ByteWriter(order, FULL_HEADER_LEN + bodies.reduce((sum, body) => sum + 4 * body.length, 0));
   out.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(FULL_HEADER_LEN);
   let at = 0;
   for (const body of bodies) {
-    out.u32(at).u32(body.length);
-    at += body.length;
+    out.u32(at).u32(4 * body.length);
+    at += 4 * body.length;
   }
-  for (const body of bodies) out.put(body);
+  for (const body of bodies) for (const word of body) out.u32(word);
   return out.finish();
 }

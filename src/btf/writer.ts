@@ -1,4 +1,4 @@
-import { type ByteOrder, ByteWriter, FarcallError, hi32, lo32 } from '../util/index.ts';
+import { type ByteOrder, ByteWriter, encodeText, FarcallError, hi32, lo32 } from '../util/index.ts';
 import { type Btf, type OpenBtfOptions, openBtf } from './btf.ts';
 import { BTF_HEADER_LEN, BTF_MAGIC, BTF_VERSION } from './header.ts';
 import { kindNumber } from './kind.ts';
@@ -117,7 +117,7 @@ export class BtfBuilder {
     this.#startId = base?.typeCount ?? 1;
     this.#startStrOff = base?.strings.endOff ?? 0;
     this.#offs.set('', 0);
-    if (base === undefined) this.#strings.u8(0);
+    if (base === undefined) this.#strings.put(Uint8Array.of(0));
   }
 
   /**
@@ -164,14 +164,14 @@ export class BtfBuilder {
       }
       off = this.#startStrOff + this.#strings.length;
       this.#offs.set(text, off);
-      this.#strings.cstring(text);
+      this.#strings.put(encodeText(`${text}\0`));
     }
     return off;
   }
 
   /** The bytes. Throws `btf.build` where a value does not fit its field or an id does not exist. */
   encode(order: ByteOrder = 'little'): Uint8Array {
-    const words = new ByteWriter(order, 16 * this.#types.length);
+    const words: number[] = [];
     const string = (text: string): number => this.string(text);
     this.#types.forEach((type, index) => {
       const label = `${type.kind} [${this.#startId + index}] ${type.name}`;
@@ -183,15 +183,16 @@ export class BtfBuilder {
       const info = ((kindFlag ? 0x80000000 : 0) + kindNumber(type.kind) * 0x1000000 + vlen) >>> 0;
       for (const word of [nameOff, info, third, ...rest]) {
         inRange('value', word, 0, 0xffffffff, label);
-        words.u32(word);
+        words.push(word);
       }
     });
-    const types = words.finish();
+    const typeLen = 4 * words.length;
     const strings = this.#strings.finish();
-    const out = new ByteWriter(order, BTF_HEADER_LEN + types.length + strings.length);
+    const out = new ByteWriter(order, BTF_HEADER_LEN + typeLen + strings.length);
     out.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(BTF_HEADER_LEN);
-    out.u32(0).u32(types.length).u32(types.length).u32(strings.length);
-    return out.put(types).put(strings).finish();
+    out.u32(0).u32(typeLen).u32(typeLen).u32(strings.length);
+    for (const word of words) out.u32(word);
+    return out.put(strings).finish();
   }
 
   /** The bytes, opened and so checked. */

@@ -13,6 +13,18 @@
 #define __weak __attribute__((weak))
 #endif
 
+enum big_values {
+	BIG = 9223372036854775809ULL,
+	NOT_IN_TARGET = 9223372036854775810ULL,
+};
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 77,
+	BPF_MAP_TYPE_NONE_SUCH = 78,
+};
+
+typedef unsigned char u8;
+
 typedef unsigned int u32;
 
 typedef unsigned long long u64;
@@ -25,13 +37,68 @@ union anonymous_holder {
 	long c;
 };
 
+struct bits {
+	u32 a: 5;
+	u32 b: 20;
+	long: 39;
+	u64 wide: 40;
+	int s: 3;
+};
+
 struct list_head {
 	struct list_head *next;
 	struct list_head *prev;
 };
 
+struct flexible {
+	int count;
+	struct list_head items[0];
+};
+
+struct several;
+
+struct matches {
+	int a;
+	struct list_head *p;
+	enum bpf_map_type *e;
+	int (*f)(struct several *, long);
+};
+
+struct matches_not {
+	int a;
+	long changed_sign;
+};
+
+struct nested {
+	struct {
+		struct {
+			u8 pad;
+			u32 deep;
+		};
+		union {
+			int x;
+			char bytes[4];
+		};
+	};
+};
+
 struct no_such_struct {
 	int x;
+};
+
+struct several {
+	int one;
+	long two;
+};
+
+typedef struct several several_t;
+
+struct sizes {
+	u32 grows;
+	int grows_signed;
+	void *pointer;
+	short becomes_pointer;
+	u8 shrinks[8];
 };
 
 struct task_struct {
@@ -46,6 +113,8 @@ struct task_struct___flavor {
 	long no_such_field;
 	int prio;
 };
+
+typedef void (*callback_t)(struct several *, int, char);
 
 typedef int (*initcall_t)(void);
 

@@ -1,7 +1,7 @@
 /*
  * Shapes that a BTF reader and a C dump have to get right. Built to shapes.o, whose .BTF and .BTF.ext are
  * shapes.btf and shapes.btf.ext:
- *   clang-19 -O2 -g -target bpf -mcpu=v3 -c shapes.c -o shapes.o
+ *   clang-19 -O2 -g -fdebug-compilation-dir=. -target bpf -mcpu=v3 -c shapes.c -o shapes.o
  *   llvm-objcopy-19 --dump-section .BTF=shapes.btf --dump-section .BTF.ext=shapes.btf.ext shapes.o
  * and to shapeseb.btf with -target bpfeb.
  * shapes.raw, shapes.json and shapes.h are what bpftool 7.5 prints of shapes.btf in its formats.
