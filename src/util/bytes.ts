@@ -106,7 +106,7 @@ export class ByteView {
   }
 }
 
-const utf8 = new TextDecoder('utf-8');
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
 /** UTF-8 bytes to text; invalid sequences become U+FFFD. */
