@@ -21,6 +21,8 @@ export function isExternSymbol(symbol: ElfSymbol): boolean {
   );
 }
 
+const MAX_KCONFIG_BYTES = 1 << 20;
+
 /** How the value of a .kconfig extern is stored. */
 export type KconfigKind = 'bool' | 'tristate' | 'char' | 'int' | 'char_array';
 
@@ -85,6 +87,10 @@ export function collectExterns(file: ElfFile, symtab: SymbolTable, btf: Btf | un
     const spec = { ...draft, offBytes };
     specs.push(spec);
     bySymbol.set(symbolIndex, spec);
+  }
+  if (kconfigBytes > MAX_KCONFIG_BYTES) {
+    const where = { ...file.where, section: '.kconfig' };
+    throw objectError('object.extern', where, 'too large', `${MAX_KCONFIG_BYTES} bytes`, `${kconfigBytes}`);
   }
   return { specs, bySymbol, kconfigBytes };
 }

@@ -1,5 +1,13 @@
-/** ELF + BTF → ObjectSpec: what libbpf does when it opens an object, as pure functions. */
-
+/** ELF + BTF → ObjectSpec: what libbpf does when it opens an object and fits it to a kernel, as pure functions. */
+export {
+  type CoreReloReport,
+  coreReloText,
+  type RelocateOptions,
+  type RelocateResult,
+  relocateObject,
+} from './core.ts';
+export { CORE_POISON_IMM, type PatchOutcome, patchCoreInsn } from './core-patch.ts';
+export { type KconfigData, type KconfigValues, kconfigData } from './kconfig.ts';
 export { ringbufSizeBytes } from './map-btf.ts';
 export { kernelName } from './map-data.ts';
 export { type OpenObjectOptions, objectNameOf, openObject } from './open.ts';
