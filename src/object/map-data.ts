@@ -25,12 +25,13 @@ export function kernelName(name: string): string {
 
 /**
  * The name libbpf gives the map of a data section: for .data, .rodata, .bss and .kconfig the beginning of the object's
- * name and the section's, together 15 bytes with at least 7 kept free for the section; else the section's, in full.
+ * name and the section's, together 15 bytes with at least 7 kept free for the section; for `.data.x` and `.rodata.x` the
+ * section's, in full; for `.bss.x` its first 15 bytes.
  *
  * Source: `tools/lib/bpf/libbpf.c: internal_map_name, map_uses_real_name`.
  */
 export function dataMapName(objectName: string, section: string): string {
-  if (section.indexOf('.', 1) > 0) return section;
+  if (section.indexOf('.', 1) > 0) return section.startsWith('.bss') ? kernelName(section) : section;
   const room = MAX_NAME_BYTES - Math.min(MAX_NAME_BYTES, Math.max(MIN_SUFFIX, section.length));
   const prefix = encodeText(objectName).subarray(0, room);
   return kernelName(String.fromCharCode(...prefix) + section);

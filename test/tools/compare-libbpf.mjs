@@ -54,10 +54,10 @@ function fnv(bytes) {
   return h.toString(16).padStart(16, '0');
 }
 
-function u32s(...words) {
+function u32s(words) {
   const bytes = new Uint8Array(words.length * 4);
   const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => view.setUint32(4 * i, word, true));
+  for (const [i, word] of words.entries()) view.setUint32(4 * i, word, true);
   return bytes;
 }
 
@@ -124,6 +124,10 @@ function compareMaps(differ, spec, events) {
 function comparePrograms(differ, spec, events) {
   const theirs = events.filter(event => event.event === 'open_prog');
   const ours = spec.programs;
+  if (theirs.length === 0 && ours.every(program => program.section === '.text')) {
+    add('objects with .text alone');
+    return;
+  }
   if (ours.length !== theirs.length) {
     const onlyOurs = ours.filter(p => !theirs.some(t => t.name === p.name)).map(p => p.name);
     const onlyTheirs = theirs.filter(t => !ours.some(p => p.name === t.name)).map(t => t.name);
@@ -179,7 +183,7 @@ function theirLines(event, program) {
     if (extern?.call)
       return insn.code === 0x85 && (insn.src === 2 || Math.floor(insn.imm / 1e6) === 2002) ? 'call extern' : 'call ?';
     if (extern !== undefined) return insn.code === 0x18 ? `load extern r${insn.dst}` : 'load ?';
-    if (insn.code === 0x18 && (insn.src === 1 || insn.src === 2)) {
+    if (insn.code === 0x18 && (insn.src === 1 || insn.src === 2) && event.fds[insn.imm]) {
       return `${insn.src === 1 ? 'map' : 'map_value'} ${event.fds[insn.imm]} r${insn.dst}`;
     }
     // A map that is not made by itself leaves two invalid calls.
@@ -207,15 +211,16 @@ function compareCode(differ, spec, events) {
       differ(`program ${event.name}: insn ${at} of ${ours.length}/${theirs.length}: ${ours[at]} / ${theirs[at]}`);
     }
     if (event.given_up) continue;
+    if (event.type === STRUCT_OPS) compareMember(differ, program, spec, event);
     const funcs = Buffer.from(
-      program.funcInfo.length === 0 ? [] : u32s(...program.funcInfo.flatMap(f => [f.insnIdx, f.typeId])),
+      program.funcInfo.length === 0 ? [] : u32s(program.funcInfo.flatMap(f => [f.insnIdx, f.typeId])),
     );
     if (funcs.toString('hex') !== event.func_info)
       differ(`program ${event.name}: func_info ${funcs.toString('hex')} / ${event.func_info}`);
     else add('func_info', event.func_cnt);
     if (event.line_rec === 16 || event.line_cnt === 0) {
       const lines = u32s(
-        ...program.lineInfo.flatMap(l => [l.insnIdx, l.fileNameOff, l.lineOff, (l.line << 10) | l.column]),
+        program.lineInfo.flatMap(l => [l.insnIdx, l.fileNameOff, l.lineOff, (l.line << 10) | l.column]),
       );
       if (fnv(lines) !== event.line_hash)
         differ(`program ${event.name}: line_info ${program.lineInfo.length} / ${event.line_cnt}`);
@@ -223,6 +228,17 @@ function compareCode(differ, spec, events) {
     }
     if (event.flags !== program.flags) differ(`program ${event.name}: flags ${program.flags} / ${event.flags}`);
   }
+}
+
+const STRUCT_OPS = 27;
+
+/** libbpf gives a struct_ops program the position of its member in the kernel's structure. */
+function compareMember(differ, program, spec, event) {
+  const ops = spec.structOps.find(candidate => candidate.programs.some(({ prog }) => prog === program.name));
+  const type = targetBtf.typeById(targetBtf.findByName(ops?.typeName ?? '', 'STRUCT'));
+  const index = type.members?.findIndex(member => member.name === program.attachTarget);
+  add('struct_ops members');
+  if (index !== event.attach_type) differ(`program ${program.name}: member ${index} / ${event.attach_type}`);
 }
 
 function compareSlots(differ, spec, events) {
@@ -281,7 +297,8 @@ for (const file of files) {
   const last = run.find(event => event.event === 'end');
   const failed = relocated.results.find(result => result.status === 'failed');
   const progEvents = run.filter(event => event.event === 'prog');
-  if (progEvents.length === 0 && spec.programs.length > 0) {
+  if (progEvents.length === 0) {
+    if (!spec.programs.some(program => program.section !== '.text')) continue;
     add('not relocated by libbpf');
     const agrees = failed !== undefined && last.messages.includes('relo #');
     if (agrees) add('failed relocations of both');
@@ -291,7 +308,7 @@ for (const file of files) {
     continue;
   }
   compareCode(differ, relocated.spec, run);
-  compareSlots(differ, relocated.spec, last.err === 0 ? run : []);
+  if (last.err === 0) compareSlots(differ, relocated.spec, run);
   if (last.weakened === 0) compareKconfig(differ, relocated.spec, run);
 }
 rmSync(scratch, { recursive: true });

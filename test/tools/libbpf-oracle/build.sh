@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 root=${2:-}
 wraps=
-for name in syscall fopen open access uname gzopen gzgets gzclose; do wraps="$wraps,--wrap=$name"; done
+for name in syscall fopen fopen64 open open64 access uname gzopen gzopen64 gzgets gzclose; do wraps="$wraps,--wrap=$name"; done
 build() { echo "cc -static -O1 -o $1 $2 -Wl$wraps -lbpf -lelf -lz -lzstd"; }
 if [ -n "$root" ]; then
   cp "$here/oracle.c" "$root/tmp/libbpf-oracle.c"

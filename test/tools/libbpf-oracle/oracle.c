@@ -158,7 +158,7 @@ static int map_update(const union bpf_attr *attr)
 		return 0;
 	bpf_object__for_each_map(map, obj) {
 		enum bpf_map_type type = bpf_map__type(map);
-		if (strcmp(bpf_map__name(map), name))
+		if (strncmp(bpf_map__name(map), name, BPF_OBJ_NAME_LEN - 1)) // the kernel's side knows 15 bytes
 			continue;
 		if (strstr(name, ".kconfig")) {
 			printf("{\"event\":\"kconfig\",\"data\":");
@@ -278,6 +278,16 @@ int __wrap_open(const char *path, int flags, ...)
 	return path ? __real_open(path, flags, 0600) : fail(ENOENT);
 }
 
+// What the same functions are called where files may be large.
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+	return __wrap_fopen(path, mode);
+}
+int __wrap_open64(const char *path, int flags, ...)
+{
+	return __wrap_open(path, flags);
+}
+
 int __wrap_access(const char *path, int mode)
 {
 	path = reroute(path);
@@ -297,6 +307,10 @@ void *__wrap_gzopen(const char *path, const char *mode)
 	(void)mode;
 	path = reroute(path);
 	return path ? __real_fopen(path, "r") : NULL;
+}
+void *__wrap_gzopen64(const char *path, const char *mode)
+{
+	return __wrap_gzopen(path, mode);
 }
 char *__wrap_gzgets(void *file, char *buf, int len)
 {
@@ -371,9 +385,6 @@ static void one(const char *path, int weaken)
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
 
 	libbpf_set_print(collect);
-	printf("{\"event\":\"begin\",\"file\":");
-	json_string(path);
-	printf("}\n");
 	obj = weaken ? open_weakened(path, &opts) : bpf_object__open_file(path, &opts);
 	if (!obj) {
 		err = -errno;
@@ -422,6 +433,9 @@ end:
 static int run(const char *path, int weaken)
 {
 	int status;
+	printf("{\"event\":\"begin\",\"file\":");
+	json_string(path);
+	printf("}\n");
 	fflush(stdout);
 	pid_t pid = fork();
 	if (pid == 0)
