@@ -1,5 +1,30 @@
 import type { LinearMemory } from '../mem/index.ts';
 
+/** Kinds of fields in map values that the kernel alone may change (`enum btf_field_type`). */
+export type MapFieldKind =
+  | 'spin_lock'
+  | 'res_spin_lock'
+  | 'timer'
+  | 'workqueue'
+  | 'task_work'
+  | 'kptr'
+  | 'uptr'
+  | 'list_head'
+  | 'list_node'
+  | 'rb_root'
+  | 'rb_node'
+  | 'refcount';
+
+/**
+ * A special field of a map's value. Updates leave its bytes alone, look-ups from user space show it as zeros, and when
+ * its value dies {@link MapHost.freeField} hears of it.
+ */
+export interface MapField {
+  readonly kind: MapFieldKind;
+  readonly offBytes: number;
+  readonly sizeBytes: number;
+}
+
 /** What a map is made from: the attributes of `BPF_MAP_CREATE`, by their meaning. */
 export interface MapDef {
   readonly name: string;
@@ -15,6 +40,8 @@ export interface MapDef {
   readonly numaNode?: number;
   /** The template of the maps held by a map of maps. */
   readonly inner?: MapDef;
+  /** Special fields of the value, by ascending offset, from its BTF. */
+  readonly fields?: readonly MapField[];
 }
 
 /** What a map needs of the machine it lives in. */
@@ -32,6 +59,11 @@ export interface MapHost {
   mapById(id: number): BpfMap | undefined;
   /** Whether a loaded program of this id may go into prog array `map`: 0 or -errno. */
   checkProg(map: BpfMap, progId: number): number;
+  /**
+   * The special field at `addr` dies with its value (deleted, replaced, evicted, map freed): cancel the timer, drop the
+   * reference. The map zeroes the bytes afterwards. Not called for spin locks.
+   */
+  freeField?(map: BpfMap, field: MapField, addr: number): void;
 }
 
 /**
@@ -65,15 +97,23 @@ export interface BpfMap {
 
   /** Bytes of a value as the user side sees it. */
   readonly userValueSizeBytes: number;
-  /** The value, null when there is none, or -errno where the type has no look-up. */
+  /**
+   * The value, null when there is none (-ENOENT), or -errno where the type has no look-up. Queues and stacks peek and
+   * take an empty key; a Bloom filter takes the value to test in place of the key.
+   *
+   * Like all of this family throws `map.key-size` or `map.value-size` for bytes of another length than the map's.
+   */
   userLookup(key: Uint8Array): Uint8Array | null | number;
+  /** `BPF_MAP_LOOKUP_AND_DELETE_ELEM`: hash types, queues and stacks; -ENOTSUPP elsewhere. */
+  userLookupAndDelete(key: Uint8Array): Uint8Array | null | number;
+  /** Queues, stacks and Bloom filters push and take an empty key. */
   userUpdate(key: Uint8Array, value: Uint8Array, flags?: number): number;
   userDelete(key: Uint8Array): number;
-  /** `BPF_MAP_GET_NEXT_KEY`: the first key for null or a key that is gone; null at the end. */
-  userNextKey(key: Uint8Array | null): Uint8Array | null;
-  /** No user-side update or delete after this (`BPF_MAP_FREEZE`). */
-  freeze(): void;
-  /** Gives all memory back. */
+  /** `BPF_MAP_GET_NEXT_KEY`: the first key for null or a key that is gone; null at the end; -errno where keys cannot be listed. */
+  userNextKey(key: Uint8Array | null): Uint8Array | null | number;
+  /** No user-side update or delete after this (`BPF_MAP_FREEZE`). 0, -EBUSY when frozen before, -ENOTSUPP. */
+  freeze(): number;
+  /** Gives all memory back. The address is no map afterwards. */
   free(): void;
 }
 

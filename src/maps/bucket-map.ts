@@ -1,0 +1,271 @@
+import type { Region } from '../mem/index.ts';
+import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
+import { roundUp8, roundUpPow2 } from './alloc-check.ts';
+import { jhashBytes } from './jhash.ts';
+import { MAP_HANDLE } from './layout.ts';
+import { MapBase } from './map-base.ts';
+import { NODE_VALUE, NodePool, POOL_LAYOUT } from './pool.ts';
+import type { MapDef, MapHost } from './types.ts';
+
+/**
+ * The handle of maps with hash buckets, from +32. A bucket is one word, the address of its first node or 0; bucket
+ * `hash & bucketMask` has the nodes of `hash`.
+ */
+export const BUCKETS_LAYOUT = {
+  buckets: MAP_HANDLE.end,
+  /** Number of buckets, a power of two, less one. */
+  bucketMask: MAP_HANDLE.end + 4,
+  /** Seed of jhash; 0 with BPF_F_ZERO_SEED. */
+  seed: MAP_HANDLE.end + 8,
+  /** Elements in the map. */
+  count: MAP_HANDLE.end + 12,
+  /** A spare node that the next replacement of an element takes; 0 for none. */
+  spare: MAP_HANDLE.end + 16,
+  /** Offset of the key in a node. */
+  keyOffBytes: MAP_HANDLE.end + 20,
+  /** Bytes from one CPU's value to the next one's; the value's rounded size where there is one for all. */
+  cpuBytes: MAP_HANDLE.end + 24,
+  /** {@link POOL_LAYOUT} */
+  pool: MAP_HANDLE.end + 28,
+  end: MAP_HANDLE.end + 28 + POOL_LAYOUT.sizeBytes,
+} as const;
+
+/**
+ * A node.
+ *
+ * ```
+ *   +0 next   +4 hash   +8 value   +12 free link   [+16 LRU words]   +key: key, padded to 8
+ * ```
+ *
+ * `next` outlives removal, so that a walk whose callback deletes elements goes on.
+ */
+export const BUCKET_NODE = {
+  /** The next node of the bucket, 0 at the end. */
+  next: 0,
+  /** All 32 bits of the hash. */
+  hash: 4,
+  /** Address of the value: CPU 0's of a per-CPU map, the others' following. */
+  value: NODE_VALUE,
+  freeLink: 12,
+  /** First byte after the common words: the key, or the words of {@link LRU_NODE}. */
+  end: 16,
+} as const;
+
+export interface BucketShape {
+  readonly handleBytes: number;
+  /** Defaults to `max_entries` rounded up to a power of two. */
+  readonly bucketCount?: number;
+  /** Size of the key in nodes; defaults to the map's key size. */
+  readonly keyBytes?: number;
+  /** Offset of the key in nodes; defaults to BUCKET_NODE.end. */
+  readonly keyOffBytes?: number;
+  /** Cells of a value: the number of CPUs for per-CPU maps. */
+  readonly cells?: number;
+  readonly maxNodes: number;
+  /** Programs may touch values (true unless said). */
+  readonly exposeValues?: boolean;
+  /** Programs may read keys, as callbacks of bpf_for_each_map_elem do. */
+  readonly exposeKeys?: boolean;
+}
+
+/** Chained hash table over the linear memory; the types built on it add their rules. */
+export abstract class BucketMap extends MapBase {
+  protected readonly shape: BucketShape;
+  protected readonly keyBytes: number;
+  protected readonly keyOff: number;
+  protected readonly cells: number;
+  protected readonly cpuBytes: number;
+  protected readonly pool: NodePool;
+  protected seed = 0;
+  #buckets = 0;
+  #mask = 0;
+
+  constructor(host: MapHost, def: MapDef, id: number, shape: BucketShape) {
+    super(host, def, id, shape.handleBytes);
+    this.shape = shape;
+    this.keyBytes = shape.keyBytes ?? def.keySizeBytes;
+    this.keyOff = shape.keyOffBytes ?? BUCKET_NODE.end;
+    this.cells = shape.cells ?? 1;
+    this.cpuBytes = roundUp8(def.valueSizeBytes);
+    this.pool = new NodePool(host.mem, this.addr + BUCKETS_LAYOUT.pool, {
+      nodeBytes: this.keyOff + roundUp8(this.keyBytes),
+      freeLinkOffBytes: BUCKET_NODE.freeLink,
+      valueBytes: this.cpuBytes * this.cells,
+      maxNodes: shape.maxNodes,
+      expose: (nodes, values, count) => this.#expose(nodes, values, count),
+    });
+  }
+
+  override setUp(): void {
+    const count = this.shape.bucketCount ?? roundUpPow2(this.def.maxEntries);
+    this.#buckets = this.block(count * 4);
+    this.#mask = count - 1;
+    this.seed = this.makeSeed();
+    this.store(this.addr + BUCKETS_LAYOUT.buckets, this.#buckets);
+    this.store(this.addr + BUCKETS_LAYOUT.bucketMask, this.#mask);
+    this.store(this.addr + BUCKETS_LAYOUT.seed, this.seed);
+    this.store(this.addr + BUCKETS_LAYOUT.keyOffBytes, this.keyOff);
+    this.store(this.addr + BUCKETS_LAYOUT.cpuBytes, this.cpuBytes);
+  }
+
+  protected makeSeed(): number {
+    return (this.def.flags & BPF_FLAGS.BPF_F_ZERO_SEED) !== 0 ? 0 : this.host.randomU32() | 0;
+  }
+
+  #expose(nodes: number, values: number, count: number): readonly Region[] {
+    const regions: Region[] = [];
+    const nodeBytes = this.keyOff + roundUp8(this.keyBytes);
+    if (this.shape.exposeKeys === true) {
+      regions.push(
+        this.mem.addRegion({
+          kind: 'map',
+          name: this.def.name,
+          start: nodes + this.keyOff,
+          sizeBytes: count * nodeBytes - this.keyOff,
+          strideBytes: nodeBytes,
+          cellBytes: this.keyBytes,
+          writable: false,
+        }),
+      );
+    }
+    if (this.shape.exposeValues !== false) {
+      regions.push(
+        this.mem.addRegion({
+          kind: 'map_value',
+          name: this.def.name,
+          start: values,
+          sizeBytes: count * this.cells * this.cpuBytes,
+          strideBytes: this.cpuBytes,
+          cellBytes: this.def.valueSizeBytes,
+          readable: (this.def.flags & BPF_FLAGS.BPF_F_WRONLY_PROG) === 0,
+          writable: (this.def.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0,
+        }),
+      );
+    }
+    return regions;
+  }
+
+  protected hashOf(keyAddr: number): number {
+    return jhashBytes(this.mem.view, keyAddr, this.keyBytes, this.seed, this.little);
+  }
+
+  /** The node of the key, or 0. */
+  protected find(keyAddr: number, hash: number): number {
+    const view = this.mem.view;
+    const little = this.little;
+    let node = view.getInt32(this.#buckets + ((hash & this.#mask) << 2), little);
+    while (node !== 0) {
+      if (view.getInt32(node + BUCKET_NODE.hash, little) === hash && this.#sameKey(view, node + this.keyOff, keyAddr)) {
+        return node;
+      }
+      node = view.getInt32(node, little);
+    }
+    return 0;
+  }
+
+  #sameKey(view: DataView, a: number, b: number): boolean {
+    const size = this.keyBytes;
+    let off = 0;
+    for (; off + 4 <= size; off += 4) if (view.getInt32(a + off) !== view.getInt32(b + off)) return false;
+    for (; off < size; off++) if (view.getUint8(a + off) !== view.getUint8(b + off)) return false;
+    return true;
+  }
+
+  get count(): number {
+    return this.loadU32(this.addr + BUCKETS_LAYOUT.count);
+  }
+  #addCount(delta: number): void {
+    this.store(this.addr + BUCKETS_LAYOUT.count, this.count + delta);
+  }
+
+  /** The first cell of a node's value. */
+  protected valueAt(node: number): number {
+    return this.load(node + BUCKET_NODE.value);
+  }
+
+  /** Writes the key and hash of a node outside the table. */
+  protected setKey(node: number, keyAddr: number, hash: number): void {
+    this.store(node + BUCKET_NODE.hash, hash);
+    this.mem.u8.copyWithin(node + this.keyOff, keyAddr, keyAddr + this.keyBytes);
+  }
+
+  /** Puts a node at the head of its bucket. */
+  protected link(node: number): void {
+    const bucket = this.#buckets + ((this.load(node + BUCKET_NODE.hash) & this.#mask) << 2);
+    this.store(node + BUCKET_NODE.next, this.load(bucket));
+    this.store(bucket, node);
+    this.#addCount(1);
+  }
+
+  /** Takes a node out of its bucket; false when it is in none. */
+  protected unlink(node: number): boolean {
+    const bucket = this.#buckets + ((this.load(node + BUCKET_NODE.hash) & this.#mask) << 2);
+    let slot = bucket;
+    for (let at = this.load(slot); at !== 0; at = this.load(slot)) {
+      if (at === node) {
+        this.store(slot, this.load(node + BUCKET_NODE.next));
+        this.#addCount(-1);
+        return true;
+      }
+      slot = at + BUCKET_NODE.next;
+    }
+    return false;
+  }
+
+  /** Frees the special fields of every cell of a node. */
+  protected freeNodeFields(node: number): void {
+    if (this.value.fields.length === 0) return;
+    const value = this.valueAt(node);
+    for (let cell = 0; cell < this.cells; cell++) {
+      this.value.freeFields(this.host, this, value + cell * this.cpuBytes);
+    }
+  }
+
+  /** First node in the buckets from `bucket` on; 0 at the end. */
+  #firstFrom(bucket: number): number {
+    const view = this.mem.view;
+    const end = this.#buckets + ((this.#mask + 1) << 2);
+    for (let at = this.#buckets + (bucket << 2); at < end; at += 4) {
+      const node = view.getInt32(at, this.little);
+      if (node !== 0) return node;
+    }
+    return 0;
+  }
+  #following(node: number): number {
+    const next = this.load(node + BUCKET_NODE.next);
+    return next !== 0 ? next : this.#firstFrom((this.load(node + BUCKET_NODE.hash) & this.#mask) + 1);
+  }
+
+  /** Calls back with every node, tolerating removal; stops when the callback returns true. */
+  protected walk(callback: (node: number) => boolean): void {
+    for (let bucket = 0; bucket <= this.#mask; bucket++) {
+      let node = this.#firstFrom(bucket);
+      if (node === 0) return;
+      bucket = this.load(node + BUCKET_NODE.hash) & this.#mask;
+      while (node !== 0) {
+        const next = this.load(node + BUCKET_NODE.next);
+        if (callback(node)) return;
+        node = next;
+      }
+    }
+  }
+
+  /** `htab_map_get_next_key`: bucket by bucket, newest first; from the beginning when the key is gone. */
+  protected override sysNextKey(keyAddr: number, nextAddr: number): number {
+    const found = keyAddr === 0 ? 0 : this.find(keyAddr, this.hashOf(keyAddr));
+    const node = found === 0 ? this.#firstFrom(0) : this.#following(found);
+    if (node === 0) return -ERRNO.ENOENT;
+    this.mem.u8.copyWithin(nextAddr, node + this.keyOff, node + this.keyOff + this.keyBytes);
+    return 0;
+  }
+
+  protected override tearDown(): void {
+    if (this.#buckets !== 0 && this.value.fields.length > 0) {
+      this.walk(node => {
+        this.freeNodeFields(node);
+        return false;
+      });
+    }
+    this.pool.release();
+  }
+}
