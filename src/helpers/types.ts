@@ -42,6 +42,7 @@ export type TypeFlag =
   | 'DYNPTR_TYPE_RINGBUF'
   | 'DYNPTR_TYPE_SKB'
   | 'DYNPTR_TYPE_XDP'
+  | 'MEM_ALLOC'
   | 'MEM_FIXED_SIZE'
   | 'MEM_WRITE'
   | 'MEM_ALIGNED'
@@ -82,14 +83,27 @@ export interface HelperProto {
   readonly allowFastcall?: boolean;
 }
 
+/** Another contract the helper has in programs of some types. */
+export interface ProtoVariant {
+  /** `BPF_PROG_TYPE_*` */
+  readonly progTypes: readonly number[];
+  readonly proto: HelperProto;
+}
+
 /** A helper: contract beside behaviour. */
 export interface HelperDef {
   readonly id: number;
   /** `bpf_map_lookup_elem` */
   readonly name: string;
   readonly proto: HelperProto;
+  /** Contracts that differ from `proto` by program type; the first that names the type holds. */
+  readonly variants?: readonly ProtoVariant[];
   /** First Linux release that has it. */
   readonly since: string;
+  /** The argument checks compiled from `proto` by `defineHelper`; what `checkHelperArgs` calls. */
+  readonly check?: (env: HelperEnv) => void;
+  /** False where farcall has the contract but not the behaviour: calling it ends the run. */
+  readonly implemented?: boolean;
   /**
    * What it does. Arguments are the low 32 bits of R1..R5, unsigned (an address in the linear memory is exactly that);
    * `env.arg64(n)` gives all 64. Memory arguments have been checked against `proto` before the call. The result is a
@@ -120,8 +134,16 @@ export interface PacketAccess {
   readonly hardStart: number;
   /** The highest address dataEnd may move to. */
   readonly hardEnd: number;
-  /** Offset of the network header from `data`, for skb types. */
-  readonly networkOffBytes: number;
+  /** Address of the link-layer header of an skb; before `data` for types that see the network layer. */
+  macAddr: number;
+  /** Address of the network header of an skb. */
+  networkAddr: number;
+  /** XDP: what follows the linear part; empty for packets that fit a page. */
+  frags: Uint8Array;
+  /** skb: depth of checksums the device has verified, as `csum_level` counts; -1 for CHECKSUM_NONE. */
+  csumLevel: number;
+  /** skb: whether an outer header has been pushed (`sk_buff.encapsulation`). */
+  encapsulated: boolean;
   /** Moves the three bounds and everything in the context that mirrors them. */
   setBounds(dataMeta: number, data: number, dataEnd: number): void;
 }

@@ -3,6 +3,7 @@ export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
   EINTR: 4,
+  ENXIO: 6,
   E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
@@ -16,8 +17,11 @@ export const ERRNO = {
   ENOSPC: 28,
   EDOM: 33,
   ERANGE: 34,
+  ENOSYS: 38,
   ENOTEMPTY: 39,
   ELOOP: 40,
+  EPROTO: 71,
+  EBADMSG: 74,
   EOVERFLOW: 75,
   EMSGSIZE: 90,
   EPROTONOSUPPORT: 93,
@@ -26,6 +30,7 @@ export const ERRNO = {
   ENETDOWN: 100,
   ENETUNREACH: 101,
   ETIMEDOUT: 110,
+  EALREADY: 114,
   ENOTSUPP: 524,
 } as const;
 

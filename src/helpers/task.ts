@@ -1,0 +1,159 @@
+import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
+import { encodeText } from '../util/index.ts';
+import { defineHelper } from './check.ts';
+import { ANY, CTX, int, MAP, MEM_OUT, pointer, SIZE, toBtf } from './proto.ts';
+import type { HelperDef, HelperEnv } from './types.ts';
+
+const TASK_HANDLE = Symbol('task_struct');
+
+/**
+ * An address that stands for the current task's `task_struct`: unique, never null, with nothing readable behind it
+ * until the machine is given a kernel's types.
+ */
+export function currentTaskAddr(env: HelperEnv): number {
+  return env.state(TASK_HANDLE, () => {
+    const start = env.mem.alloc(64);
+    env.mem.addRegion({
+      kind: 'internal',
+      name: 'task_struct',
+      start,
+      sizeBytes: 64,
+      readable: false,
+      writable: false,
+    });
+    return start;
+  });
+}
+
+/** Levels of the unified hierarchy: the root is 0, the current task's cgroup its child. */
+const ROOT_CGROUP_ID = 1n;
+
+/** Id of the ancestor at `level` of a cgroup one below the root; 0 where there is none. */
+function ancestorCgroupId(env: HelperEnv, level: number): bigint {
+  const own = env.task.cgroupId;
+  const depth = own === ROOT_CGROUP_ID ? 0 : 1;
+  if (level === depth) return own;
+  return level === 0 ? ROOT_CGROUP_ID : 0n;
+}
+
+/** Who runs the program, and where (`kernel/bpf/helpers.c`, `kernel/trace/bpf_trace.c`). */
+export const TASK_HELPERS: readonly HelperDef[] = [
+  defineHelper({ id: 7, name: 'bpf_get_prandom_u32', since: '4.1', proto: int(), run: env => env.randomU32() >>> 0 }),
+  defineHelper({
+    id: 8,
+    name: 'bpf_get_smp_processor_id',
+    since: '4.1',
+    proto: int([], 'allowFastcall'),
+    run: env => env.cpu,
+  }),
+  defineHelper({ id: 42, name: 'bpf_get_numa_node_id', since: '4.10', proto: int(), run: () => 0 }),
+  defineHelper({
+    id: 14,
+    name: 'bpf_get_current_pid_tgid',
+    since: '4.2',
+    proto: int(),
+    run: ({ task }) => (BigInt(task.tgid) << 32n) | BigInt(task.pid),
+  }),
+  defineHelper({
+    id: 15,
+    name: 'bpf_get_current_uid_gid',
+    since: '4.2',
+    proto: int(),
+    run: ({ task }) => (BigInt(task.gid) << 32n) | BigInt(task.uid),
+  }),
+  defineHelper({
+    id: 16,
+    name: 'bpf_get_current_comm',
+    since: '4.2',
+    proto: int([MEM_OUT, SIZE]),
+    run: (env, buf, size) => {
+      const { u8 } = env.mem;
+      const comm = encodeText(env.task.comm).subarray(0, Math.min(15, size - 1));
+      u8.fill(0, buf, buf + size);
+      u8.set(comm, buf);
+      return 0;
+    },
+  }),
+  // The device and inode of a PID namespace are nothing a machine has: no namespace matches.
+  defineHelper({
+    id: 120,
+    name: 'bpf_get_ns_current_pid_tgid',
+    since: '5.7',
+    proto: int([ANY, ANY, MEM_OUT, SIZE]),
+    run: (env, _dev, _ino, data, size) => {
+      env.mem.u8.fill(0, data, data + size);
+      return -ERRNO.EINVAL;
+    },
+  }),
+  defineHelper({
+    id: 35,
+    name: 'bpf_get_current_task',
+    since: '4.8',
+    proto: int([], 'gplOnly'),
+    run: env => currentTaskAddr(env),
+  }),
+  defineHelper({
+    id: 158,
+    name: 'bpf_get_current_task_btf',
+    since: '5.11',
+    proto: pointer(toBtf('task_struct', 'PTR_TRUSTED'), [], 'gplOnly'),
+    run: env => currentTaskAddr(env),
+  }),
+  defineHelper({
+    id: 80,
+    name: 'bpf_get_current_cgroup_id',
+    since: '4.18',
+    proto: int(),
+    run: env => env.task.cgroupId,
+  }),
+  defineHelper({
+    id: 123,
+    name: 'bpf_get_current_ancestor_cgroup_id',
+    since: '5.7',
+    proto: int([ANY]),
+    run: (env, level) => ancestorCgroupId(env, level | 0),
+  }),
+  // A cgroup array holds nothing the machine could be under; an index past its end is refused as Linux does.
+  defineHelper({
+    id: 37,
+    name: 'bpf_current_task_under_cgroup',
+    since: '4.9',
+    proto: int([MAP, ANY]),
+    run: (env, map, index) => (index >= env.mapAt(map)!.def.maxEntries ? -ERRNO.E2BIG : -ERRNO.EAGAIN),
+  }),
+  defineHelper({
+    id: 17,
+    name: 'bpf_get_cgroup_classid',
+    since: '4.3',
+    proto: int([CTX]),
+    variants: [
+      {
+        progTypes: [
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_SKB,
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_SOCK,
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_DEVICE,
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_SYSCTL,
+          bpf_prog_type.BPF_PROG_TYPE_CGROUP_SOCKOPT,
+        ],
+        proto: int(),
+      },
+    ],
+    run: () => 0,
+  }),
+  // Signals reach nobody; Linux too only queues them (`bpf_send_signal_common`).
+  defineHelper({
+    id: 109,
+    name: 'bpf_send_signal',
+    since: '5.3',
+    proto: int([ANY]),
+    run: (_env, signal) => (signal >= 1 && signal <= 64 ? 0 : -ERRNO.EINVAL),
+  }),
+  defineHelper({
+    id: 117,
+    name: 'bpf_send_signal_thread',
+    since: '5.6',
+    proto: int([ANY]),
+    run: (_env, signal) => (signal >= 1 && signal <= 64 ? 0 : -ERRNO.EINVAL),
+  }),
+];
