@@ -85,7 +85,8 @@ describe('errors', () => {
     expect(assemble(`gotol far\n${'exit\n'.repeat(32768)}far: exit`, { dialect: 'llvm' })[0].imm).toBe(32768);
   });
 
-  it('tell an unknown dialect', () => {
+  it('tell an unknown dialect and a slot that is not there', () => {
+    expect(() => printInsn([], 0, { dialect: 'llvm' })).toThrow(/no such slot/);
     expect(() => assemble('', { dialect: 'intel' as DialectName })).toThrow(/no such assembly dialect/);
     expect(() => printInsn([], 0, { dialect: 'toString' as DialectName })).toThrow(FarcallError);
   });

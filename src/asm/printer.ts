@@ -1,4 +1,5 @@
 import { findInsnDef, type Insn, type InsnDef, isWide } from '../isa/index.ts';
+import { FarcallError } from '../util/index.ts';
 import { assembleSource } from './assembler.ts';
 import { type Dialect, type DialectName, dialectOf, grammarOf } from './dialects.ts';
 import { kernelBugText, kernelSpecialText, nearestRow } from './kernel-text.ts';
@@ -35,9 +36,15 @@ export interface DisassembleOptions extends PrintOptions {
  * A slot that is no instruction is `.8byte 0x…`; in the kernel dialect it is what Linux prints for it, which does not
  * read back.
  *
+ * Errors: `arg.insn-idx` for a slot outside the program, `arg.dialect`.
+ *
  * @param insns the program, for the second slot of wide instructions
  */
 export function printInsn(insns: readonly Insn[], idx: number, options: PrintOptions): string {
+  if (insns[idx] === undefined) {
+    const expected = `0..${insns.length - 1}`;
+    throw new FarcallError({ code: 'arg.insn-idx', message: 'no such slot', expected, found: String(idx) });
+  }
   return printAt(insns, idx, dialectOf(options.dialect), options, undefined).text;
 }
 
