@@ -25,9 +25,9 @@ export interface Dialect {
   readonly targetComments: boolean;
 }
 
-/** The dialects, one row each. */
-export const DIALECTS: readonly Dialect[] = [
-  {
+/** The dialects by name, one row each. */
+export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
+  llvm: {
     name: 'llvm',
     title: 'LLVM assembly, as clang -S, inline assembly and llvm-objdump write it',
     lexRules: llvmLexRules,
@@ -37,7 +37,7 @@ export const DIALECTS: readonly Dialect[] = [
     prefixes: false,
     targetComments: true,
   },
-  {
+  conformance: {
     name: 'conformance',
     title: 'the mnemonics of the bpf_conformance suite',
     lexRules: conformanceLexRules,
@@ -47,7 +47,7 @@ export const DIALECTS: readonly Dialect[] = [
     prefixes: false,
     targetComments: false,
   },
-  {
+  kernel: {
     name: 'kernel',
     title: 'the text of verifier logs and bpftool prog dump xlated',
     lexRules: kernelLexRules,
@@ -57,13 +57,12 @@ export const DIALECTS: readonly Dialect[] = [
     prefixes: true,
     targetComments: false,
   },
-];
+};
 
 /** The dialect called `name`; throws `arg.dialect`. */
 export function dialectOf(name: string): Dialect {
-  const dialect = DIALECTS.find(row => row.name === name);
-  if (dialect !== undefined) return dialect;
-  const expected = DIALECTS.map(row => row.name).join(' or ');
+  if (Object.hasOwn(DIALECTS, name)) return DIALECTS[name as DialectName];
+  const expected = Object.keys(DIALECTS).join(' or ');
   throw new FarcallError({ code: 'arg.dialect', message: 'no such assembly dialect', expected, found: `'${name}'` });
 }
 

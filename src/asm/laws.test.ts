@@ -2,9 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { INSN_TABLE, type Insn, type InsnDef, makeInsn } from '../isa/index.ts';
 import { FarcallError } from '../util/index.ts';
-import { assemble, assembleSource, DIALECTS, disassemble, printInsn } from './index.ts';
+import { assemble, assembleSource, DIALECTS, type DialectName, disassemble, printInsn } from './index.ts';
 
-const dialects = DIALECTS.map(({ name }) => name);
+const dialects = Object.keys(DIALECTS) as DialectName[];
 
 const imm32 = fc.oneof(
   fc.constantFrom(0, 1, -1, 2147483647, -2147483648, 0x7fff, -0x8000, 0xffff, 10, 16),
