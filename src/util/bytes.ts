@@ -137,6 +137,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room and returns its offset; take the view only afterwards, it may be another. */
   #reserve(size: number): number {
     const at = this.#length;
     const end = at + size;
@@ -151,19 +152,23 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#reserve(1), value);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#reserve(2), value, this.#little);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, this.#little);
     return this;
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#reserve(4), value, this.#little);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, this.#little);
     return this;
   }
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#reserve(8), BigInt.asUintN(64, value), this.#little);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, BigInt.asUintN(64, value), this.#little);
     return this;
   }
   put(bytes: Uint8Array): this {
