@@ -68,7 +68,7 @@ export function setNullDynptr(env: HelperEnv, at: number): void {
 export const dynptrSizeError = (size: number): number => (size > MAX_SIZE ? -E2BIG : 0);
 
 /** `bpf_dynptr_check_off_len`. */
-const outside = (dynptr: Dynptr, off: number, size: number): boolean =>
+export const outsideDynptr = (dynptr: Dynptr, off: number, size: number): boolean =>
   size > dynptr.sizeBytes || off > dynptr.sizeBytes - size;
 
 /**
@@ -90,7 +90,7 @@ export function dynptrPlace(env: HelperEnv, dynptr: Dynptr, off: number, size: n
 /** Copies between a buffer and a dynptr; returns 0 or -errno. */
 function copyDynptr(env: HelperEnv, dynptr: Dynptr, off: number, buf: number, size: number, store: boolean): number {
   if (dynptr.data === 0) return -EINVAL;
-  if (outside(dynptr, off, size)) return -E2BIG;
+  if (outsideDynptr(dynptr, off, size)) return -E2BIG;
   if (dynptr.type === DYNPTR_TYPE.xdp) return copyXdp(env, packetOf(env), dynptr.offBytes + off, buf, size, store);
   const place = dynptrPlace(env, dynptr, off, size);
   const { u8 } = env.mem;
@@ -111,12 +111,22 @@ function dynptrWrite(env: HelperEnv, at: number, off: number, from: number, size
   const flags = env.arg64(5);
   const dynptr = readDynptr(env, at);
   if (dynptr.data === 0 || dynptr.readOnly) return -EINVAL;
-  if (outside(dynptr, off, size)) return -E2BIG;
+  if (outsideDynptr(dynptr, off, size)) return -E2BIG;
   if (flags > (dynptr.type === DYNPTR_TYPE.skb ? STORE_FLAGS : 0n)) return -EINVAL;
   const result = copyDynptr(env, dynptr, off, from, size, true);
   if (result === 0 && (flags & BPF_F_INVALIDATE_HASH) !== 0n) writeU32(env, env.ctxAddr + SK_BUFF.hash, 0);
   return result;
 }
+
+/** Program types that may write packets (`kernel/bpf/verifier.c: may_access_direct_pkt_data`); others get read-only dynptrs. */
+const DIRECT_WRITE: ReadonlySet<number> = new Set([
+  bpf_prog_type.BPF_PROG_TYPE_SCHED_CLS,
+  bpf_prog_type.BPF_PROG_TYPE_SCHED_ACT,
+  bpf_prog_type.BPF_PROG_TYPE_XDP,
+  bpf_prog_type.BPF_PROG_TYPE_LWT_XMIT,
+  bpf_prog_type.BPF_PROG_TYPE_SK_SKB,
+  bpf_prog_type.BPF_PROG_TYPE_SK_MSG,
+]);
 
 /** The dynptr over the packet of this run: `bpf_dynptr_from_skb`, `bpf_dynptr_from_xdp`. */
 export function packetDynptr(env: HelperEnv, at: number, flags: bigint): number {
@@ -128,7 +138,8 @@ export function packetDynptr(env: HelperEnv, at: number, flags: bigint): number 
   const xdp = env.progType === bpf_prog_type.BPF_PROG_TYPE_XDP;
   const sizeBytes = packetLength(packet) + packet.frags.length;
   const type = xdp ? DYNPTR_TYPE.xdp : DYNPTR_TYPE.skb;
-  writeDynptr(env, at, { data: env.ctxAddr, type, readOnly: false, sizeBytes, offBytes: 0 });
+  const readOnly = !DIRECT_WRITE.has(env.progType);
+  writeDynptr(env, at, { data: env.ctxAddr, type, readOnly, sizeBytes, offBytes: 0 });
   return 0;
 }
 
@@ -171,7 +182,7 @@ export const DYNPTR_HELPERS: readonly HelperDef[] = [
     run: (env, at, off, size) => {
       const dynptr = readDynptr(env, at);
       const direct = dynptr.type === DYNPTR_TYPE.local || dynptr.type === DYNPTR_TYPE.ringbuf;
-      if (dynptr.data === 0 || outside(dynptr, off, size) || dynptr.readOnly || !direct) return 0;
+      if (dynptr.data === 0 || outsideDynptr(dynptr, off, size) || dynptr.readOnly || !direct) return 0;
       return dynptrPlace(env, dynptr, off, size);
     },
   }),

@@ -59,6 +59,11 @@ export const HELPERS: readonly (HelperDef | undefined)[] = (() => {
 
 const BY_NAME: ReadonlyMap<string, HelperDef> = new Map(FAMILIES.flat().map(def => [def.name, def]));
 
+/** The helper with that number. */
+export function helperDef(id: number): HelperDef | undefined {
+  return HELPERS[id];
+}
+
 /** The helper called `name`, with its `bpf_` prefix. */
 export function helperByName(name: string): HelperDef | undefined {
   return BY_NAME.get(name);

@@ -1,0 +1,22 @@
+import type { HelperDef } from '../types.ts';
+import { BASIC_KFUNCS } from './basics.ts';
+import { CPUMASK_KFUNCS } from './cpumask.ts';
+import { DYNPTR_KFUNCS } from './dynptr.ts';
+import { ITER_KFUNCS } from './iter.ts';
+import { NAMED_KFUNCS } from './named.ts';
+
+const FAMILIES: readonly (readonly HelperDef[])[] = [
+  DYNPTR_KFUNCS,
+  ITER_KFUNCS,
+  BASIC_KFUNCS,
+  CPUMASK_KFUNCS,
+  NAMED_KFUNCS,
+];
+
+/** Kernel functions by name. They have no numbers: a call names one by its BTF id in the kernel the program is for. */
+export const KFUNCS: ReadonlyMap<string, HelperDef> = new Map(FAMILIES.flat().map(def => [def.name, def]));
+
+/** The kernel function called `name`. */
+export function kfuncDef(name: string): HelperDef | undefined {
+  return KFUNCS.get(name);
+}
