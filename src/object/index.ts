@@ -8,6 +8,7 @@ export {
 } from './core.ts';
 export { CORE_POISON_IMM, type PatchOutcome, patchCoreInsn } from './core-patch.ts';
 export { type KconfigData, type KconfigValues, kconfigData } from './kconfig.ts';
+export { type LinkSource, linkObjects } from './link.ts';
 export { ringbufSizeBytes } from './map-btf.ts';
 export { kernelName } from './map-data.ts';
 export { type OpenObjectOptions, objectNameOf, openObject } from './open.ts';

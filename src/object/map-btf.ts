@@ -8,7 +8,7 @@ import { objectError } from './problem.ts';
 import type { ObjectSection } from './sections.ts';
 
 /** What the members of one map's structure say, before defaults. */
-interface Draft {
+export interface BtfMapDraft {
   type: number;
   keySizeBytes: number;
   valueSizeBytes: number;
@@ -19,10 +19,10 @@ interface Draft {
   pinning: number;
   keyTypeId: number;
   valueTypeId: number;
-  inner: Draft | undefined;
+  inner: BtfMapDraft | undefined;
 }
 
-const emptyDraft = (): Draft => ({
+const emptyDraft = (): BtfMapDraft => ({
   type: 0,
   keySizeBytes: 0,
   valueSizeBytes: 0,
@@ -44,7 +44,7 @@ interface Reading {
   readonly inner: boolean;
 }
 
-type Attribute = (draft: Draft, member: BtfMember, reading: Reading) => void;
+type Attribute = (draft: BtfMapDraft, member: BtfMember, reading: Reading) => void;
 
 function bad(reading: Reading, message: string, expected?: string, found?: string): Error {
   return objectError('object.map', reading.where, `map '${reading.map}': ${message}`, expected, found);
@@ -79,7 +79,7 @@ function pointeeOf(reading: Reading, member: BtfMember): number {
 
 type SizeField = 'keySizeBytes' | 'valueSizeBytes';
 
-function setSize(draft: Draft, field: SizeField, size: number, reading: Reading): void {
+function setSize(draft: BtfMapDraft, field: SizeField, size: number, reading: Reading): void {
   if (draft[field] !== 0 && draft[field] !== size) {
     const what = field === 'keySizeBytes' ? 'key' : 'value';
     throw bad(reading, `conflicting ${what} size ${draft[field]} != ${size}`);
@@ -134,7 +134,7 @@ const isMapInMap = (type: number): boolean =>
   type === bpf_map_type.BPF_MAP_TYPE_ARRAY_OF_MAPS || type === bpf_map_type.BPF_MAP_TYPE_HASH_OF_MAPS;
 
 /** `__array(values, T)`: the template of inner maps, or the prototype of a prog array's programs. */
-function readValues(draft: Draft, member: BtfMember, reading: Reading): void {
+function readValues(draft: BtfMapDraft, member: BtfMember, reading: Reading): void {
   const { btf } = reading;
   const inMap = isMapInMap(draft.type);
   if (reading.inner) throw bad(reading, 'multi-level inner maps not supported');
@@ -156,7 +156,7 @@ function readValues(draft: Draft, member: BtfMember, reading: Reading): void {
   draft.inner = readStruct(target, { ...reading, map: `${reading.map}.inner`, inner: true });
 }
 
-function readStruct(type: BtfComposite, reading: Reading): Draft {
+function readStruct(type: BtfComposite, reading: Reading): BtfMapDraft {
   const draft = emptyDraft();
   type.members.forEach((member, index) => {
     const attribute = ATTRIBUTES.get(member.name);
@@ -171,6 +171,11 @@ function readStruct(type: BtfComposite, reading: Reading): Draft {
   });
   if (draft.type === 0) throw bad(reading, "map type isn't specified");
   return draft;
+}
+
+/** Reads a map's structure alone. Throws `object.map`. */
+export function readMapStruct(btf: Btf, type: BtfComposite, map: string, where: Where, notes: string[]): BtfMapDraft {
+  return readStruct(type, { btf, map, where, notes, inner: false });
 }
 
 const PAGE_BYTES = 4096;
@@ -191,7 +196,7 @@ export function ringbufSizeBytes(sizeBytes: number, pageBytes = PAGE_BYTES): num
 const isRingbuf = (type: number): boolean =>
   type === bpf_map_type.BPF_MAP_TYPE_RINGBUF || type === bpf_map_type.BPF_MAP_TYPE_USER_RINGBUF;
 
-function defOf(name: string, draft: Draft): MapDef {
+function defOf(name: string, draft: BtfMapDraft): MapDef {
   return {
     name,
     type: draft.type,

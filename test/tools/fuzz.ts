@@ -36,13 +36,19 @@ const target = openBtf(
   new Uint8Array(gunzipSync(readFileSync(new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url)))),
 );
 
+const own = openBtf(section('.BTF')[0]);
+
 const kinds: Record<
   string,
   { seeds: Uint8Array[]; run: (bytes: Uint8Array) => FuzzOutcome; make: (r: Random, seeds: Uint8Array[]) => Uint8Array }
 > = {
   object: { seeds: objects, run: bytes => fuzzObject(bytes, target), make: (r, seeds) => mutate(r.pick(seeds), r) },
   btf: { seeds: section('.BTF'), run: fuzzBtf, make: (r, seeds) => mutate(r.pick(seeds), r) },
-  ext: { seeds: section('.BTF.ext'), run: fuzzBtfExt, make: (r, seeds) => mutate(r.pick(seeds), r) },
+  ext: {
+    seeds: section('.BTF.ext'),
+    run: bytes => fuzzBtfExt(bytes, own),
+    make: (r, seeds) => mutate(r.pick(seeds), r),
+  },
   insn: { seeds: [], run: fuzzInsns, make: r => r.bytes(8 * r.between(1, 40)) },
 };
 
