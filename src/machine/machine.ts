@@ -1,0 +1,322 @@
+import { type EngineHost, type EngineProgram, interpEngine, type RunResult } from '../engine/index.ts';
+import {
+  type HelperDef,
+  type HelperEnv,
+  helperDef,
+  kfuncDef,
+  type Redirect,
+  redirectsOf,
+  runAttributes,
+  timerExpired,
+} from '../helpers/index.ts';
+import { type Insn, LD_IMM64, makeInsn, ProgramBuilder, R1, R2, R3, R4 } from '../isa/index.ts';
+import { type BpfMap, createMap, type MapDef } from '../maps/index.ts';
+import { LinearMemory } from '../mem/index.ts';
+import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
+import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES, progTypeRow } from '../progtypes/index.ts';
+import { FarcallError } from '../util/index.ts';
+import { type Clock, StepClock } from './clock.ts';
+import { MachineEnv } from './env.ts';
+import { loadObject } from './load-object.ts';
+import { packetLoad } from './packet-load.ts';
+import { Prandom } from './random.ts';
+import { TracePipe } from './trace-pipe.ts';
+import type {
+  LoadedObject,
+  LoadObjectOptions,
+  MachineEvent,
+  MachineOptions,
+  MachineProgram,
+  RunRequest,
+  TestRunResult,
+} from './types.ts';
+
+/**
+ * The running system: one linear memory with its maps, programs and current packet. Everything that is not the
+ * program's own comes from options, so the same calls give the same results.
+ */
+export class Machine {
+  readonly mem: LinearMemory;
+  readonly #env: MachineEnv;
+  readonly #host: EngineHost;
+  readonly #contexts: ContextHost;
+  readonly #options: MachineOptions;
+  readonly #clock: Clock & { advance?(ns: bigint): void };
+  readonly #pipe = new TracePipe();
+  readonly #kfuncs: HelperDef[] = [];
+
+  constructor(options: MachineOptions = {}) {
+    const cpuCount = options.cpuCount ?? 1;
+    if (!Number.isInteger(cpuCount) || cpuCount < 1 || cpuCount > 1024) {
+      throw new FarcallError({
+        code: 'arg.cpu-count',
+        message: 'bad number of CPUs',
+        expected: '1..1024',
+        found: String(cpuCount),
+      });
+    }
+    this.#options = options;
+    this.#clock = options.clock ?? new StepClock();
+    this.mem = new LinearMemory(options.order);
+    this.#env = new MachineEnv({
+      mem: this.mem,
+      cpuCount,
+      task: { pid: 1, tgid: 1, uid: 0, gid: 0, comm: 'farcall', cgroupId: 1n, ...options.task },
+      clock: this.#clock,
+      random: new Prandom(options.seed ?? 1),
+      pipe: this.#pipe,
+    });
+    this.#host = this.#engineHost();
+    const ctxStart = this.mem.alloc(CTX_BLOCK_BYTES);
+    const packetStart = this.mem.alloc(PACKET_BLOCK_BYTES, 64);
+    this.#contexts = {
+      mem: this.mem,
+      ctxStart,
+      packetStart,
+      ctxRegion: this.mem.addRegion({ kind: 'ctx', name: 'context', start: ctxStart, sizeBytes: 0 }),
+      packetRegion: this.mem.addRegion({ kind: 'packet', name: 'packet', start: packetStart, sizeBytes: 0 }),
+    };
+  }
+
+  #engineHost(): EngineHost {
+    const env = this.#env;
+    return {
+      env,
+      helper: helperDef,
+      kfunc: (number, fdIdx) => (fdIdx === 0 ? this.#kfuncs[number - 1] : undefined),
+      packetLoad: (off, size) => packetLoad(env.mem, env.packet, off, size),
+      tailCallTarget: (mapAddr, index) => {
+        const map = env.mapAt(mapAddr);
+        const id =
+          map !== undefined && 'progAt' in map ? (map as BpfMap & { progAt(index: number): number }).progAt(index) : 0;
+        return env.programs[id - 1]?.loaded;
+      },
+      setCallFunc: (call: HelperEnv['callFunc']) => {
+        const previous = env.callFunc;
+        env.callFunc = call;
+        return previous;
+      },
+    };
+  }
+
+  get maps(): readonly BpfMap[] {
+    return this.#env.maps;
+  }
+  get programs(): readonly MachineProgram[] {
+    return this.#env.programs;
+  }
+
+  /** Throws `map.create` for what `BPF_MAP_CREATE` refuses. */
+  createMap(def: MapDef): BpfMap {
+    const map = createMap(this.#env, def, this.#env.maps.length + 1);
+    this.#env.addMap(map);
+    return map;
+  }
+
+  /** Makes an object's maps and loads its programs. Relocate it first where it has CO-RE relocations. */
+  loadObject(spec: ObjectSpec, options: LoadObjectOptions = {}): LoadedObject {
+    return loadObject(
+      {
+        mem: this.mem,
+        cpuCount: this.#env.cpuCount,
+        createMap: def => this.createMap(def),
+        addProgram: (name, type, insns, program) => this.#addProgram(name, type, insns, program),
+        kfuncNumber: name => this.#kfuncNumber(name),
+      },
+      spec,
+      options,
+    );
+  }
+
+  /**
+   * Loads raw instructions. A `ld_imm64` of a map names it by its place in `maps` (BPF_PSEUDO_MAP_FD, _MAP_VALUE and the
+   * two _IDX kinds alike); others are taken as they are.
+   */
+  loadInsns(name: string, type: number, insns: readonly Insn[], maps: readonly BpfMap[] = []): MachineProgram {
+    const resolved = [...insns];
+    for (let idx = 0; idx < insns.length; idx++) {
+      const insn = insns[idx];
+      if (insn.code !== LD_IMM64) continue;
+      const map = maps[insn.imm];
+      const direct = insn.src === 2 || insn.src === 6;
+      if (map !== undefined && idx + 1 < insns.length && (direct || insn.src === 1 || insn.src === 5)) {
+        resolved[idx] = makeInsn(LD_IMM64, insn.dst, 0, 0, direct ? map.directValueAddr(insns[idx + 1].imm) : map.addr);
+        resolved[idx + 1] = makeInsn(0, 0, 0, 0, 0);
+      }
+      idx++;
+    }
+    return this.#addProgram(name, type, resolved, undefined);
+  }
+
+  #addProgram(name: string, type: number, insns: readonly Insn[], spec: ProgramSpec | undefined): MachineProgram {
+    const id = this.#env.programs.length + 1;
+    const source: EngineProgram = { name, insns, id };
+    const loaded = (this.#options.engine ?? interpEngine).load(source, this.#host);
+    const program: MachineProgram = { id, name, type, insns, loaded, spec };
+    this.#env.programs.push(program);
+    return program;
+  }
+
+  #kfuncNumber(name: string): number | undefined {
+    const def = kfuncDef(name);
+    if (def === undefined) return undefined;
+    const at = this.#kfuncs.indexOf(def);
+    return at >= 0 ? at + 1 : this.#kfuncs.push(def);
+  }
+
+  /**
+   * Runs a program on a packet or context, as `BPF_PROG_TEST_RUN` does. A fault is a value of the result. Throws
+   * `run.data`, `run.ctx`, `run.cpu`, `run.repeat` for requests the kernel would refuse and `run.type` for a program
+   * without a usable type.
+   */
+  run(program: MachineProgram, request: RunRequest = {}): TestRunResult {
+    const row = progTypeRow(program.type);
+    if (row === undefined) {
+      throw new FarcallError({
+        code: 'run.type',
+        message: `program ${program.name} has no type that can run`,
+        expected: 'a known program type',
+        found: String(program.type),
+      });
+    }
+    const env = this.#env;
+    const repeat = request.repeat ?? 1;
+    const cpu = request.cpu ?? 0;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= env.cpuCount) {
+      throw new FarcallError({
+        code: 'run.cpu',
+        message: `there is no CPU ${cpu}`,
+        expected: `0..${env.cpuCount - 1}`,
+        found: String(cpu),
+      });
+    }
+    if (!Number.isInteger(repeat) || repeat < 1) {
+      throw new FarcallError({
+        code: 'run.repeat',
+        message: 'bad number of repeats',
+        expected: 'at least 1',
+        found: String(repeat),
+      });
+    }
+    const context = row.begin(this.#contexts, request);
+    env.cpu = cpu;
+    env.progType = program.type;
+    env.ctxAddr = context.ctxAddr;
+    env.packet = context.packet;
+    const attributes = runAttributes(env);
+    Object.assign(attributes, {
+      cookie: request.cookie ?? 0n,
+      funcIp: 0n,
+      argCount: request.argCount ?? (request.ctxIn?.length ?? 0) >> 3,
+      hasRet: request.hasRet ?? false,
+      retval: 0,
+      override: undefined,
+    });
+    const options = { insnBudget: request.insnBudget };
+    let insnCount = 0;
+    let result: RunResult | undefined;
+    const from = performance.now();
+    for (let i = 0; i < repeat; i++) {
+      result = program.loaded.run(BigInt(context.ctxAddr), options);
+      insnCount += result.insnCount;
+      if (!result.ok) break;
+    }
+    const durationNs = Math.round(((performance.now() - from) * 1e6) / repeat);
+    env.packet = undefined;
+    const redirects: readonly Redirect[] = redirectsOf(env).splice(0);
+    const r0 = result?.ok === true ? result.r0 : 0n;
+    return {
+      fault: result?.ok === false ? result.fault : undefined,
+      retval: Number(r0 & 0xffffffffn),
+      r0,
+      dataOut: context.dataOut(),
+      ctxOut: context.ctxOut(),
+      redirects,
+      insnCount,
+      durationNs,
+    };
+  }
+
+  /**
+   * Runs a program with R1 the address of a copy of `bytes` and R2 its length: the convention of RFC 9669's
+   * conformance tests. R1 is 0 when there are no bytes.
+   */
+  runOnMemory(program: MachineProgram, bytes: Uint8Array, options: { readonly insnBudget?: number } = {}): RunResult {
+    if (bytes.length === 0) return program.loaded.run(0n, { ...options, r2: 0n });
+    const start = this.mem.alloc(bytes.length);
+    this.mem.write(start, bytes);
+    const region = this.mem.addRegion({ kind: 'mem', name: 'memory', start, sizeBytes: bytes.length });
+    try {
+      return program.loaded.run(BigInt(start), { ...options, r2: BigInt(bytes.length) });
+    } finally {
+      bytes.set(this.mem.read(start, bytes.length));
+      this.mem.removeRegion(region);
+      this.mem.free(start);
+    }
+  }
+
+  /** Lines of the trace pipe since the last call. */
+  readTrace(): string[] {
+    return this.#pipe.read();
+  }
+
+  /** Records of perf event arrays and ring buffers since the last call, those of ring buffers consumed. */
+  readEvents(): MachineEvent[] {
+    const events = this.#env.events.splice(0);
+    for (const map of this.#env.maps) {
+      if (!('consume' in map)) continue;
+      for (const data of (map as BpfMap & { consume(): Uint8Array[] }).consume()) {
+        events.push({ kind: 'ringbuf', map: map.def.name, cpu: 0, data });
+      }
+    }
+    return events;
+  }
+
+  /** Lets time pass and runs the timers that fall due, in order. Returns how many ran; a fault ends it and is returned. */
+  advanceTime(ns: bigint): { readonly ran: number; readonly fault: RunResult | undefined } {
+    this.#clock.advance?.(ns);
+    const env = this.#env;
+    let ran = 0;
+    for (;;) {
+      const now = env.now('monotonic');
+      const due = [...env.timers.values()]
+        .filter(timer => timer.dueNs <= now)
+        .sort((a, b) => (a.dueNs < b.dueNs ? -1 : 1))[0];
+      if (due === undefined) return { ran, fault: undefined };
+      env.timers.delete(due.addr);
+      timerExpired(env, due.addr);
+      const place = this.#valueHolding(due.map, due.addr);
+      const call = new ProgramBuilder()
+        .imm64(R1, BigInt(due.map.addr))
+        .imm64(R2, BigInt(place.keyAddr))
+        .imm64(R3, BigInt(place.valueAddr))
+        .imm64(R4, BigInt(due.funcAddr))
+        .emit('callx', { dst: 4 })
+        .exit()
+        .build();
+      const engine = this.#options.engine ?? interpEngine;
+      const loaded = engine.load({ name: 'timer', id: 0, insns: call }, this.#host);
+      const result = loaded.run(0n);
+      loaded.free();
+      ran++;
+      if (!result.ok) return { ran, fault: result };
+    }
+  }
+
+  #valueHolding(map: BpfMap, addr: number): { keyAddr: number; valueAddr: number } {
+    let found = { keyAddr: 0, valueAddr: addr };
+    const look = (keyAddr: number, valueAddr: number): number => {
+      if (addr < valueAddr || addr >= valueAddr + map.def.valueSizeBytes) return 0;
+      found = { keyAddr, valueAddr };
+      return 1;
+    };
+    map.forEach(look);
+    return found;
+  }
+}
+
+/** A fresh machine. */
+export function createMachine(options: MachineOptions = {}): Machine {
+  const machine = new Machine(options);
+  return machine;
+}
