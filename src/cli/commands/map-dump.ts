@@ -1,0 +1,79 @@
+import { FarcallError } from '../../util/index.ts';
+import type { Call, Command } from '../command.ts';
+import { EXIT } from '../failure.ts';
+import { Progress } from '../progress.ts';
+import { faultText, reportFault } from '../run/fault-report.ts';
+import { bpftoolText, contentsNote, mapRecord } from '../run/map-text.ts';
+import type { MapView } from '../run/map-view.ts';
+import { makePlan, type RunPlan, runOn } from '../run/plan.ts';
+import { RUN_OPTIONS } from '../run/run-options.ts';
+
+/** Runs the program on all packets, or once when there are none; a fault ends it and is reported. */
+function runAll({ out }: Call, plan: RunPlan): void {
+  const { machine, spec } = plan.session;
+  const packets = plan.data === undefined ? [undefined] : plan.data.packets.map(packet => packet.bytes);
+  const progress = new Progress(out, 'packets', packets.length);
+  for (const [i, packet] of packets.entries()) {
+    const { fault } = runOn(plan, packet);
+    progress.update(i + 1);
+    if (fault === undefined) continue;
+    out.fail(EXIT.refused);
+    const report = reportFault(
+      fault,
+      machine.programs.find(({ name }) => name === fault.prog),
+      spec,
+    );
+    out.note(`the program faulted; these are its maps at that point\n${faultText(report, (_, text) => text)}`);
+    break;
+  }
+  progress.end();
+}
+
+function wantedMaps(views: readonly MapView[], names: readonly string[], file: string): readonly MapView[] {
+  if (names.length === 0) return views;
+  return names.map(name => {
+    const found = views.find(view => view.name === name || view.map.def.name === name);
+    if (found !== undefined) return found;
+    const expected = `one of ${views.map(view => view.name).join(', ') || 'none'}`;
+    throw new FarcallError({
+      code: 'map.no-map',
+      message: 'no such map',
+      expected,
+      found: `'${name}'`,
+      where: { file },
+    });
+  });
+}
+
+async function run(call: Call): Promise<void> {
+  const { options, out, args } = call;
+  const plan = await makePlan(call);
+  const views = wantedMaps(plan.session.maps, options.texts('map'), args[0]);
+  for (const note of plan.notes) out.note(note);
+  if (!options.flag('before')) runAll(call, plan);
+  for (const [i, view] of views.entries()) {
+    out.record(mapRecord(view, true));
+    const note = contentsNote(view);
+    const head = views.length === 1 ? '' : `${i > 0 ? '\n' : ''}${out.paint('bold', `${view.name}:`)}\n`;
+    out.text(`${head}${note === '' ? bpftoolText(view) : `${note}\n`}`);
+  }
+}
+
+export const mapDump: Command = {
+  summary: 'Show the contents of maps after a run',
+  description:
+    'Takes what prog run takes, runs the program, and prints its maps as bpftool map dump does: formatted where the ' +
+    'object says what the bytes are, as hex otherwise.',
+  args: [{ name: 'FILE', summary: 'object file', kind: 'file', required: true }],
+  options: [
+    { name: 'map', short: 'm', value: 'NAME', kind: 'text', repeat: true, summary: 'only this map; may be repeated' },
+    { name: 'before', summary: 'do not run anything: the maps as they are loaded' },
+    ...RUN_OPTIONS,
+  ],
+  examples: [
+    { line: 'farcall map dump examples/xdp_counter.bpf.o --data-in examples/traffic.pcap', what: 'all maps' },
+    { line: 'farcall map dump prog.o --map counts --data-in packet.bin --json', what: 'one map as JSON' },
+    { line: 'farcall map dump prog.o --before --map .rodata', what: 'the constants of an object' },
+  ],
+  run,
+};

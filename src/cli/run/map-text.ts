@@ -1,0 +1,169 @@
+import { toHex } from '../../util/index.ts';
+import type { BtfValue } from '../format/btf-value.ts';
+import { spacedHex } from '../format/bytes.ts';
+import { compactValue } from '../format/compact.ts';
+import { JsonWriter, writeValue } from '../format/json-writer.ts';
+import type { Painter } from '../output.ts';
+import {
+  hasKeys,
+  isPerCpu,
+  isUntouched,
+  type MapEntry,
+  MapTypes,
+  type MapView,
+  mapEntries,
+  mapTypeOf,
+} from './map-view.ts';
+
+/** What a map's contents are called when it has none to list. */
+export function contentsNote(view: MapView): string {
+  return hasKeys(view.map) ? '' : `a ${mapTypeOf(view)} map has no keys to list`;
+}
+
+function typedEntry(writer: JsonWriter, view: MapView, types: MapTypes, entry: MapEntry): void {
+  writer.startObject();
+  const key = types.key(entry.key);
+  if (key !== undefined) writeValue(writer.name('key'), key);
+  if (isPerCpu(view.map)) {
+    const values = entry.values.map((value, cpu): BtfValue => ({ cpu, value: types.value(value) ?? null }));
+    writeValue(writer.name('values'), values);
+  } else {
+    writeValue(writer.name('value'), types.value(entry.values[0]) ?? null);
+  }
+  writer.endObject();
+}
+
+function plainEntry(view: MapView, { key, values }: MapEntry): string {
+  const { keySizeBytes, valueSizeBytes } = view.map.def;
+  const breakNames = keySizeBytes > 16 || valueSizeBytes > 16;
+  const gap = breakNames ? '\n' : ' ';
+  if (isPerCpu(view.map)) {
+    const lines = values.map((value, cpu) => `value (CPU ${String(cpu).padStart(2, '0')}):${gap}${hexLines(value)}\n`);
+    return `key:${gap}${hexLines(key)}\n${lines.join('')}`;
+  }
+  const singleLine = keySizeBytes + valueSizeBytes <= 24 && !breakNames;
+  return `key:${gap}${hexLines(key)}${singleLine ? '  ' : '\n'}value:${gap}${hexLines(values[0])}\n`;
+}
+
+/** Hex as bpftool breaks it: 16 bytes a line, a wider gap in the middle. */
+function hexLines(bytes: Uint8Array): string {
+  const lines: string[] = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const halves = [bytes.subarray(at, at + 8), bytes.subarray(at + 8, at + 16)].filter(half => half.length > 0);
+    lines.push(halves.map(spacedHex).join('  '));
+  }
+  return lines.join('\n');
+}
+
+/**
+ * A map's contents in bpftool's form: formatted values where types are known, hex otherwise.
+ * Source: `tools/bpf/bpftool/map.c: map_dump`, `json_writer.c`.
+ */
+export function bpftoolText(view: MapView): string {
+  const types = new MapTypes(view);
+  if (types.hasValue) {
+    const writer = new JsonWriter();
+    writer.startArray();
+    for (const entry of mapEntries(view.map)) typedEntry(writer, view, types, entry);
+    return `${writer.endArray().text}\n`;
+  }
+  const parts: string[] = [];
+  for (const entry of mapEntries(view.map)) parts.push(plainEntry(view, entry));
+  const count = parts.length;
+  return `${parts.join('')}Found ${count} element${count === 1 ? '' : 's'}\n`;
+}
+
+/** Elements of one map that the summary shows. */
+const MAX_SHOWN = 24;
+
+const hexOf = (bytes: Uint8Array): string =>
+  bytes.length <= 32 ? spacedHex(bytes) : `${spacedHex(bytes.subarray(0, 32))} … ${bytes.length} bytes`;
+
+function entryLine(view: MapView, types: MapTypes, { key, values }: MapEntry, paint: Painter): string[] {
+  const typedKey = types.key(key);
+  const name = typedKey === undefined ? (key.length === 0 ? '' : hexOf(key)) : compactValue(typedKey);
+  const shownValue = (value: Uint8Array): string => {
+    const typed = types.value(value);
+    return typed === undefined ? hexOf(value) : compactValue(typed);
+  };
+  if (!isPerCpu(view.map)) return [`${paint('cyan', name)} → ${shownValue(values[0])}`];
+  const cpus = values.flatMap((value, cpu) =>
+    value.every(byte => byte === 0) ? [] : [`cpu ${cpu}: ${shownValue(value)}`],
+  );
+  return [`${paint('cyan', name)} → ${cpus.length === 0 ? '0 on all CPUs' : cpus.join('  ')}`];
+}
+
+/** Variables of a data section, one a line; undefined for maps that are none. */
+function variableLines(view: MapView, types: MapTypes, paint: Painter): string[] | undefined {
+  if (view.source?.origin !== 'data') return undefined;
+  const [entry] = mapEntries(view.map);
+  const section = entry === undefined ? undefined : types.value(entry.values[0]);
+  if (typeof section !== 'object' || section === null) return undefined;
+  const vars = Object.values(section as Readonly<Record<string, BtfValue>>)[0];
+  if (!Array.isArray(vars)) return undefined;
+  return (vars as readonly Readonly<Record<string, BtfValue>>[]).flatMap(item =>
+    Object.entries(item).map(([name, value]) => `${paint('cyan', name)} = ${compactValue(value)}`),
+  );
+}
+
+/** A map for the report of a run: what is in it, shortened where it is long, without untouched array elements. */
+export function summaryText(view: MapView, paint: Painter): string {
+  const types = new MapTypes(view);
+  const head = `  ${paint('bold', view.name)}  ${mapTypeOf(view)}`;
+  const note = contentsNote(view);
+  if (note !== '') return `${head}\n`;
+  const variables = variableLines(view, types, paint);
+  const lines: string[] = [];
+  let count = 0;
+  if (variables === undefined) {
+    for (const entry of mapEntries(view.map)) {
+      if (isUntouched(view.map, entry)) continue;
+      if (count++ < MAX_SHOWN) lines.push(...entryLine(view, types, entry, paint));
+    }
+  } else {
+    lines.push(...variables.slice(0, MAX_SHOWN));
+    count = variables.length;
+  }
+  const what = variables === undefined ? `${count} element${count === 1 ? '' : 's'}` : '';
+  const rest = count > MAX_SHOWN ? [`… ${count - MAX_SHOWN} more`] : [];
+  return `${head}${what === '' ? '' : `, ${what}`}\n${[...lines, ...rest].map(line => `    ${line}\n`).join('')}`;
+}
+
+/** The maps after a run. Constant data and what says nothing without its object is left out. */
+export function mapsText(views: readonly MapView[], paint: Painter): string {
+  const shown = views.filter(({ source }) => source === undefined || !/^\.(rodata|kconfig)/.test(source.section));
+  return shown.length === 0 ? '' : `${paint('bold', 'maps')}\n${shown.map(view => summaryText(view, paint)).join('')}`;
+}
+
+/** Elements as JSON data: bytes as hex, and formatted where types are known, as `bpftool -j map dump` has it. */
+export function entryRecords(view: MapView, untouchedToo: boolean): Record<string, unknown>[] {
+  const types = new MapTypes(view);
+  const perCpu = isPerCpu(view.map);
+  const records: Record<string, unknown>[] = [];
+  for (const entry of mapEntries(view.map)) {
+    if (!untouchedToo && isUntouched(view.map, entry)) continue;
+    const raw = perCpu
+      ? { values: entry.values.map((value, cpu) => ({ cpu, value: toHex(value) })) }
+      : { value: toHex(entry.values[0]) };
+    const typed = perCpu
+      ? { values: entry.values.map((value, cpu) => ({ cpu, value: types.value(value) })) }
+      : { value: types.value(entry.values[0]) };
+    const formatted = types.hasValue ? { key: types.key(entry.key), ...typed } : undefined;
+    records.push({ key: toHex(entry.key), ...raw, formatted });
+  }
+  return records;
+}
+
+/** A map as JSON data. */
+export function mapRecord(view: MapView, untouchedToo: boolean): Record<string, unknown> {
+  const { def, id } = view.map;
+  return {
+    name: view.name,
+    id,
+    type: mapTypeOf(view),
+    key_size: def.keySizeBytes,
+    value_size: def.valueSizeBytes,
+    max_entries: def.maxEntries,
+    entries: entryRecords(view, untouchedToo),
+  };
+}

@@ -1,0 +1,58 @@
+import type { MachineEvent, RunRequest, TestRunResult } from '../../machine/index.ts';
+import type { Call } from '../command.ts';
+import { type DataInput, readBytesArg, readDataArg } from '../input/data.ts';
+import { openSession, type Session } from './session.ts';
+
+/** A session and what to run it on. */
+export interface RunPlan {
+  readonly session: Session;
+  /** undefined without `--data-in`. */
+  readonly data: DataInput | undefined;
+  readonly ctxIn: Uint8Array | undefined;
+  /** What every run is asked beside its packet. */
+  readonly request: RunRequest;
+  /** Everything a reader should know: of the object, of the input. */
+  readonly notes: readonly string[];
+}
+
+/** Reads the inputs a command line names and loads its program. */
+export async function makePlan(call: Call): Promise<RunPlan> {
+  const { options, io } = call;
+  const dataIn = options.text('data-in');
+  const ctxText = options.text('ctx-in');
+  const data = dataIn === undefined ? undefined : await readDataArg(dataIn, io);
+  const ctxIn = ctxText === undefined ? undefined : await readBytesArg(ctxText, io);
+  const session = await openSession(call);
+  const request: RunRequest = {
+    ctxIn,
+    repeat: options.integer('repeat'),
+    cpu: options.integer('cpu'),
+    insnBudget: options.integer('insn-limit'),
+  };
+  return { session, data, ctxIn, request, notes: [...(data?.notes ?? []), ...session.notes] };
+}
+
+/** Runs once, on a packet or without. */
+export function runOn({ session, request }: RunPlan, dataIn: Uint8Array | undefined): TestRunResult {
+  return session.machine.run(session.program, { ...request, dataIn });
+}
+
+/** Lines and records that are kept; a run can make any number. */
+const MAX_KEPT = 100_000;
+
+/** What programs hand to user space: trace lines and records of ring and perf buffers, collected run by run. */
+export class Emitted {
+  readonly trace: string[] = [];
+  readonly events: MachineEvent[] = [];
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** Takes what the last run left, so that buffers never fill. */
+  collect(): void {
+    for (const line of this.#session.machine.readTrace()) if (this.trace.length < MAX_KEPT) this.trace.push(line);
+    for (const event of this.#session.machine.readEvents()) if (this.events.length < MAX_KEPT) this.events.push(event);
+  }
+}

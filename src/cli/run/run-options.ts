@@ -1,0 +1,72 @@
+import type { OptionSpec } from '../command.ts';
+import { BTF_FILE, ORDER, PROG } from '../commands/shared-options.ts';
+import { ENGINE_NAMES } from './engines.ts';
+
+/** What every command that runs a program takes. */
+export const RUN_OPTIONS: readonly OptionSpec[] = [
+  PROG,
+  {
+    name: 'engine',
+    short: 'e',
+    value: 'ENGINE',
+    kind: 'choice',
+    choices: ENGINE_NAMES,
+    default: 'interp',
+    summary: 'what executes the instructions',
+  },
+  {
+    name: 'data-in',
+    value: 'DATA',
+    kind: 'file',
+    summary:
+      'the packet: hex:0011…, a file of its bytes, or a pcap or pcapng file, all of whose packets are run in order',
+  },
+  { name: 'ctx-in', value: 'DATA', kind: 'file', summary: 'the context: hex:… or a file' },
+  {
+    name: 'repeat',
+    value: 'N',
+    kind: 'integer',
+    min: 1n,
+    max: 0xffffffffn,
+    summary: 'run this often on each packet, as BPF_PROG_TEST_RUN does',
+  },
+  BTF_FILE,
+  { name: 'cpu', value: 'N', kind: 'integer', max: 1023n, summary: 'the CPU to run on; default 0' },
+  {
+    name: 'cpus',
+    value: 'N',
+    kind: 'integer',
+    min: 1n,
+    max: 1024n,
+    summary: 'CPUs there are; default 1, or enough for --cpu',
+  },
+  { name: 'seed', value: 'N', kind: 'integer', max: 0xffffffffn, summary: 'seed of all random numbers; default 1' },
+  {
+    name: 'time',
+    value: 'NS',
+    kind: 'integer',
+    max: (1n << 63n) - 1n,
+    summary: 'CLOCK_MONOTONIC at the start; it advances 1 µs a reading, so that runs repeat',
+  },
+  {
+    name: 'insn-limit',
+    value: 'N',
+    kind: 'integer',
+    min: 1n,
+    summary: 'end a run after this many instructions, as a fault',
+  },
+  {
+    name: 'type',
+    value: 'TYPE',
+    kind: 'text',
+    summary: 'program type (xdp, sched_cls …) in place of the one the section names',
+  },
+  {
+    name: 'kconfig',
+    value: 'FILE|K=V',
+    kind: 'file',
+    repeat: true,
+    summary: 'values of .kconfig variables: a kernel configuration, or CONFIG_HZ=250; may be repeated',
+  },
+  { ...ORDER, summary: 'byte order, when FILE is raw instructions' },
+];

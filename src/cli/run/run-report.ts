@@ -1,0 +1,69 @@
+import type { MachineEvent, TestRunResult } from '../../machine/index.ts';
+import { returnName } from '../../progtypes/index.ts';
+import { equalBytes, toHex } from '../../util/index.ts';
+import { hexdump } from '../format/bytes.ts';
+import type { Painter } from '../output.ts';
+
+/** The name of what a program of this type returned, whatever sign the table gives it. */
+export function retvalName(progType: number, retval: number): string | undefined {
+  return returnName(progType, retval) ?? returnName(progType, retval | 0);
+}
+
+/** `XDP_PASS (2)`; `-1` for 4294967295, as an int is what programs return. */
+export function retvalText(progType: number, retval: number): string {
+  const name = retvalName(progType, retval);
+  return name === undefined ? `${retval | 0}` : `${name} (${retval | 0})`;
+}
+
+export function durationText(ns: number): string {
+  if (ns < 10_000) return `${Math.round(ns)} ns`;
+  return ns < 10_000_000 ? `${Math.round(ns / 1000)} µs` : `${Math.round(ns / 1_000_000)} ms`;
+}
+
+/** What differs between the packet before and after: nothing, or a dump with the changes marked. */
+export function packetOutText(before: Uint8Array, after: Uint8Array | undefined, paint: Painter): string {
+  if (after === undefined || equalBytes(before, after)) return '';
+  const moved = after.length === before.length ? '' : `, ${before.length} before`;
+  const head = `${paint('bold', 'packet out')}  ${after.length} bytes${moved}\n`;
+  return head + hexdump(after, '  ', before, text => paint('yellow', text));
+}
+
+export function contextOutText(before: Uint8Array | undefined, after: Uint8Array | undefined, paint: Painter): string {
+  if (after === undefined || (before !== undefined && equalBytes(before, after))) return '';
+  return `${paint('bold', 'context out')}  ${after.length} bytes\n${hexdump(after, '  ', before, text => paint('yellow', text))}`;
+}
+
+/** Events shown in full; a run may make thousands. */
+const MAX_EVENTS = 20;
+
+export function eventsText(events: readonly MachineEvent[], paint: Painter): string {
+  if (events.length === 0) return '';
+  const lines = events.slice(0, MAX_EVENTS).map(({ kind, map, cpu, data }) => {
+    const place = kind === 'perf' ? `${map}[cpu ${cpu}]` : map;
+    return `  ${paint('cyan', place)}  ${data.length} bytes\n${hexdump(data, '    ')}`;
+  });
+  const more = events.length > MAX_EVENTS ? `  … ${events.length - MAX_EVENTS} more\n` : '';
+  return `${paint('bold', 'events')}  ${events.length}\n${lines.join('')}${more}`;
+}
+
+export function traceText(lines: readonly string[], paint: Painter): string {
+  return lines.length === 0 ? '' : `${paint('bold', 'trace')}\n${lines.map(line => `${line}\n`).join('')}`;
+}
+
+export function eventRecord({ kind, map, cpu, data }: MachineEvent): Record<string, unknown> {
+  return { kind, map, cpu, data: toHex(data) };
+}
+
+/** One run as JSON data, without its fault. */
+export function runRecord(result: TestRunResult, progType: number): Record<string, unknown> {
+  const ended = result.fault === undefined;
+  return {
+    retval: ended ? result.retval : null,
+    retval_name: ended ? retvalName(progType, result.retval) : undefined,
+    r0: ended ? `0x${result.r0.toString(16)}` : undefined,
+    data_out: result.dataOut,
+    ctx_out: result.ctxOut,
+    insn_count: result.insnCount,
+    duration_ns: Math.round(result.durationNs),
+  };
+}
