@@ -39,7 +39,7 @@ export function fuzzObject(bytes: Uint8Array, target: Btf | undefined): FuzzOutc
 export function fuzzBtf(bytes: Uint8Array): FuzzOutcome {
   return outcomeOf(() => {
     const btf = openBtf(bytes);
-    for (let id = 1; id <= Math.min(btf.typeCount, 2000); id++) {
+    for (let id = 1; id < Math.min(btf.typeCount, 2000); id++) {
       outcomeOf(() => void btf.typeById(id));
       outcomeOf(() => void btf.sizeOf(id));
     }
