@@ -119,8 +119,8 @@ export function coreReloText(report: CoreReloReport): string {
   if (report.error !== undefined) return report.error.problem;
   if (resolution === undefined) return `${head} ${report.status}`;
   const local = formatCoreSpec(resolution.localSpec);
-  const target =
-    resolution.targetSpec === undefined ? 'no matching targets found' : formatCoreSpec(resolution.targetSpec);
+  const missing = resolution.kind.kind === 'TYPE_ID_LOCAL' ? 'itself' : 'no matching targets found';
+  const target = resolution.targetSpec === undefined ? missing : formatCoreSpec(resolution.targetSpec);
   const action = report.status === 'poisoned' ? 'poisoned' : `patched ${resolution.origVal} -> ${resolution.newVal}`;
   return `${head} ${local} -> ${target}: ${action}`;
 }

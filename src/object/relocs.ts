@@ -50,6 +50,16 @@ export interface RelocContext {
   readonly externs: ReadonlyMap<number, ExternSpec>;
 }
 
+/** What a relocation needs to know of its symbol; read once a symbol. */
+interface Target {
+  readonly symbol: ElfSymbol;
+  readonly extern: ExternSpec | undefined;
+  readonly isExtern: boolean;
+  /** Undefined for undefined, absolute and common symbols. */
+  readonly section: ObjectSection | undefined;
+  readonly value: number;
+}
+
 /**
  * Reads the relocations of executable sections. Those of code that no function includes are passed over (weak functions
  * that the linker dropped). Relocation types are not looked at: instruction and symbol tell.
@@ -62,15 +72,21 @@ export function collectRelocs(context: RelocContext): RelocIndex {
   for (const section of context.sections.values()) {
     if (section.role !== 'text' && section.role !== 'programs') continue;
     for (const table of file.relocsFor(section.index)) {
+      const targets = new Map<number, Target>();
       for (const reloc of table) {
         const at = attempt(() => reloc.offset);
         if (at instanceof FarcallError) continue;
         const fn = functions.find(section.index, Math.floor(at / INSN_SIZE_BYTES));
         if (fn === undefined) continue;
-        index.add(
-          fn,
-          attempt(() => describe(context, fn, at, reloc, file.symbolOf(table, reloc.symbolIndex))),
-        );
+        const described = attempt(() => {
+          let target = targets.get(reloc.symbolIndex);
+          if (target === undefined) {
+            target = targetOf(context, file.symbolOf(table, reloc.symbolIndex));
+            targets.set(reloc.symbolIndex, target);
+          }
+          return new Description(context, fn, at, reloc, target).reloc();
+        });
+        index.add(fn, described);
       }
     }
   }
@@ -78,75 +94,101 @@ export function collectRelocs(context: RelocContext): RelocIndex {
   return index;
 }
 
-function symbolLabel(context: RelocContext, symbol: ElfSymbol): string {
-  if (symbol.type === STT_SECTION && symbol.nameOff === 0) {
-    return context.sections.get(symbol.sectionIndex)?.name ?? '<?>';
-  }
-  return symbol.name;
+function targetOf(context: RelocContext, symbol: ElfSymbol): Target {
+  const isExtern = isExternSymbol(symbol);
+  return {
+    symbol,
+    isExtern,
+    extern: isExtern ? context.externs.get(symbol.index) : undefined,
+    section: symbol.place === 'section' ? context.sections.get(symbol.sectionIndex) : undefined,
+    value: symbol.value,
+  };
 }
 
-function describe(
-  context: RelocContext,
-  fn: ObjectFunction,
-  at: number,
-  reloc: ElfReloc,
-  symbol: ElfSymbol,
-): FunctionReloc {
-  const insnIdx = at / INSN_SIZE_BYTES - fn.startIdx;
-  const where = { ...context.file.where, section: fn.section.name, name: fn.name, insnIdx: Math.floor(insnIdx) };
-  const fail = (message: string, expected?: string, found?: string): FarcallError =>
-    objectError('object.reloc', where, `prog '${fn.name}': ${message}`, expected, found);
-  const label = symbolLabel(context, symbol);
-  const insn = fn.insns[insnIdx];
-  if (insn === undefined || (insn.code !== CALL && insn.code !== LD_IMM64)) {
-    const found = insn === undefined ? `offset ${at}` : `code 0x${insn.code.toString(16)}`;
-    throw fail(`invalid relo against '${label}' for insns[${Math.floor(insnIdx)}]`, 'a call or ld_imm64', found);
+/** One relocation being understood. */
+class Description {
+  readonly #context: RelocContext;
+  readonly #fn: ObjectFunction;
+  readonly #at: number;
+  readonly #insnIdx: number;
+  readonly #addend: number;
+  readonly #target: Target;
+
+  constructor(context: RelocContext, fn: ObjectFunction, at: number, reloc: ElfReloc, target: Target) {
+    this.#context = context;
+    this.#fn = fn;
+    this.#at = at;
+    this.#insnIdx = at / INSN_SIZE_BYTES - fn.startIdx;
+    this.#addend = reloc.addend;
+    this.#target = target;
   }
-  const addend = reloc.addend;
-  if (isExternSymbol(symbol)) {
-    const extern = context.externs.get(symbol.index);
-    if (extern === undefined) throw fail(`extern relo failed to find extern for '${label}' (${symbol.index})`);
-    return { insnIdx, kind: 'extern', extern, call: insn.code === CALL };
+
+  #fail(message: string, expected?: string, found?: string): FarcallError {
+    const { file } = this.#context;
+    const insnIdx = Math.floor(this.#insnIdx);
+    const where = { ...file.where, section: this.#fn.section.name, name: this.#fn.name, insnIdx };
+    return objectError('object.reloc', where, `prog '${this.#fn.name}': ${message}`, expected, found);
   }
-  const section = symbol.place === 'section' ? context.sections.get(symbol.sectionIndex) : undefined;
-  if (section === undefined) {
-    const message = `invalid relo against '${label}' in special section 0x${symbol.shndx.toString(16)}; forgot to initialize global var?..`;
-    throw fail(message);
+
+  get #label(): string {
+    const { symbol, section } = this.#target;
+    if (symbol.type === STT_SECTION && symbol.nameOff === 0) return section?.name ?? '<?>';
+    return symbol.name;
   }
-  const offBytes = symbol.value + addend;
-  const isCode = section.role === 'text' || section.role === 'programs';
-  if (insn.code === CALL) {
-    if (insn.src !== BPF_PSEUDO_CALL) throw fail('incorrect bpf_call opcode', `src ${BPF_PSEUDO_CALL}`, `${insn.src}`);
-    if (!isCode) throw fail(`bad call relo against '${label}' in section '${section.name}'`);
-    if (offBytes % INSN_SIZE_BYTES !== 0) throw fail(`bad call relo against '${label}' at offset ${offBytes}`);
-    return { insnIdx, kind: 'call', section: section.index, offBytes };
+
+  reloc(): FunctionReloc {
+    const insnIdx = this.#insnIdx;
+    const insn = this.#fn.insns[insnIdx];
+    if (insn === undefined || (insn.code !== CALL && insn.code !== LD_IMM64)) {
+      const found = insn === undefined ? `offset ${this.#at}` : `code 0x${insn.code.toString(16)}`;
+      const message = `invalid relo against '${this.#label}' for insns[${Math.floor(insnIdx)}]`;
+      throw this.#fail(message, 'a call or ld_imm64', found);
+    }
+    const { symbol, isExtern, extern, section, value } = this.#target;
+    if (isExtern) {
+      if (extern !== undefined) return { insnIdx, kind: 'extern', extern, call: insn.code === CALL };
+      throw this.#fail(`extern relo failed to find extern for '${this.#label}' (${symbol.index})`);
+    }
+    if (section === undefined) {
+      const place = `special section 0x${symbol.shndx.toString(16)}`;
+      throw this.#fail(`invalid relo against '${this.#label}' in ${place}; forgot to initialize global var?..`);
+    }
+    const offBytes = value + this.#addend;
+    if (insn.code === CALL) return this.#call(insn, section, offBytes);
+    if (section.role === 'text' || section.role === 'programs') return this.#function(insn, section, offBytes);
+    return this.#data(section, offBytes + insn.imm);
   }
-  if (isCode) {
+
+  #call(insn: Insn, section: ObjectSection, offBytes: number): FunctionReloc {
+    if (insn.src !== BPF_PSEUDO_CALL) {
+      throw this.#fail('incorrect bpf_call opcode', `src ${BPF_PSEUDO_CALL}`, `${insn.src}`);
+    }
+    if (section.role !== 'text' && section.role !== 'programs') {
+      throw this.#fail(`bad call relo against '${this.#label}' in section '${section.name}'`);
+    }
+    if (offBytes % INSN_SIZE_BYTES === 0) {
+      return { insnIdx: this.#insnIdx, kind: 'call', section: section.index, offBytes };
+    }
+    throw this.#fail(`bad call relo against '${this.#label}' at offset ${offBytes}`);
+  }
+
+  #function(insn: Insn, section: ObjectSection, offBytes: number): FunctionReloc {
     if (offBytes % INSN_SIZE_BYTES !== 0 || insn.imm % INSN_SIZE_BYTES !== 0) {
-      throw fail(`bad subprog addr relo against '${label}' at offset ${offBytes}+${insn.imm}`);
+      throw this.#fail(`bad subprog addr relo against '${this.#label}' at offset ${offBytes}+${insn.imm}`);
     }
-    return { insnIdx, kind: 'func', section: section.index, offBytes: offBytes + insn.imm };
+    return { insnIdx: this.#insnIdx, kind: 'func', section: section.index, offBytes: offBytes + insn.imm };
   }
-  return dataReloc(context, insnIdx, insn, section, offBytes, label, fail);
-}
 
-function dataReloc(
-  context: RelocContext,
-  insnIdx: number,
-  insn: Insn,
-  section: ObjectSection,
-  offBytes: number,
-  label: string,
-  fail: (message: string) => FarcallError,
-): FunctionReloc {
-  if (section.role === 'maps' || section.role === '.maps') {
-    const map = context.maps.declaredAt(section.index, offBytes + insn.imm);
-    if (map === undefined) {
-      throw fail(`map relo failed to find map for section '${section.name}', off ${offBytes + insn.imm}`);
+  #data(section: ObjectSection, offBytes: number): FunctionReloc {
+    const insnIdx = this.#insnIdx;
+    const { maps } = this.#context;
+    if (section.role === 'maps' || section.role === '.maps') {
+      const map = maps.declaredAt(section.index, offBytes);
+      if (map !== undefined) return { insnIdx, kind: 'map', map };
+      throw this.#fail(`map relo failed to find map for section '${section.name}', off ${offBytes}`);
     }
-    return { insnIdx, kind: 'map', map };
+    const map = maps.ofSection(section.index);
+    if (map !== undefined) return { insnIdx, kind: 'map_value', map, offBytes: offBytes | 0 };
+    throw this.#fail(`bad map relo against '${this.#label}' in section '${section.name}'`);
   }
-  const map = context.maps.ofSection(section.index);
-  if (map === undefined) throw fail(`bad map relo against '${label}' in section '${section.name}'`);
-  return { insnIdx, kind: 'map_value', map, offBytes: (offBytes + insn.imm) | 0 };
 }

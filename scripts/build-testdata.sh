@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds testdata/object/*.c into little-endian (el) and big-endian (eb) objects beside the sources.
+#
+#   scripts/build-testdata.sh            CLANG and LLVM_STRIP name other tools than those on the path; built with clang 14
+#
+# The objects are committed, so that tests need no compiler. After a rebuild read the diff of the goldens.
+set -eu
+cd "$(dirname "$0")/../testdata/object"
+clang=${CLANG:-clang}
+strip=${LLVM_STRIP:-llvm-strip}
+
+build() { # SOURCE OUT FLAGS...
+  source=$1 out=$2
+  shift 2
+  for order in el eb; do
+    $clang -target "bpf$order" -mcpu=v3 -O2 -Wall -Wno-unused -Wno-unused-function "$@" -c "$source.c" -o "$out.$order.o"
+    $strip -g "$out.$order.o"
+  done
+}
+
+for source in *.c; do build "${source%.c}" "${source%.c}" -g; done
+build calls calls-without-btf
