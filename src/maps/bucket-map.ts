@@ -64,6 +64,8 @@ export interface BucketShape {
   readonly maxNodes: number;
   /** Programs may touch values (true unless said). */
   readonly exposeValues?: boolean;
+  /** Programs may write values they see (true unless said; BPF_F_RDONLY_PROG forbids it all the same). */
+  readonly valuesWritable?: boolean;
   /** Programs may read keys, as callbacks of bpf_for_each_map_elem do. */
   readonly exposeKeys?: boolean;
 }
@@ -138,7 +140,7 @@ export abstract class BucketMap extends MapBase {
           strideBytes: this.cpuBytes,
           cellBytes: this.def.valueSizeBytes,
           readable: (this.def.flags & BPF_FLAGS.BPF_F_WRONLY_PROG) === 0,
-          writable: (this.def.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0,
+          writable: this.shape.valuesWritable !== false && (this.def.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0,
         }),
       );
     }

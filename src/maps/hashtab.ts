@@ -72,6 +72,18 @@ export abstract class HashMapBase extends BucketMap {
     return calls;
   }
 
+  /** `pcpu_copy_value` and, for a new node, `pcpu_init_value`. */
+  protected writeCells(node: number, valueAddr: number, allCpus: boolean, isNew: boolean): void {
+    const value = this.valueAt(node);
+    const sizeBytes = this.cells * this.cpuBytes;
+    if (allCpus) {
+      this.mem.u8.copyWithin(value, valueAddr, valueAddr + sizeBytes);
+      return;
+    }
+    if (isNew) this.mem.u8.fill(0, value, value + sizeBytes);
+    this.value.copy(value + this.host.cpu * this.cpuBytes, valueAddr);
+  }
+
   /** All of a node's value for user space: every CPU's. */
   protected readNode(node: number): Uint8Array {
     const value = this.valueAt(node);
@@ -84,7 +96,7 @@ export abstract class HashMapBase extends BucketMap {
     return node === 0 ? null : this.readNode(node);
   }
 
-  protected override sysLookupAndDelete(keyAddr: number): Uint8Array | null {
+  protected override sysLookupAndDelete(keyAddr: number): Uint8Array | null | number {
     const node = this.find(keyAddr, this.hashOf(keyAddr));
     if (node === 0) return null;
     const bytes = this.readNode(node);
@@ -199,18 +211,6 @@ export class PercpuHashMap extends HashMapBase {
     this.writeCells(node, valueAddr, allCpus, true);
     this.link(node);
     return 0;
-  }
-
-  /** `pcpu_copy_value` and, for a new node, `pcpu_init_value`. */
-  protected writeCells(node: number, valueAddr: number, allCpus: boolean, isNew: boolean): void {
-    const value = this.valueAt(node);
-    const sizeBytes = this.cells * this.cpuBytes;
-    if (allCpus) {
-      this.mem.u8.copyWithin(value, valueAddr, valueAddr + sizeBytes);
-      return;
-    }
-    if (isNew) this.mem.u8.fill(0, value, value + sizeBytes);
-    this.value.copy(value + this.host.cpu * this.cpuBytes, valueAddr);
   }
 
   override get userValueSizeBytes(): number {

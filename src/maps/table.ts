@@ -1,10 +1,31 @@
 import { BPF_FLAGS, bpf_map_type, ERRNO, errnoName, mapTypeName } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
 import { checkCommon } from './alloc-check.ts';
+import { ArenaMapImpl, checkArena } from './arena.ts';
 import { ArrayMap, checkArray, PercpuArrayMap } from './arraymap.ts';
+import { BloomFilterMap, checkBloomFilter } from './bloom-filter.ts';
+import { checkLocalStorage, LocalStorageMapImpl } from './bpf-local-storage.ts';
+import { checkStructOps, StructOpsMap } from './bpf-struct-ops.ts';
+import { CgroupArrayMapImpl } from './cgroup-array.ts';
+import { CpumapMap, checkCpumap } from './cpumap.ts';
+import { checkDevmap, DevmapHashMap, DevmapMap } from './devmap.ts';
+import { checkFdArray } from './fd-array.ts';
 import { checkHash, HashMap, PercpuHashMap } from './hashtab.ts';
+import { CgroupStorageMapImpl, checkCgroupStorage } from './local-storage.ts';
+import { checkLpmTrie, LpmTrieMap } from './lpm-trie.ts';
+import { LruHashMap, LruPercpuHashMap } from './lru-hash.ts';
 import { type MapBase, setUp } from './map-base.ts';
+import { ArrayOfMapsMap, checkMapInMap, HashOfMapsMap } from './map-in-map.ts';
+import { PerfEventArrayMapImpl } from './perf-event-array.ts';
+import { ProgArrayMapImpl } from './prog-array.ts';
+import { checkQueueStack, QueueStackMap } from './queue-stack-maps.ts';
+import { checkReuseportArray, ReuseportArrayMap } from './reuseport-array.ts';
+import { checkRingbuf, RingbufMapImpl } from './ringbuf.ts';
+import { checkSockhash, checkSockmap, SockhashMap, SockmapMap } from './sock-map.ts';
+import { checkStackmap, StackTraceMapImpl } from './stackmap.ts';
 import type { BpfMap, MapDef, MapHost, MapTypeRow } from './types.ts';
+import { UserRingbufMapImpl } from './user-ringbuf.ts';
+import { checkXskmap, XskmapMap } from './xskmap.ts';
 
 type MapClass = new (host: MapHost, def: MapDef, id: number) => MapBase;
 
@@ -33,8 +54,37 @@ const MAP_EXTRA_TYPES: ReadonlySet<number> = new Set([T.BPF_MAP_TYPE_BLOOM_FILTE
 export const MAP_TYPES: readonly MapTypeRow[] = [
   row(T.BPF_MAP_TYPE_HASH, '3.19', 'hashtab.c', checkHash, HashMap),
   row(T.BPF_MAP_TYPE_ARRAY, '3.19', 'arraymap.c', checkArray, ArrayMap),
+  row(T.BPF_MAP_TYPE_PROG_ARRAY, '4.2', 'arraymap.c', checkFdArray, ProgArrayMapImpl),
+  row(T.BPF_MAP_TYPE_PERF_EVENT_ARRAY, '4.3', 'arraymap.c', checkFdArray, PerfEventArrayMapImpl),
   row(T.BPF_MAP_TYPE_PERCPU_HASH, '4.6', 'hashtab.c', checkHash, PercpuHashMap),
   row(T.BPF_MAP_TYPE_PERCPU_ARRAY, '4.6', 'arraymap.c', checkArray, PercpuArrayMap),
+  row(T.BPF_MAP_TYPE_STACK_TRACE, '4.6', 'stackmap.c', checkStackmap, StackTraceMapImpl),
+  row(T.BPF_MAP_TYPE_CGROUP_ARRAY, '4.8', 'arraymap.c', checkFdArray, CgroupArrayMapImpl),
+  row(T.BPF_MAP_TYPE_LRU_HASH, '4.10', 'hashtab.c', checkHash, LruHashMap),
+  row(T.BPF_MAP_TYPE_LRU_PERCPU_HASH, '4.10', 'hashtab.c', checkHash, LruPercpuHashMap),
+  row(T.BPF_MAP_TYPE_LPM_TRIE, '4.11', 'lpm_trie.c', checkLpmTrie, LpmTrieMap),
+  row(T.BPF_MAP_TYPE_ARRAY_OF_MAPS, '4.12', 'map_in_map.c', checkMapInMap, ArrayOfMapsMap),
+  row(T.BPF_MAP_TYPE_HASH_OF_MAPS, '4.12', 'map_in_map.c', checkMapInMap, HashOfMapsMap),
+  row(T.BPF_MAP_TYPE_DEVMAP, '4.14', 'devmap.c', checkDevmap, DevmapMap),
+  row(T.BPF_MAP_TYPE_SOCKMAP, '4.14', 'net/core/sock_map.c', checkSockmap, SockmapMap),
+  row(T.BPF_MAP_TYPE_CPUMAP, '4.15', 'cpumap.c', checkCpumap, CpumapMap),
+  row(T.BPF_MAP_TYPE_XSKMAP, '4.18', 'net/xdp/xskmap.c', checkXskmap, XskmapMap),
+  row(T.BPF_MAP_TYPE_SOCKHASH, '4.18', 'net/core/sock_map.c', checkSockhash, SockhashMap),
+  row(T.BPF_MAP_TYPE_CGROUP_STORAGE, '4.19', 'local_storage.c', checkCgroupStorage, CgroupStorageMapImpl),
+  row(T.BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, '4.19', 'reuseport_array.c', checkReuseportArray, ReuseportArrayMap),
+  row(T.BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, '4.20', 'local_storage.c', checkCgroupStorage, CgroupStorageMapImpl),
+  row(T.BPF_MAP_TYPE_QUEUE, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMap),
+  row(T.BPF_MAP_TYPE_STACK, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMap),
+  row(T.BPF_MAP_TYPE_SK_STORAGE, '5.2', 'bpf_local_storage.c', checkLocalStorage, LocalStorageMapImpl),
+  row(T.BPF_MAP_TYPE_DEVMAP_HASH, '5.4', 'devmap.c', checkDevmap, DevmapHashMap),
+  row(T.BPF_MAP_TYPE_STRUCT_OPS, '5.6', 'bpf_struct_ops.c', checkStructOps, StructOpsMap),
+  row(T.BPF_MAP_TYPE_RINGBUF, '5.8', 'ringbuf.c', checkRingbuf, RingbufMapImpl),
+  row(T.BPF_MAP_TYPE_INODE_STORAGE, '5.10', 'bpf_local_storage.c', checkLocalStorage, LocalStorageMapImpl),
+  row(T.BPF_MAP_TYPE_TASK_STORAGE, '5.11', 'bpf_local_storage.c', checkLocalStorage, LocalStorageMapImpl),
+  row(T.BPF_MAP_TYPE_BLOOM_FILTER, '5.16', 'bloom_filter.c', checkBloomFilter, BloomFilterMap),
+  row(T.BPF_MAP_TYPE_USER_RINGBUF, '6.1', 'ringbuf.c', checkRingbuf, UserRingbufMapImpl),
+  row(T.BPF_MAP_TYPE_CGRP_STORAGE, '6.2', 'bpf_local_storage.c', checkLocalStorage, LocalStorageMapImpl),
+  row(T.BPF_MAP_TYPE_ARENA, '6.9', 'arena.c', checkArena, ArenaMapImpl),
 ];
 
 const BY_TYPE: ReadonlyMap<number, MapTypeRow> = new Map(MAP_TYPES.map(entry => [entry.type, entry]));
@@ -44,8 +94,14 @@ export function mapTypeRow(type: number): MapTypeRow | undefined {
   return BY_TYPE.get(type);
 }
 
-/** Everything `BPF_MAP_CREATE` checks before it allocates: 0 or -errno. */
+/** Everything `BPF_MAP_CREATE` checks before it allocates, of the template of inner maps first: 0 or -errno. */
 export function checkMapDef(def: MapDef): number {
+  // A map of maps is no template, whatever its own template; map_in_map.c says so, and the depth of definitions is theirs.
+  const inner = def.inner === undefined || def.inner.inner !== undefined ? 0 : rowCheck(def.inner);
+  return inner || rowCheck(def);
+}
+
+function rowCheck(def: MapDef): number {
   return mapTypeRow(def.type)?.check(def) ?? -ERRNO.EINVAL;
 }
 
@@ -62,7 +118,7 @@ export function createMap(host: MapHost, def: MapDef, id: number): BpfMap {
   const flags = def.flags & ~BPF_FLAGS.BPF_F_TOKEN_FD;
   const wanted = flags === def.flags ? def : { ...def, flags };
   const entry = mapTypeRow(def.type);
-  const errno = entry === undefined ? -ERRNO.EINVAL : entry.check(wanted);
+  const errno = checkMapDef(wanted);
   if (entry === undefined || errno !== 0) throw refused(def, errno);
   try {
     return entry.create(host, wanted, id);

@@ -117,6 +117,137 @@ export interface BpfMap {
   free(): void;
 }
 
+/** `BPF_MAP_TYPE_RINGBUF`; find out with `isRingbufMap`. */
+export interface RingbufMap extends BpfMap {
+  /** `bpf_ringbuf_reserve`: address of `sizeBytes` bytes a program may write until it commits them; 0 when there is no room. */
+  reserve(sizeBytes: number): number;
+  isReserved(sampleAddr: number): boolean;
+  /** `bpf_ringbuf_commit`: 0, or -EINVAL for an address that is not a reserved record's (in Linux such a program is rejected). */
+  commit(sampleAddr: number, discard: boolean, flags: number): number;
+  /** `bpf_ringbuf_submit`: hands the record over; errors as {@link commit}. */
+  submit(sampleAddr: number, flags: number): number;
+  /** `bpf_ringbuf_discard`: no consumer sees the record; errors as {@link commit}. */
+  discard(sampleAddr: number, flags: number): number;
+  /** `bpf_ringbuf_output`: 0, -EINVAL for unknown flags, -EAGAIN when there is no room. */
+  output(dataAddr: number, sizeBytes: number, flags: number): number;
+  /** `bpf_ringbuf_query` of `BPF_RB_*`; 0 for other flags. */
+  query(flag: number): number;
+  /** User space: the records committed since the last call, oldest first, up to the first still reserved. */
+  consume(limit?: number): Uint8Array[];
+  /** How often a consumer waiting in epoll would have been woken. */
+  readonly wakeups: number;
+}
+
+/** `BPF_MAP_TYPE_USER_RINGBUF`; find out with `isUserRingbufMap`. */
+export interface UserRingbufMap extends BpfMap {
+  /** User space: puts a record in; 0, -ENOSPC when there is no room now, -E2BIG when there never is. */
+  produce(bytes: Uint8Array): number;
+  /**
+   * `bpf_user_ringbuf_drain`: calls back with address and size of each record until it returns non-zero. Returns how many
+   * were seen or -errno.
+   */
+  drain(callback: (sampleAddr: number, sizeBytes: number) => number, flags: number): number;
+  /** How often a producer waiting in epoll would have been woken. */
+  readonly wakeups: number;
+}
+
+/** A record put into a perf event array. */
+export interface PerfRecord {
+  /** The element, which is the CPU. */
+  readonly index: number;
+  readonly data: Uint8Array;
+}
+
+/** `BPF_MAP_TYPE_PERF_EVENT_ARRAY`; find out with `isPerfEventArrayMap`. */
+export interface PerfEventArrayMap extends BpfMap {
+  /** User space: opens an event for every CPU that has an element, as libbpf's `perf_buffer__new` does. */
+  openAll(): void;
+  /**
+   * `bpf_perf_event_output`.
+   *
+   * @param index an element, or BPF_F_CURRENT_CPU
+   * @returns 0; -E2BIG past the end; -ENOENT for an element without event; -EOPNOTSUPP for another CPU's; -ENOSPC when
+   *   the consumer has left too much unread
+   */
+  output(index: number, data: Uint8Array): number;
+  /** User space: everything put out since the last call, in order. */
+  takeRecords(): PerfRecord[];
+  /** Records lost to -ENOSPC. */
+  readonly lost: number;
+}
+
+/** `BPF_MAP_TYPE_PROG_ARRAY`; find out with `isProgArrayMap`. */
+export interface ProgArrayMap extends BpfMap {
+  /** Id of the program in the element, 0 for none and past the end. */
+  progAt(index: number): number;
+}
+
+/** `BPF_MAP_TYPE_CGROUP_ARRAY`; find out with `isCgroupArrayMap`. */
+export interface CgroupArrayMap extends BpfMap {
+  /** Id of the cgroup in the element; 0 for none, undefined past the end. */
+  cgroupAt(index: number): number | undefined;
+}
+
+/** `BPF_MAP_TYPE_STACK_TRACE`; find out with `isStackTraceMap`. */
+export interface StackTraceMap extends BpfMap {
+  /** Frames a trace may have. */
+  readonly maxDepth: number;
+  /**
+   * `bpf_get_stackid` of a trace already taken: its id or -errno (-EEXIST when another trace has its bucket, -ENOMEM).
+   *
+   * @param ips frames, innermost first
+   * @param flags BPF_F_FAST_STACK_CMP and BPF_F_REUSE_STACKID count
+   */
+  storeStack(ips: readonly bigint[], flags: number): number;
+}
+
+/** Maps whose elements hang on kernel objects (sk, inode, task, cgrp storage); find out with `isLocalStorageMap`. */
+export interface LocalStorageMap extends BpfMap {
+  /**
+   * `bpf_*_storage_get`: address of the object's value, or 0.
+   *
+   * @param objectId what the machine calls the object: below 2^53
+   * @param initAddr value a new element begins with, 0 for zeros
+   * @param flags 0 or BPF_LOCAL_STORAGE_GET_F_CREATE
+   */
+  get(objectId: number, initAddr: number, flags: number): number;
+  /** `bpf_*_storage_delete`: 0 or -ENOENT. Also what the end of an object does. */
+  remove(objectId: number): number;
+}
+
+/** `BPF_MAP_TYPE_CGROUP_STORAGE` and its per-CPU twin; find out with `isCgroupStorageMap`. */
+export interface CgroupStorageMap extends BpfMap {
+  /** Makes the storage of a cgroup (and attach type, where the key has one), as attaching a program does; 0 or -errno. */
+  attach(cgroupId: number, attachType: number): number;
+  /** `bpf_get_local_storage`: address of this CPU's value, 0 where nothing was attached. */
+  localStorage(cgroupId: number, attachType: number): number;
+}
+
+/** `BPF_MAP_TYPE_ARENA`; find out with `isArenaMap`. */
+export interface ArenaMap extends BpfMap {
+  /** First address of the arena in the linear memory. */
+  readonly base: number;
+  readonly pageCount: number;
+  /** The 64-bit address user space has the arena at. The low 32 bits of every pointer into it are its linear address. */
+  readonly userVmStart: bigint;
+  /**
+   * `bpf_arena_alloc_pages`: address of `count` zeroed pages in a row, 0 when there are none.
+   *
+   * @param addr where, or 0 for anywhere
+   */
+  allocPages(addr: number, count: number): number;
+  /** `bpf_arena_free_pages`; what is not an allocated page of the arena is left alone. */
+  freePages(addr: number, count: number): void;
+  /** User space: writes through its mapping, which allocates the pages it touches. False when that is outside the arena. */
+  write(offBytes: number, bytes: Uint8Array): boolean;
+}
+
+/** Maps of things to redirect to (devices, CPUs, sockets); find out with `isTargetMap`. */
+export interface TargetMap extends BpfMap {
+  /** Whether the key has an entry: what `bpf_redirect_map` and its kin look at. */
+  holds(keyAddr: number): boolean;
+}
+
 /** A row of the table of map types. */
 export interface MapTypeRow {
   readonly type: number;
