@@ -3,8 +3,6 @@ export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYT
 export * from './context-layout.ts';
 export { KFUNCS, kfuncDef } from './kfuncs/table.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
-export type { RingbufMap } from './ringbuf.ts';
-export type { StackMap } from './stack.ts';
 export { HELPERS, helperByName, helperDef } from './table.ts';
 export { forgetTimer, timerExpired } from './timer.ts';
 export { type RunAttributes, runAttributes } from './tracing.ts';

@@ -5,7 +5,6 @@ import {
   BTF_SOCK,
   btf,
   CTX,
-  FUNC,
   fixed,
   int,
   KEY,
@@ -20,7 +19,6 @@ import {
   SIZE,
   SIZE_OR_ZERO,
   SOCKET_OR_NULL,
-  STACK_OR_NULL,
   toBtf,
 } from './proto.ts';
 import { type HelperDef, ProgramFault } from './types.ts';
@@ -188,7 +186,6 @@ export const CONTRACT_ONLY_HELPERS: readonly HelperDef[] = [
     since: '6.0',
     proto: int([fixed(40), fixed(20)], 'gplOnly', 'pktAccess'),
   }),
-  contractOnly({ id: 209, name: 'bpf_user_ringbuf_drain', since: '6.1', proto: int([MAP, FUNC, STACK_OR_NULL, ANY]) }),
 ];
 
 /** Engines carry out tail calls themselves and never call `run`. */

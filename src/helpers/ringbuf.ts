@@ -1,12 +1,13 @@
-import type { BpfMap } from '../maps/index.ts';
+import type { BpfMap, RingbufMap, UserRingbufMap } from '../maps/index.ts';
 import { ERRNO } from '../uapi/index.ts';
-import { defineHelper } from './check.ts';
+import { DYNPTR_BYTES, defineHelper } from './check.ts';
 import { DYNPTR_TYPE, dynptrSizeError, readDynptr, setNullDynptr, writeDynptr } from './dynptr.ts';
 import {
   ALLOC_SIZE,
   ANY,
   DYNPTR_RINGBUF_OUT,
   DYNPTR_RINGBUF_RELEASE,
+  FUNC,
   int,
   MAP,
   MEM_IN,
@@ -14,6 +15,7 @@ import {
   pointer,
   RINGBUF_MEM_RELEASE,
   SIZE_OR_ZERO,
+  STACK_OR_NULL,
   TO_RINGBUF_MEM_OR_NULL,
 } from './proto.ts';
 import { type HelperDef, type HelperEnv, ProgramFault } from './types.ts';
@@ -21,16 +23,8 @@ import { type HelperDef, type HelperEnv, ProgramFault } from './types.ts';
 const { EINVAL, EAGAIN } = ERRNO;
 /** BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP. */
 const WAKEUP_FLAGS = 3n;
-
-/** What helpers need of a ring buffer beside the operations of every map. */
-export interface RingbufMap extends BpfMap {
-  /** A record of `sizeBytes` for the program to fill: its address, 0 when there is no room. */
-  reserve(sizeBytes: number): number;
-  /** Hands over or drops the record at `addr`; -EINVAL when none is open there. */
-  commit(addr: number, discard: boolean, flags: number): number;
-  /** `bpf_ringbuf_query`. */
-  query(flags: number): number | bigint;
-}
+/** `RINGBUF_MAX_RECORD_SZ` */
+const MAX_SIZE = 0x3fffffffn;
 
 const isRingbuf = (map: BpfMap | undefined): map is RingbufMap =>
   map !== undefined && 'reserve' in map && 'commit' in map;
@@ -50,7 +44,7 @@ function openRecords(env: HelperEnv): Map<number, RingbufMap> {
 
 function reserve(env: HelperEnv, mapAddr: number, size: bigint): number {
   const map = ringbufAt(env, mapAddr);
-  const addr = size > 0x3fffffffn ? 0 : map.reserve(Number(size));
+  const addr = size > MAX_SIZE ? 0 : map.reserve(Number(size));
   if (addr !== 0) openRecords(env).set(addr, map);
   return addr;
 }
@@ -65,14 +59,10 @@ function commit(env: HelperEnv, addr: number, discard: boolean, flags: number): 
 
 function output(env: HelperEnv, mapAddr: number, data: number): number {
   const flags = env.arg64(4);
+  const size = env.arg64(3);
   const map = ringbufAt(env, mapAddr);
   if (flags > WAKEUP_FLAGS) return -EINVAL;
-  const size = env.arg64(3);
-  const addr = size > 0x3fffffffn ? 0 : map.reserve(Number(size));
-  if (addr === 0) return -EAGAIN;
-  env.mem.u8.copyWithin(addr, data, data + Number(size));
-  map.commit(addr, false, Number(flags));
-  return 0;
+  return size > MAX_SIZE ? -EAGAIN : map.output(data, Number(size), Number(flags));
 }
 
 function reserveDynptr(env: HelperEnv, mapAddr: number, size: number, _flags: number, at: number): number {
@@ -91,6 +81,36 @@ function commitDynptr(env: HelperEnv, at: number, discard: boolean, flags: numbe
   const dynptr = readDynptr(env, at);
   if (dynptr.data !== 0) commit(env, dynptr.data, discard, flags);
   setNullDynptr(env, at);
+}
+
+const isUserRingbuf = (map: BpfMap | undefined): map is UserRingbufMap => map !== undefined && 'drain' in map;
+
+/** `bpf_user_ringbuf_drain`: the callback gets a dynptr over each record. */
+function drain(env: HelperEnv, mapAddr: number, func: number): number {
+  const map = env.mapAt(mapAddr);
+  if (!isUserRingbuf(map))
+    throw new ProgramFault('bad-argument', `${map?.def.name ?? 'the map'} is no user ring buffer`);
+  const flags = env.arg64(4);
+  if (flags > WAKEUP_FLAGS) return -EINVAL;
+  const ctx = env.arg64(3);
+  const at = env.mem.alloc(DYNPTR_BYTES);
+  const region = env.mem.addRegion({
+    kind: 'mem',
+    name: 'sample',
+    start: at,
+    sizeBytes: DYNPTR_BYTES,
+    writable: false,
+  });
+  const visit = (data: number, sizeBytes: number): number => {
+    writeDynptr(env, at, { data, type: DYNPTR_TYPE.local, readOnly: false, sizeBytes, offBytes: 0 });
+    return env.callFunc(func, at, ctx);
+  };
+  try {
+    return map.drain(visit, Number(flags));
+  } finally {
+    env.mem.removeRegion(region);
+    env.mem.free(at);
+  }
 }
 
 /** Ring buffers (`kernel/bpf/ringbuf.c`). */
@@ -165,5 +185,12 @@ export const RINGBUF_HELPERS: readonly HelperDef[] = [
       commitDynptr(env, at, true, flags);
       return 0;
     },
+  }),
+  defineHelper({
+    id: 209,
+    name: 'bpf_user_ringbuf_drain',
+    since: '6.1',
+    proto: int([MAP, FUNC, STACK_OR_NULL, ANY]),
+    run: drain,
   }),
 ];

@@ -13,9 +13,10 @@ import {
 import { ntohs, readBe16, readU32, writeU32, writeU64 } from './memory.ts';
 import { packetLength, packetOf, protocolOf, pullData, pushData, setProtocol } from './packet.ts';
 import { ANY, CTX, fixed, int, MAP, MEM_OUT, SIZE } from './proto.ts';
+import { underCgroup } from './task.ts';
 import type { HelperDef, HelperEnv, PacketAccess } from './types.ts';
 
-const { EINVAL, EAGAIN, E2BIG, ENODEV, ENOENT, EOPNOTSUPP } = ERRNO;
+const { EINVAL, ENODEV, ENOENT, EOPNOTSUPP } = ERRNO;
 const VLAN_BYTES = 4;
 /** Bytes of the two addresses at the head of an Ethernet frame. */
 const MACS_BYTES = 12;
@@ -97,12 +98,25 @@ function flowHash(env: HelperEnv, packet: PacketAccess): number {
 }
 
 const ECN_CE = 3;
+/** Tags Linux looks past (`include/linux/if_vlan.h: VLAN_MAX_DEPTH`). */
+const MAX_TAGS = 8;
+
+/** The protocol behind the tags in the frame (`skb_protocol(skb, true)`); 0 when the frame ends in them. */
+function innerProtocol(env: HelperEnv, packet: PacketAccess): number {
+  let protocol = protocolOf(env);
+  let at = packet.data + ETH_HEADER_BYTES;
+  for (let tags = 0; isVlan(protocol); tags++, at += VLAN_BYTES) {
+    if (tags === MAX_TAGS || at + VLAN_BYTES > packet.dataEnd) return 0;
+    protocol = readBe16(env, at + 2);
+  }
+  return protocol;
+}
 
 /** `INET_ECN_set_ce`: 1 when the packet carries the mark afterwards. */
 function ecnSetCe(env: HelperEnv, packet: PacketAccess): number {
   const { u8, view } = env.mem;
   const at = packet.networkAddr;
-  const protocol = protocolOf(env);
+  const protocol = innerProtocol(env, packet);
   const v4 = protocol === ETH_P_IP;
   if ((!v4 && protocol !== ETH_P_IPV6) || at + (v4 ? 20 : 40) > packet.dataEnd) return 0;
   const ecn = v4 ? u8[at + 1] & 3 : (u8[at + 1] >> 4) & 3;
@@ -236,13 +250,12 @@ export const SKB_META_HELPERS: readonly HelperDef[] = [
     run: (env, _skb, level) => (level === 0 ? env.task.cgroupId : 0),
   }),
   defineHelper({ id: 151, name: 'bpf_skb_cgroup_classid', since: '5.10', proto: int([CTX]), run: () => 0 }),
-  // Cgroup arrays are empty here.
   defineHelper({
     id: 33,
     name: 'bpf_skb_under_cgroup',
     since: '4.8',
     proto: int([CTX, MAP, ANY]),
-    run: (env, _skb, map, index) => (index >= env.mapAt(map)!.def.maxEntries ? -E2BIG : -EAGAIN),
+    run: (env, _skb, map, index) => underCgroup(env, map, index),
   }),
   defineHelper({ id: 24, name: 'bpf_get_route_realm', since: '4.4', proto: int([CTX]), run: () => 0 }),
   // No packet came out of a tunnel or an IPsec policy.

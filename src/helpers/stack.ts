@@ -1,4 +1,4 @@
-import type { BpfMap } from '../maps/index.ts';
+import type { BpfMap, StackTraceMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { defineHelper } from './check.ts';
 import { writeU64 } from './memory.ts';
@@ -12,13 +12,7 @@ const FAST_STACK_CMP = 0x200n;
 const REUSE_STACKID = 0x400n;
 const USER_BUILD_ID = 0x800n;
 
-/** A map that keeps stack traces (`kernel/bpf/stackmap.c`). */
-export interface StackMap extends BpfMap {
-  /** Stores a trace and returns its id, or -errno. Flags are BPF_F_FAST_STACK_CMP and BPF_F_REUSE_STACKID. */
-  storeStack(ips: readonly bigint[], flags: number): number;
-}
-
-const isStackMap = (map: BpfMap): map is StackMap => 'storeStack' in map;
+const isStackMap = (map: BpfMap): map is StackTraceMap => 'storeStack' in map;
 
 /**
  * The stack of the running program: one frame, at the address its context stands for. A machine has no kernel stack

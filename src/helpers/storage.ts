@@ -1,52 +1,41 @@
+import type { BpfMap, CgroupStorageMap, LocalStorageMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { defineHelper } from './check.ts';
 import { ANY, BTF_SOCK, btf, CTX, int, MAP, pointer, TO_VALUE, TO_VALUE_OR_NULL, VALUE_OR_NULL } from './proto.ts';
-import type { HelperDef, HelperEnv } from './types.ts';
+import { type HelperDef, type HelperEnv, ProgramFault } from './types.ts';
 
 const CREATE = 1n;
-const STORAGE = Symbol('local storage');
 
-/** Values by map id and by owner (a task, socket, inode or cgroup), in regions of their own. */
-type Storage = Map<number, Map<number, number>>;
+const isLocalStorage = (map: BpfMap): map is LocalStorageMap => 'get' in map && 'remove' in map;
+const isCgroupStorage = (map: BpfMap): map is CgroupStorageMap => 'localStorage' in map;
 
-function valuesOf(env: HelperEnv, mapAddr: number): Map<number, number> {
-  const { id } = env.mapAt(mapAddr)!;
-  const storage = env.state<Storage>(STORAGE, () => new Map());
-  let values = storage.get(id);
-  if (values === undefined) storage.set(id, (values = new Map()));
-  return values;
-}
-
-function makeValue(env: HelperEnv, mapAddr: number): number {
-  const { def } = env.mapAt(mapAddr)!;
-  const start = env.mem.alloc(def.valueSizeBytes);
-  env.mem.addRegion({ kind: 'map_value', name: def.name, start, sizeBytes: def.valueSizeBytes });
-  return start;
+function storageAt(env: HelperEnv, mapAddr: number): LocalStorageMap {
+  const map = env.mapAt(mapAddr)!;
+  if (!isLocalStorage(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no local storage`);
+  return map;
 }
 
 /** `bpf_sk_storage_get` and its siblings: the owner's value, made on demand from `init` or zeroes; 0 without one. */
 function storageGet(env: HelperEnv, mapAddr: number, owner: number, init: number): number {
   const flags = env.arg64(4);
-  if (flags > CREATE || owner === 0) return 0;
-  const values = valuesOf(env, mapAddr);
-  const present = values.get(owner);
-  if (present !== undefined || flags === 0n) return present ?? 0;
-  const value = makeValue(env, mapAddr);
-  if (init !== 0) env.mem.u8.copyWithin(value, init, init + env.mapAt(mapAddr)!.def.valueSizeBytes);
-  values.set(owner, value);
-  return value;
+  const map = storageAt(env, mapAddr);
+  return flags > CREATE || owner === 0 ? 0 : map.get(owner, init, Number(flags));
 }
 
 function storageDelete(env: HelperEnv, mapAddr: number, owner: number): number {
-  if (owner === 0) return -ERRNO.EINVAL;
-  const values = valuesOf(env, mapAddr);
-  const value = values.get(owner);
-  if (value === undefined) return -ERRNO.ENOENT;
-  values.delete(owner);
-  const region = env.mem.regionAt(value);
-  if (region !== undefined) env.mem.removeRegion(region);
-  env.mem.free(value);
-  return 0;
+  const map = storageAt(env, mapAddr);
+  return owner === 0 ? -ERRNO.EINVAL : map.remove(owner);
+}
+
+/** The value of the one cgroup programs run in; Linux makes it when the program is attached. */
+function localStorage(env: HelperEnv, mapAddr: number): number {
+  const map = env.mapAt(mapAddr)!;
+  if (!isCgroupStorage(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no cgroup storage`);
+  const cgroupId = Number(env.task.cgroupId);
+  const present = map.localStorage(cgroupId, 0);
+  if (present !== 0) return present;
+  map.attach(cgroupId, 0);
+  return map.localStorage(cgroupId, 0);
 }
 
 /**
@@ -126,17 +115,11 @@ export const STORAGE_HELPERS: readonly HelperDef[] = [
     proto: int([MAP, btf('cgroup', 'PTR_MAYBE_NULL')]),
     run: storageDelete,
   }),
-  // The storage of the one cgroup programs run in; Linux makes it when the program is attached.
   defineHelper({
     id: 81,
     name: 'bpf_get_local_storage',
     since: '4.19',
     proto: pointer(TO_VALUE, [MAP, ANY]),
-    run: (env, mapAddr) => {
-      const values = valuesOf(env, mapAddr);
-      let value = values.get(0);
-      if (value === undefined) values.set(0, (value = makeValue(env, mapAddr)));
-      return value;
-    },
+    run: localStorage,
   }),
 ];

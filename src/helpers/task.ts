@@ -1,3 +1,4 @@
+import type { CgroupArrayMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { encodeText } from '../util/index.ts';
 import { defineHelper } from './check.ts';
@@ -34,6 +35,15 @@ function ancestorCgroupId(env: HelperEnv, level: number): bigint {
   const depth = own === ROOT_CGROUP_ID ? 0 : 1;
   if (level === depth) return own;
   return level === 0 ? ROOT_CGROUP_ID : 0n;
+}
+
+/** Whether the current task's cgroup is the one in the array's element or below it: 1, 0 or -errno. */
+export function underCgroup(env: HelperEnv, mapAddr: number, index: number): number {
+  const map = env.mapAt(mapAddr)!;
+  const id = 'cgroupAt' in map ? (map as CgroupArrayMap).cgroupAt(index) : undefined;
+  if (id === undefined) return -ERRNO.E2BIG;
+  if (id === 0) return -ERRNO.EAGAIN;
+  return BigInt(id) === env.task.cgroupId || BigInt(id) === ROOT_CGROUP_ID ? 1 : 0;
 }
 
 /** Who runs the program, and where (`kernel/bpf/helpers.c`, `kernel/trace/bpf_trace.c`). */
@@ -113,13 +123,12 @@ export const TASK_HELPERS: readonly HelperDef[] = [
     proto: int([ANY]),
     run: (env, level) => ancestorCgroupId(env, level | 0),
   }),
-  // A cgroup array holds nothing the machine could be under; an index past its end is refused as Linux does.
   defineHelper({
     id: 37,
     name: 'bpf_current_task_under_cgroup',
     since: '4.9',
     proto: int([MAP, ANY]),
-    run: (env, map, index) => (index >= env.mapAt(map)!.def.maxEntries ? -ERRNO.E2BIG : -ERRNO.EAGAIN),
+    run: underCgroup,
   }),
   defineHelper({
     id: 17,

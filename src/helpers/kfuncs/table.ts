@@ -1,4 +1,5 @@
 import type { HelperDef } from '../types.ts';
+import { ARENA_KFUNCS } from './arena.ts';
 import { BASIC_KFUNCS } from './basics.ts';
 import { CPUMASK_KFUNCS } from './cpumask.ts';
 import { DYNPTR_KFUNCS } from './dynptr.ts';
@@ -10,6 +11,7 @@ const FAMILIES: readonly (readonly HelperDef[])[] = [
   ITER_KFUNCS,
   BASIC_KFUNCS,
   CPUMASK_KFUNCS,
+  ARENA_KFUNCS,
   NAMED_KFUNCS,
 ];
 
