@@ -30,6 +30,16 @@ function wantsColor(io: Io): boolean {
 }
 
 /**
+ * Text from files must not command the terminal: control characters other than newlines, tabs and colours become
+ * visible escapes.
+ */
+function tame(text: string): string {
+  return text.replaceAll(/\x1b(?!\[\d{1,2}m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]/g, char => {
+    return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}
+
+/**
  * The one way commands speak: text for people or one JSON object a line on standard output, remarks, problems and progress
  * on standard error. In JSON mode problems are objects on standard output.
  */
@@ -59,7 +69,7 @@ export class Output {
 
   /** Text for people, with its own newlines; nothing in JSON mode. */
   text(text: string): void {
-    if (!this.json) this.#out(text);
+    if (!this.json) this.#out(tame(text));
   }
   /** One object a line; nothing in text mode. */
   record(value: unknown): void {
@@ -114,6 +124,6 @@ export class Output {
   }
   #err(text: string): void {
     this.#clearStatus();
-    this.#io.stderr.write(text);
+    this.#io.stderr.write(tame(text));
   }
 }

@@ -34,7 +34,8 @@ async function run({ args, options, out, io }: Call): Promise<void> {
   const btf = openBtfFile(await readInput(file, io), file, base);
   const rootIds = options.has('root-id') ? options.integers('root-id') : undefined;
   if (format === 'raw') {
-    out.raw(out.json ? `${dumpRawJson(btf, rootIds)}\n` : dumpRaw(btf, rootIds));
+    if (out.json) out.raw(`${dumpRawJson(btf, rootIds)}\n`);
+    else out.text(dumpRaw(btf, rootIds));
     return;
   }
   const text = dumpC(btf, { rootIds, unsorted });

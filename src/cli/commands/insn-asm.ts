@@ -12,7 +12,7 @@ async function run({ args, options, out, io }: Call): Promise<void> {
   const text = decodeText(await readInput(file, io));
   const assembly = assembleSource(text, {
     dialect: options.text('dialect') as DialectName,
-    file: file === '-' ? undefined : file,
+    file: file === '-' ? 'standard input' : file,
     helperId,
   });
   for (const error of assembly.errors) out.error(error);

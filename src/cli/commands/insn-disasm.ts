@@ -13,7 +13,7 @@ async function run({ args, options, out, io }: Call): Promise<void> {
   out.text(disassemble(insns, { dialect, labels: options.flag('labels'), ...hooks }));
   if (!out.json) return;
   for (let idx = 0; idx < insns.length; idx++) {
-    out.record({ insnIdx: idx, ...insns[idx], text: printInsn(insns, idx, { dialect, ...hooks }) });
+    out.record({ insn_idx: idx, ...insns[idx], text: printInsn(insns, idx, { dialect, ...hooks }) });
     if (isWide(insns[idx]) && idx + 1 < insns.length) idx++;
   }
 }

@@ -15,7 +15,8 @@ async function run({ args, options, out }: Call): Promise<void> {
   for await (const outcome of outcomes) {
     for (const description of outcome.ok ? outcome.value : [{ failure: outcome.failure }]) {
       if ('failure' in description) out.failure(description.failure);
-      else out.raw(`${!out.json && shown++ > 0 ? '\n' : ''}${description.text}`);
+      else if (out.json) out.raw(description.text);
+      else out.text(`${shown++ > 0 ? '\n' : ''}${description.text}`);
     }
   }
   progress.end();

@@ -18,14 +18,13 @@ function run({ args, options, out }: Call): void {
   const name = options.text('prog');
   const programs = name === undefined ? spec.programs : programsNamed(spec, name, image.label);
   const dialect = options.text('dialect') as DialectName;
-  const { order } = spec;
   if (programs.length === 0) out.note(`${image.label} holds no programs`);
   for (const [i, prog] of programs.entries()) {
-    const listing = { dialect, order, opcodes: words.includes('opcodes'), linum: words.includes('linum') };
+    const listing = { dialect, opcodes: words.includes('opcodes'), linum: words.includes('linum') };
     const head = `${prog.name}: ${typeNameOf(prog)}, section ${prog.section}, ${prog.insns.length} insns`;
     const comment = dialect === 'kernel' ? ';' : '#';
     out.text(
-      `${i > 0 ? '\n' : ''}${out.paint('dim', `${comment} ${head}`)}\n${listingText(prog, spec.btf, listing, out.paint)}`,
+      `${i > 0 ? '\n' : ''}${out.paint('dim', `${comment} ${head}`)}\n${listingText(spec, prog, listing, out.paint)}`,
     );
     out.record({
       file: image.label,
@@ -33,9 +32,9 @@ function run({ args, options, out }: Call): void {
       section: prog.section,
       type: typeNameOf(prog),
       attach_type: attachNameOf(prog) || undefined,
-      insns: listProgram(prog, spec.btf, dialect).map(insn => ({
+      insns: listProgram(spec, prog, dialect).map(insn => ({
         insn_idx: insn.insnIdx,
-        opcodes: opcodesOf(prog, insn, order).replaceAll(' ', ''),
+        opcodes: opcodesOf(prog, insn, spec.order).replaceAll(' ', ''),
         text: insn.text,
         ref: insn.remark || undefined,
         func: insn.func,

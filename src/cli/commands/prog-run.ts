@@ -36,7 +36,7 @@ export const progRun: Command = {
     },
     { line: 'farcall prog run prog.o --prog on_exit --ctx-in ctx.bin --json | jq .maps', what: 'a tracing program' },
     {
-      line: 'farcall prog run --type xdp hex:b700000002000000950000000000000 --data-in packet.bin',
+      line: 'farcall prog run --type xdp hex:b7000000020000009500000000000000 --data-in packet.bin',
       what: 'raw instructions',
     },
   ],

@@ -40,9 +40,9 @@ export function bashCompletion(entries: readonly CompletionEntry[]): string {
       .flatMap(option => spellings(option).map(name => quoted(`${entry.path.join(' ')}:${name}`))),
   );
   return `# bash completion for farcall
-_farcall_words() { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
-_farcall_files() { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen "$1" -- "$cur")); }
-_farcall() {
+function _farcall_words { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
+function _farcall_files { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen "$1" -- "$cur")); }
+function _farcall {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} path='' count=0 i word
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do

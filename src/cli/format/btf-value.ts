@@ -28,9 +28,12 @@ export class BtfValueReader {
   readonly #bytes: Uint8Array;
   readonly #little: boolean;
   readonly #view: DataView;
+  readonly #network: boolean;
   #parts = 0;
 
-  constructor(btf: Btf, bytes: Uint8Array, order: ByteOrder) {
+  /** @param network for people: `__be16` in host order, `__be32` as a dotted address */
+  constructor(btf: Btf, bytes: Uint8Array, order: ByteOrder, network = false) {
+    this.#network = network;
     this.#btf = btf;
     this.#bytes = bytes;
     this.#little = order === 'little';
@@ -45,7 +48,19 @@ export class BtfValueReader {
     if (at + size > this.#bytes.length || depth > MAX_DEPTH || ++this.#parts > MAX_PARTS) {
       return `0x${toHex(this.#bytes.subarray(at, at + Math.min(size, 64)))}`;
     }
-    return (READERS[type.kind] as Reader)(this, type, at, depth, size);
+    return this.#inNetworkOrder(typeId, at, size) ?? (READERS[type.kind] as Reader)(this, type, at, depth, size);
+  }
+
+  /** A value whose type is a typedef of `__be16` or `__be32`, or one of these, as people write it. */
+  #inNetworkOrder(typeId: number, at: number, size: number): BtfValue | undefined {
+    if (!this.#network || (size !== 2 && size !== 4)) return undefined;
+    let type = this.#btf.typeById(typeId);
+    for (let steps = 0; steps < 8 && 'typeId' in type && type.kind !== 'PTR' && type.kind !== 'ARRAY'; steps++) {
+      if (size === 2 && type.name === '__be16') return this.#view.getUint16(at, false);
+      if (size === 4 && type.name === '__be32') return this.#bytes.subarray(at, at + 4).join('.');
+      type = this.#btf.typeById(type.typeId);
+    }
+    return undefined;
   }
 
   #resolve(typeId: number): number {

@@ -26,7 +26,9 @@ function runs(items: readonly string[]): string[] {
 export function compactValue(value: BtfValue): string {
   if (value === null) return '?';
   if (typeof value === 'string')
-    return /^0x[0-9a-f]*$/.test(value) || /^[A-Z_][A-Z0-9_]*$/.test(value) ? value : JSON.stringify(value);
+    return /^(0x[0-9a-f]*|\d+(\.\d+){3})$/.test(value) || /^[A-Z_][A-Z0-9_]*$/.test(value)
+      ? value
+      : JSON.stringify(value);
   if (typeof value !== 'object') return String(value);
   if (isList(value)) {
     const items = runs(value.map(compactValue));

@@ -1,7 +1,6 @@
 import { DIALECTS, type DialectName, printInsn } from '../../asm/index.ts';
-import type { Btf } from '../../btf/index.ts';
 import { CALL, encodeInsns, isPseudoCall, isPseudoFunc, isWide } from '../../isa/index.ts';
-import type { InsnRef, ProgramSpec } from '../../object/index.ts';
+import type { InsnRef, ObjectSpec, ProgramSpec } from '../../object/index.ts';
 import { helperName } from '../../uapi/index.ts';
 import { type ByteOrder, toHex } from '../../util/index.ts';
 import type { Painter } from '../output.ts';
@@ -20,24 +19,36 @@ export interface ListedInsn {
   readonly source: SourceLine | undefined;
 }
 
-function refText(ref: InsnRef): string {
+/** The variable that lies at an offset of a data section, with the rest of the offset: `stats+8`. */
+function variableAt({ btf, maps }: ObjectSpec, mapName: string, offBytes: number): string | undefined {
+  const typeId = maps.find(map => map.def.name === mapName)?.valueTypeId ?? 0;
+  const section = btf?.typeById(typeId);
+  if (btf === undefined || section?.kind !== 'DATASEC') return undefined;
+  const found = section.vars.find(item => offBytes >= item.offBytes && offBytes < item.offBytes + item.sizeBytes);
+  if (found === undefined) return undefined;
+  const rest = offBytes - found.offBytes;
+  return `${btf.nameOf(found.typeId)}${rest === 0 ? '' : `+${rest}`}`;
+}
+
+function refText(spec: ObjectSpec, ref: InsnRef): string {
   if (ref.kind === 'map') return `map ${ref.map}`;
   if (ref.kind === 'extern') return `extern ${ref.extern}`;
-  return `map ${ref.map}${ref.offBytes === 0 ? '' : `+${ref.offBytes}`} value`;
+  const variable = variableAt(spec, ref.map, ref.offBytes);
+  return variable ?? `map ${ref.map}${ref.offBytes === 0 ? '' : `+${ref.offBytes}`} value`;
 }
 
 /** A program instruction by instruction, with what the object knows of each. */
-export function listProgram(prog: ProgramSpec, btf: Btf | undefined, dialect: DialectName): ListedInsn[] {
+export function listProgram(spec: ObjectSpec, prog: ProgramSpec, dialect: DialectName): ListedInsn[] {
   const { insns } = prog;
   const refs = new Map(prog.refs.map(ref => [ref.insnIdx, ref]));
   const funcs = new Map(prog.subprogs.map(sub => [sub.insnIdx, sub.name]));
-  const lines = new SourceLines(prog, btf);
+  const lines = new SourceLines(prog, spec.btf);
   const listed: ListedInsn[] = [];
   for (let idx = 0; idx < insns.length; ) {
     const insn = insns[idx];
     const slots = isWide(insn) && idx + 1 < insns.length ? 2 : 1;
     const ref = refs.get(idx);
-    let remark = ref === undefined ? '' : refText(ref);
+    let remark = ref === undefined ? '' : refText(spec, ref);
     if (ref === undefined && insn.code === CALL && insn.src === 0 && dialect !== 'kernel')
       remark = helperName(insn.imm) ?? '';
     if (isPseudoCall(insn) || isPseudoFunc(insn)) remark = functionAt(prog, idx + 1 + insn.imm)?.name ?? '';
@@ -50,7 +61,6 @@ export function listProgram(prog: ProgramSpec, btf: Btf | undefined, dialect: Di
 
 export interface ListingOptions {
   readonly dialect: DialectName;
-  readonly order: ByteOrder;
   readonly opcodes: boolean;
   readonly linum: boolean;
 }
@@ -65,18 +75,18 @@ function sourceText(source: SourceLine, linum: boolean): string {
 }
 
 /** A program as text: functions, source lines as comments, instructions. Assembles again in the same dialect. */
-export function listingText(prog: ProgramSpec, btf: Btf | undefined, options: ListingOptions, paint: Painter): string {
+export function listingText(spec: ObjectSpec, prog: ProgramSpec, options: ListingOptions, paint: Painter): string {
   const comment = DIALECTS[options.dialect].lexRules.lineComments[0];
   const out: string[] = [];
   let last = '';
-  for (const insn of listProgram(prog, btf, options.dialect)) {
+  for (const insn of listProgram(spec, prog, options.dialect)) {
     if (insn.func !== undefined) out.push(`${paint('bold', `${insn.func}:`)}\n`);
     const source = insn.source === undefined ? '' : sourceText(insn.source, options.linum);
     if (source !== '' && source !== last) out.push(`${paint('dim', `${comment} ${source}`)}\n`);
     if (source !== '') last = source;
     const remark = insn.remark === '' ? '' : paint('cyan', `  ${comment} ${insn.remark}`);
     out.push(`${String(insn.insnIdx).padStart(4)}: ${insn.text}${remark}\n`);
-    if (options.opcodes) out.push(`${paint('dim', `      ${comment} ${opcodesOf(prog, insn, options.order)}`)}\n`);
+    if (options.opcodes) out.push(`${paint('dim', `      ${comment} ${opcodesOf(prog, insn, spec.order)}`)}\n`);
   }
   return out.join('');
 }

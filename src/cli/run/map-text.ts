@@ -102,13 +102,23 @@ function variableLines(view: MapView, types: MapTypes, paint: Painter): string[]
   const vars = Object.values(section as Readonly<Record<string, BtfValue>>)[0];
   if (!Array.isArray(vars)) return undefined;
   return (vars as readonly Readonly<Record<string, BtfValue>>[]).flatMap(item =>
-    Object.entries(item).map(([name, value]) => `${paint('cyan', name)} = ${compactValue(value)}`),
+    Object.entries(item).flatMap(([name, value]) => variableText(name, value, paint)),
   );
+}
+
+/** Longer lines are broken where a variable is a list. */
+const LONG_LINE = 120;
+
+function variableText(name: string, value: BtfValue, paint: Painter): string[] {
+  const text = compactValue(value);
+  if (text.length <= LONG_LINE || !Array.isArray(value)) return [`${paint('cyan', name)} = ${text}`];
+  const items = (value as readonly BtfValue[]).slice(0, MAX_SHOWN);
+  return items.map((item, i) => `${paint('cyan', `${name}[${i}]`)} = ${compactValue(item)}`);
 }
 
 /** A map for the report of a run: what is in it, shortened where it is long, without untouched array elements. */
 export function summaryText(view: MapView, paint: Painter): string {
-  const types = new MapTypes(view);
+  const types = new MapTypes(view, true);
   const head = `  ${paint('bold', view.name)}  ${mapTypeOf(view)}`;
   const note = contentsNote(view);
   if (note !== '') return `${head}\n`;

@@ -84,9 +84,12 @@ export function isUntouched(map: BpfMap, entry: MapEntry): boolean {
 /** Reads the keys and values of a map by their BTF types. */
 export class MapTypes {
   readonly #view: MapView;
+  readonly #network: boolean;
 
-  constructor(view: MapView) {
+  /** @param network values of `__be16` and `__be32` as people write them */
+  constructor(view: MapView, network = false) {
     this.#view = view;
+    this.#network = network;
   }
 
   get hasKey(): boolean {
@@ -101,7 +104,7 @@ export class MapTypes {
   #read(typeId: number | undefined, bytes: Uint8Array): BtfValue | undefined {
     const { btf, order } = this.#view;
     if (btf === undefined || typeId === undefined || typeId === 0) return undefined;
-    return new BtfValueReader(btf, bytes, order).read(typeId);
+    return new BtfValueReader(btf, bytes, order, this.#network).read(typeId);
   }
 
   key(bytes: Uint8Array): BtfValue | undefined {

@@ -46,7 +46,7 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
     value: 'NS',
     kind: 'integer',
     max: (1n << 63n) - 1n,
-    summary: 'CLOCK_MONOTONIC at the start; it advances 1 µs a reading, so that runs repeat',
+    summary: 'CLOCK_MONOTONIC at the start; every reading is a microsecond later, so that runs repeat',
   },
   {
     name: 'insn-limit',

@@ -34,7 +34,7 @@ export function contextOutText(before: Uint8Array | undefined, after: Uint8Array
 }
 
 /** Events shown in full; a run may make thousands. */
-const MAX_EVENTS = 20;
+const MAX_EVENTS = 8;
 
 export function eventsText(events: readonly MachineEvent[], paint: Painter): string {
   if (events.length === 0) return '';
@@ -61,8 +61,8 @@ export function runRecord(result: TestRunResult, progType: number): Record<strin
     retval: ended ? result.retval : null,
     retval_name: ended ? retvalName(progType, result.retval) : undefined,
     r0: ended ? `0x${result.r0.toString(16)}` : undefined,
-    data_out: result.dataOut,
-    ctx_out: result.ctxOut,
+    data_out: result.dataOut ?? null,
+    ctx_out: result.ctxOut ?? null,
     insn_count: result.insnCount,
     duration_ns: Math.round(result.durationNs),
   };

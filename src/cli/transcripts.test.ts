@@ -1,0 +1,82 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type CliOptions, farcall } from '../../test/support/cli.ts';
+
+const GOLDENS = new URL('../../testdata/cli/', import.meta.url);
+const BLESS = process.env.BLESS === '1';
+
+/** An XDP program in hex: swaps the frame's first two bytes and transmits it. */
+const SWAP =
+  'hex:6112000000000000 6113040000000000 bf24000000000000 0704000002000000 2d34050000000000' +
+  '7125000000000000 7126010000000000 7362000000000000 7352010000000000 b700000003000000 9500000000000000';
+const FRAME = 'hex:0011223344550a0b0c0d0e0f0800';
+
+const CASES: [name: string, argv: string[], options?: CliOptions][] = [
+  ['front-page', ['--help']],
+  ['prog-run-help', ['prog', 'run', '--help']],
+  ['obj-show', ['obj', 'show', 'examples/load_balancer.bpf.o', 'examples/tail_parser.bpf.o']],
+  ['obj-show-json', ['obj', 'show', '--json', 'examples/xdp_counter.bpf.o']],
+  ['obj-show-core', ['obj', 'show', '--btf', 'default', 'examples/syscall_latency.bpf.o']],
+  ['prog-dump-raw', ['prog', 'dump', 'raw', 'examples/checksum.bpf.o']],
+  [
+    'prog-dump-raw-full',
+    ['prog', 'dump', 'raw', 'examples/checksum.bpf.o', '-p', 'checksum', '-d', 'kernel', 'opcodes', 'linum'],
+  ],
+  ['prog-dump-raw-json', ['prog', 'dump', 'raw', 'examples/firewall.bpf.o', '-p', 'egress', '--json']],
+  ['prog-run-packet', ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--data-in', FRAME]],
+  ['prog-run-packet-json', ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--data-in', FRAME, '--json']],
+  ['prog-run-capture', ['prog', 'run', 'examples/xdp_counter.bpf.o', '--data-in', 'examples/traffic.pcap']],
+  ['prog-run-changed', ['prog', 'run', '--type', 'xdp', SWAP, '--data-in', FRAME, '--repeat', '3']],
+  [
+    'prog-run-fault',
+    ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--insn-limit', '20', '--data-in', FRAME],
+  ],
+  [
+    'prog-run-fault-json',
+    ['prog', 'run', '--type', 'xdp', 'hex:6110ff0100000000 9500000000000000', '--data-in', FRAME, '--json'],
+  ],
+  ['prog-run-balancer', ['prog', 'run', 'examples/load_balancer.bpf.o', '--data-in', 'examples/traffic.pcap']],
+  ['prog-run-events', ['prog', 'run', 'examples/flow_events.bpf.o', '--data-in', 'examples/traffic.pcap']],
+  ['map-dump', ['map', 'dump', 'examples/xdp_counter.bpf.o', '--data-in', 'examples/traffic.pcap']],
+  [
+    'map-dump-before',
+    ['map', 'dump', 'examples/load_balancer.bpf.o', '--before', '--map', '.rodata', '--map', 'connections'],
+  ],
+  ['map-dump-json', ['map', 'dump', 'examples/xdp_counter.bpf.o', '--data-in', FRAME, '--json', '--cpus', '2']],
+  ['btf-dump-raw', ['btf', 'dump', 'examples/checksum.bpf.o']],
+  ['btf-dump-c', ['btf', 'dump', 'examples/xdp_counter.bpf.o', 'format', 'c']],
+  ['insn-asm', ['insn', 'asm'], { stdin: 'r1 = 1 ll\nif r1 > 5 goto out\nr0 = *(u32 *)(r1 + 4)\nout:\nexit\n' }],
+  ['insn-asm-json', ['insn', 'asm', '-d', 'conformance', '--json'], { stdin: 'mov %r0, 2\nexit\n' }],
+  ['insn-asm-errors', ['insn', 'asm'], { stdin: 'r0 = r1 +\nr0 == 3\ngoto nowhere\n' }],
+  [
+    'insn-disasm',
+    ['insn', 'disasm', '--labels'],
+    { stdin: '2d 10 01 00 00 00 00 00 b7 00 00 00 ff ff ff ff 95 00 00 00 00 00 00 00' },
+  ],
+  ['insn-disasm-kernel-json', ['insn', 'disasm', '-d', 'kernel', '--json', '85000000010000009500000000000000']],
+  ['plugin', ['plugin', 'bpf_conformance', '2a000000'], { stdin: '61 10 00 00 00 00 00 00 95 00 00 00 00 00 00 00' }],
+  ['plugin-refused', ['plugin', 'bpf_conformance'], { stdin: 'b7 00 01 00 02 00 00 00 95 00 00 00 00 00 00 00' }],
+  ['plugin-endless', ['plugin', 'bpf_conformance'], { stdin: '79 10 00 00 00 00 00 00 95 00 00 00 00 00 00 00' }],
+];
+
+/** Host times differ from run to run. */
+function scrub(text: string): string {
+  return text.replaceAll(/\d+ (ns|µs|ms)/g, 'T ns').replaceAll(/"duration_ns":\d+/g, '"duration_ns":0');
+}
+
+describe('transcripts', () => {
+  it.each(CASES)('%s', async (name, argv, options) => {
+    const { exit, stdout, stderr } = await farcall(argv, options);
+    const words = argv.map(word => (/[ ;]/.test(word) ? `'${word}'` : word)).join(' ');
+    const stdin = options?.stdin === undefined ? '' : `--- stdin\n${String(options.stdin).trimEnd()}\n--- stdout\n`;
+    const problems = stderr === '' ? '' : `--- stderr\n${stderr}`;
+    const transcript = scrub(`$ farcall ${words}\n${stdin}${stdout}${problems}--- exit ${exit}\n`);
+    const golden = new URL(`${name}.txt`, GOLDENS);
+    if (BLESS) {
+      mkdirSync(GOLDENS, { recursive: true });
+      writeFileSync(golden, transcript);
+    }
+    expect(existsSync(golden), `no golden ${name}.txt: run with BLESS=1`).toBe(true);
+    expect(transcript).toBe(readFileSync(golden, 'utf8'));
+  });
+});
