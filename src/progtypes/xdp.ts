@@ -12,8 +12,8 @@ const HEADROOM_BYTES = 256;
 const TAILROOM_BYTES = 320;
 /** `struct xdp_frame` lies at the start of the headroom; data may not move into it. */
 const XDP_FRAME_BYTES = 40;
-/** What the metadata area may hold at most (`xdp_metalen_invalid`). */
-const META_MOST_BYTES = 252;
+/** What the metadata area may hold at most: the headroom less the frame. */
+const META_MOST_BYTES = HEADROOM_BYTES - XDP_FRAME_BYTES;
 /** `MAX_SKB_FRAGS` pages may follow the linear part. */
 const FRAGS_MOST_BYTES = 17 * PAGE_BYTES;
 
@@ -22,14 +22,14 @@ function beginXdp(host: ContextHost, input: RunInput): RunContext {
   const bytes = input.dataIn ?? new Uint8Array(0);
   const { mem, ctxStart } = host;
   const little = mem.littleEndian;
-  const meta = metaBytes(input.ctxIn, bytes.length, little);
+  const { meta, linear } = frameParts(input.ctxIn, bytes.length, little);
   const headroom = HEADROOM_BYTES - meta;
   const most = PAGE_BYTES - headroom - TAILROOM_BYTES;
-  if (bytes.length < ETH_HEADER_BYTES || bytes.length > most + FRAGS_MOST_BYTES) {
+  if (bytes.length - meta < ETH_HEADER_BYTES || bytes.length > most + FRAGS_MOST_BYTES) {
     throw badInput(
       'data',
       'the packet of an XDP program has a bad length',
-      `${ETH_HEADER_BYTES}..${most + FRAGS_MOST_BYTES} bytes`,
+      `${meta + ETH_HEADER_BYTES}..${most + FRAGS_MOST_BYTES} bytes`,
       `${bytes.length} bytes`,
     );
   }
@@ -41,7 +41,7 @@ function beginXdp(host: ContextHost, input: RunInput): RunContext {
   const start = host.packetStart;
   const packet = new PacketBuffer(
     host,
-    bytes.subarray(0, most),
+    bytes.subarray(0, Math.min(linear, most)),
     { start: start + XDP_FRAME_BYTES, data: start + headroom, end: start + PAGE_BYTES - TAILROOM_BYTES },
     ({ data, dataEnd, dataMeta }) => {
       put(XDP_MD.data, data);
@@ -49,7 +49,7 @@ function beginXdp(host: ContextHost, input: RunInput): RunContext {
       put(XDP_MD.data_meta, dataMeta);
     },
   );
-  packet.frags = bytes.slice(most);
+  packet.frags = bytes.slice(Math.min(linear, most));
   packet.setBounds(packet.data, packet.data + meta, packet.dataEnd);
 
   return {
@@ -67,9 +67,16 @@ function beginXdp(host: ContextHost, input: RunInput): RunContext {
   };
 }
 
-/** Checks ctx_in, in which `data` says how many of the packet's first bytes are metadata. */
-function metaBytes(ctxIn: Uint8Array | undefined, dataBytes: number, little: boolean): number {
-  if (ctxIn === undefined) return 0;
+/**
+ * Checks ctx_in, in which `data` says how many of the packet's first bytes are metadata and `data_end` how many are in
+ * the linear part; the others become fragments.
+ */
+function frameParts(
+  ctxIn: Uint8Array | undefined,
+  dataBytes: number,
+  little: boolean,
+): { readonly meta: number; readonly linear: number } {
+  if (ctxIn === undefined) return { meta: 0, linear: dataBytes };
   if (ctxIn.subarray(XDP_MD_BYTES).some(b => b !== 0)) {
     throw badInput(
       'ctx',
@@ -87,19 +94,18 @@ function metaBytes(ctxIn: Uint8Array | undefined, dataBytes: number, little: boo
     if (!ok) throw badInput('ctx', `${field} of struct xdp_md`, expected, String(get(XDP_MD[field])), errno);
   };
   const meta = get(XDP_MD.data);
+  const linear = get(XDP_MD.data_end);
   expect('data_meta', get(XDP_MD.data_meta) === 0, '0');
-  expect('data_end', get(XDP_MD.data_end) === dataBytes, `the packet's length, ${dataBytes}`);
+  expect('data_end', linear <= dataBytes, `at most the packet's length, ${dataBytes}`);
   expect(
     'data',
-    meta <= dataBytes && meta % 4 === 0 && meta <= META_MOST_BYTES,
-    `a multiple of 4, at most ${Math.min(META_MOST_BYTES, dataBytes)}`,
+    meta <= linear && meta % 4 === 0 && meta <= META_MOST_BYTES,
+    `a multiple of 4, at most ${Math.min(META_MOST_BYTES, linear)}`,
   );
   expect('egress_ifindex', get(XDP_MD.egress_ifindex) === 0, '0');
   expect('ingress_ifindex', get(XDP_MD.ingress_ifindex) <= LOOPBACK.ifindex, `0 or ${LOOPBACK.ifindex}`, 'ENODEV');
   expect('rx_queue_index', get(XDP_MD.rx_queue_index) === 0, '0');
-  // The loopback device has no XDP receive queue registered.
-  expect('ingress_ifindex', get(XDP_MD.ingress_ifindex) === 0, '0: the loopback device has no XDP queue');
-  return meta;
+  return { meta, linear };
 }
 
 export const XDP_ROW: ProgTypeRow = {
