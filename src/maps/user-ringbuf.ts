@@ -45,6 +45,7 @@ export class UserRingbufMapImpl extends RingMapBase implements UserRingbufMap {
 
   #drain(callback: (sampleAddr: number, sizeBytes: number) => number, flags: number): number {
     let seen = 0;
+    let discarded = 0;
     let errno = 0;
     for (let i = 0, stop = 0; i < MAX_SAMPLES && stop === 0; i++) {
       const consumer = this.position(RING.consumerPos);
@@ -64,6 +65,7 @@ export class UserRingbufMapImpl extends RingMapBase implements UserRingbufMap {
       }
       if (word >= FLAG_BITS || (word >= RINGBUF_DISCARD_BIT && word < RINGBUF_BUSY_BIT)) {
         this.setPosition(RING.consumerPos, consumer + recordBytes);
+        discarded++;
         continue;
       }
       if (word >= RINGBUF_BUSY_BIT) break;
@@ -72,7 +74,7 @@ export class UserRingbufMapImpl extends RingMapBase implements UserRingbufMap {
       this.setPosition(RING.consumerPos, consumer + recordBytes);
     }
     if ((flags & BPF_FLAGS.BPF_RB_FORCE_WAKEUP) !== 0) this.wake();
-    else if ((flags & BPF_FLAGS.BPF_RB_NO_WAKEUP) === 0 && seen > 0) this.wake();
+    else if ((flags & BPF_FLAGS.BPF_RB_NO_WAKEUP) === 0 && seen + discarded > 0) this.wake();
     return errno !== 0 ? errno : seen;
   }
 
