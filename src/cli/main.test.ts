@@ -41,6 +41,7 @@ describe('usage errors', () => {
       "not hexadecimal bytes (expected an even number of hex digits, found 'g')",
     ],
     [`prog run ${OBJECT} --prog checksum --data-in hex:00`, 'the packet of an XDP program has a bad length'],
+    [`prog run ${OBJECT} --prog checksum`, 'checksum needs a packet (expected --data-in'],
     ['prog run hex:9500000000000000', 'raw instructions need a program type (expected --type TYPE)'],
     [`prog dump raw ${OBJECT} bytes`, 'Allowed choices are opcodes, linum'],
     [`btf dump ${OBJECT} format d`, "unknown format (expected raw or c, found 'd')"],
@@ -52,7 +53,7 @@ describe('usage errors', () => {
     ['obj show package.json', 'neither a BPF object nor a file with one inside'],
     [`obj show ${OBJECT}:0x40`, 'no BPF object at this offset'],
     ['obj extract package.json', 'where to is missing (expected -o DIR)'],
-    [`map dump ${OBJECT} --prog checksum --map nothing`, 'no such map'],
+    [`map dump ${OBJECT} --prog checksum --before --map nothing`, 'no such map'],
     ['insn disasm zz.bin', 'zz.bin: no such file or directory'],
     ['insn disasm 95', 'instructions end inside a slot'],
     ['completion tcsh', 'Allowed choices are bash, zsh, fish'],
@@ -149,6 +150,20 @@ describe('input', () => {
     expect(extracted.stderr).toContain('package.json: neither a BPF object');
     expect(readFileSync(join(out, 'tool-0x64.o')).equals(object)).toBe(true);
     expect(readFileSync(join(out, 'checksum.bpf.o')).equals(object)).toBe(true);
+  });
+
+  it('links objects, by both names', async () => {
+    const linked = join(DIR, 'linked.o');
+    for (const words of [
+      ['obj', 'link'],
+      ['gen', 'object'],
+    ]) {
+      const { exit, stdout } = await farcall([...words, linked, OBJECT, 'examples/firewall.bpf.o']);
+      expect([exit, stdout]).toEqual([0, expect.stringMatching(/linked\.o {2}\d+ bytes from examples\/checksum/)]);
+      const shown = JSON.parse((await farcall(['obj', 'show', '--json', linked])).stdout);
+      const names = shown.programs.map(({ name }: { name: string }) => name);
+      expect(names).toEqual(['checksum', 'check_ip_header', 'ingress', 'egress']);
+    }
   });
 
   it('takes BTF raw, as gzip, from ELF, and from standard input', async () => {

@@ -47,10 +47,11 @@ function wantedMaps(views: readonly MapView[], names: readonly string[], file: s
 
 async function run(call: Call): Promise<void> {
   const { options, out, args } = call;
-  const plan = await makePlan(call);
+  const runs = !options.flag('before');
+  const plan = await makePlan(call, runs);
   const views = wantedMaps(plan.session.maps, options.texts('map'), args[0]);
   for (const note of plan.notes) out.note(note);
-  if (!options.flag('before')) runAll(call, plan);
+  if (runs) runAll(call, plan);
   for (const [i, view] of views.entries()) {
     out.record(mapRecord(view, true));
     const note = contentsNote(view);

@@ -1,5 +1,7 @@
 import type { MachineEvent, RunRequest, TestRunResult } from '../../machine/index.ts';
+import { progTypeRow } from '../../progtypes/index.ts';
 import type { Call } from '../command.ts';
+import { usageError } from '../failure.ts';
 import { type DataInput, readBytesArg, readDataArg } from '../input/data.ts';
 import { openSession, type Session } from './session.ts';
 
@@ -15,14 +17,21 @@ export interface RunPlan {
   readonly notes: readonly string[];
 }
 
-/** Reads the inputs a command line names and loads its program. */
-export async function makePlan(call: Call): Promise<RunPlan> {
+/**
+ * Reads the inputs a command line names and loads its program.
+ *
+ * @param runs whether it will be run; then a type that takes packets must be given one
+ */
+export async function makePlan(call: Call, runs = true): Promise<RunPlan> {
   const { options, io } = call;
   const dataIn = options.text('data-in');
   const ctxText = options.text('ctx-in');
   const data = dataIn === undefined ? undefined : await readDataArg(dataIn, io);
   const ctxIn = ctxText === undefined ? undefined : await readBytesArg(ctxText, io);
   const session = await openSession(call);
+  if (runs && data === undefined && progTypeRow(session.program.type)?.packet === true) {
+    throw usageError(`${session.program.name} needs a packet`, '--data-in hex:…, FILE or X.pcap');
+  }
   const request: RunRequest = {
     ctxIn,
     repeat: options.integer('repeat'),

@@ -68,5 +68,12 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
     repeat: true,
     summary: 'values of .kconfig variables: a kernel configuration, or CONFIG_HZ=250; may be repeated',
   },
+  {
+    name: 'map-entries',
+    value: 'NAME=N',
+    kind: 'text',
+    repeat: true,
+    summary: 'max_entries of a map, as its loader would set it; may be repeated',
+  },
   { ...ORDER, summary: 'byte order, when FILE is raw instructions' },
 ];

@@ -15,6 +15,7 @@ import { progTypeNamed } from '../input/prog-type.ts';
 import { oneProgram } from '../object/select-program.ts';
 import type { Options } from '../options.ts';
 import { ENGINES } from './engines.ts';
+import { withMapSizes } from './map-sizes.ts';
 import type { MapView } from './map-view.ts';
 
 /** A machine with a program ready to run. */
@@ -83,7 +84,8 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
   const image = objectImage(file);
   const opened = openImage(image);
   const chosen = oneProgram(opened, options.text('prog'), image.label);
-  const fitted = relocate(opened, options, image.label);
+  const notes = [...opened.notes];
+  const fitted = withMapSizes(relocate(opened, options, image.label), options.texts('map-entries'), notes);
   const index = opened.programs.indexOf(chosen);
   const spec = type === undefined ? fitted : withType(fitted, fitted.programs[index], type);
   const prog = spec.programs[index];
@@ -104,7 +106,7 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
     const source = spec.maps.find(other => other.def.name === name);
     return { map, name: source?.origin === 'data' ? source.section : name, source, btf: spec.btf, order: spec.order };
   });
-  return { machine, program, spec, maps, notes: [...spec.notes, ...object.notes] };
+  return { machine, program, spec, maps, notes: [...notes, ...object.notes] };
 }
 
 /** `xdp` */
