@@ -45,14 +45,15 @@ export interface RelocateResult {
 /**
  * Fits an object to a kernel: carries out CO-RE relocations and fills .kconfig. The given spec does not change. A program
  * with a relocation that fails (ambiguous candidates, an instruction that does not hold what BTF says) gets it as its
- * `problem`; libbpf refuses the whole object.
+ * `problem`; libbpf refuses the whole object. struct_ops programs are to be loaded if a map that is made by itself uses them.
  *
- * Source: `tools/lib/bpf/libbpf.c: bpf_object__relocate_core, bpf_object__resolve_externs`.
+ * Source: `tools/lib/bpf/libbpf.c: bpf_object__relocate_core, bpf_object__resolve_externs,
+ * bpf_object_adjust_struct_ops_autoload`.
  */
 export function relocateObject(spec: ObjectSpec, options: RelocateOptions = {}): RelocateResult {
   const results: CoreReloReport[] = [];
   const { targetBtf, moduleBtfs = [] } = options;
-  let programs = spec.programs;
+  let programs = adjustAutoload(spec);
   if (targetBtf !== undefined && spec.btf !== undefined) {
     const resolver = new CoreResolver(spec.btf, [targetBtf, ...moduleBtfs]);
     programs = programs.map(program => relocateProgram(program, resolver, results));
@@ -60,6 +61,15 @@ export function relocateObject(spec: ObjectSpec, options: RelocateOptions = {}):
   const problems: string[] = [];
   const maps = options.kconfig === undefined ? spec.maps : fillKconfig(spec, options.kconfig, problems);
   return { spec: { ...spec, programs, maps }, results, problems };
+}
+
+function adjustAutoload(spec: ObjectSpec): readonly ProgramSpec[] {
+  if (spec.structOps.length === 0) return spec.programs;
+  const wanted = new Map<string, boolean>();
+  for (const { section, programs } of spec.structOps) {
+    for (const { prog } of programs) wanted.set(prog, wanted.get(prog) === true || !section.startsWith('?'));
+  }
+  return spec.programs.map(program => ({ ...program, autoload: wanted.get(program.name) ?? program.autoload }));
 }
 
 function fillKconfig(spec: ObjectSpec, values: KconfigValues, problems: string[]): readonly ObjectMap[] {

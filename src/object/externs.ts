@@ -68,11 +68,14 @@ interface Draft extends Omit<ExternSpec, 'offBytes'> {
 export function collectExterns(file: ElfFile, symtab: SymbolTable, btf: Btf | undefined, notes: string[]): Externs {
   const drafts: Draft[] = [];
   const homes = btf === undefined ? new Map<number, string>() : externSections(btf);
+  const declarations = new Map<string, ReturnType<typeof declarationOf>>();
   for (let i = 1; i < symtab.length; i++) {
     const symbol = symtab.at(i);
     if (!isExternSymbol(symbol)) continue;
     const name = symtab.nameOrUndefined(symbol);
-    if (name !== undefined) drafts.push(draftOf(file, name, symbol, btf, homes, notes));
+    if (name === undefined) continue;
+    if (btf !== undefined && !declarations.has(name)) declarations.set(name, declarationOf(btf, name));
+    drafts.push(draftOf(file, name, symbol, btf, declarations.get(name), homes, notes));
   }
   drafts.sort(compareDrafts);
   const specs: ExternSpec[] = [];
@@ -121,11 +124,11 @@ function draftOf(
   name: string,
   symbol: ElfSymbol,
   btf: Btf | undefined,
+  declaration: ReturnType<typeof declarationOf>,
   homes: ReadonlyMap<number, string>,
   notes: string[],
 ): Draft {
   const common = { name, weak: symbol.bind === STB_WEAK, symbolIndex: symbol.index, alignBytes: 1 };
-  const declaration = btf === undefined ? undefined : declarationOf(btf, name);
   const home = declaration === undefined ? undefined : homes.get(declaration.id);
   if (btf === undefined || declaration === undefined || home === undefined) {
     notes.push(`extern ${name} is not declared in BTF`);

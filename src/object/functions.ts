@@ -64,7 +64,7 @@ export class FunctionTable {
 }
 
 /** How often the code of one section may be shared by functions of several names: against files made to exhaust memory. */
-const MAX_OVERLAP = 64;
+const MAX_OVERLAP = 8;
 
 /** A function's extent before it is cut out: `size` 0 means up to the next one. */
 interface Extent {

@@ -7,6 +7,7 @@ export {
   relocateObject,
 } from './core.ts';
 export { CORE_POISON_IMM, type PatchOutcome, patchCoreInsn } from './core-patch.ts';
+export { type ExternValue, externValues, type KernelSymbols } from './extern-values.ts';
 export { type KconfigData, type KconfigValues, kconfigData } from './kconfig.ts';
 export { type LinkSource, linkObjects } from './link.ts';
 export { ringbufSizeBytes } from './map-btf.ts';

@@ -62,7 +62,7 @@ export function linkBtf(
 
 class BtfMerging {
   readonly #inputs: readonly LinkInput[];
-  readonly #placed: readonly Placed[];
+  readonly #homes: readonly ReadonlyMap<string, InputSection>[];
   readonly #builder: BtfBuilder;
   readonly #mapOf: ReadonlyMap<number, Uint32Array>;
   readonly #globals: ReadonlyMap<string, GlobalSymbol>;
@@ -76,7 +76,7 @@ class BtfMerging {
     globals: ReadonlyMap<string, GlobalSymbol>,
   ) {
     this.#inputs = inputs;
-    this.#placed = placed;
+    this.#homes = placed.map(sections => new Map([...sections.values()].reverse().map(home => [home.name, home])));
     this.#builder = builder;
     this.#mapOf = mapOf;
     this.#globals = globals;
@@ -140,9 +140,9 @@ class BtfMerging {
     }
   }
 
+  /** The first section of that name in an input. */
   #home(input: number, section: string): InputSection | undefined {
-    for (const placed of this.#placed[input].values()) if (placed.name === section) return placed;
-    return undefined;
+    return this.#homes[input].get(section);
   }
 
   #entry(

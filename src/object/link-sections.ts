@@ -50,6 +50,8 @@ export interface MergedSections {
 }
 
 const DEDUPLICATED = new Set(['license', 'version']);
+/** How often the bytes of a file may be used by its sections. */
+const MAX_OVERLAP = 4;
 const MAX_ALIGN = 1 << 16;
 /** Against alignments made to exhaust memory. */
 const MAX_SECTION_BYTES = 1 << 28;
@@ -61,11 +63,14 @@ const MAX_SECTION_BYTES = 1 << 28;
 export function mergeSections(inputs: readonly LinkInput[]): MergedSections {
   const byName = new Map<string, MergedSection>();
   const placed = inputs.map(input => {
+    let budget = input.file.view.length * MAX_OVERLAP;
     const map = new Map<number, InputSection>();
     for (const elf of linkedSections(input.file)) {
       const { name } = elf;
       const where = { ...input.where, section: name };
       const align = elf.addralign;
+      budget -= elf.type === SHT_NOBITS ? 0 : elf.size;
+      if (budget < 0) throw objectError('object.overlap', where, 'sections overlap');
       if (align > MAX_ALIGN || (align & (align - 1)) !== 0) {
         throw objectError('object.link', where, 'bad alignment', 'a power of two', `${align}`);
       }

@@ -82,6 +82,8 @@ class SymbolLinking {
   readonly all: LinkedSymbol[] = [];
   readonly globals = new Map<string, GlobalSymbol>();
   readonly #inputs: readonly LinkInput[];
+  /** Pairs of declarations found to agree. */
+  readonly #compared = new Set<string>();
   readonly #sectionSymbols = new Map<string, LinkedSymbol>();
 
   constructor(inputs: readonly LinkInput[]) {
@@ -170,6 +172,9 @@ class SymbolLinking {
     if (mine === undefined || theirs === undefined || known.btfId === 0 || declaration.id === 0) return;
     const a = { btf: mine, id: known.btfId };
     const b = { btf: theirs, id: declaration.id };
+    const pair = `${known.input}/${known.btfId}/${input}/${declaration.id}`;
+    if (this.#compared.has(pair)) return;
+    this.#compared.add(pair);
     const isMap = declaration.section === '.maps' || known.section === '.maps';
     const problem = isMap ? mapMismatch(known.name, a, b, where) : typeMismatch(a, b);
     if (problem !== undefined) throw objectError('object.link', where, `global '${known.name}': ${problem}`);

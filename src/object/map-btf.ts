@@ -240,6 +240,7 @@ export function readBtfMaps(
     throw objectError('object.map', where, "DATASEC '.maps' not found", 'a DATASEC of that name', 'none');
   }
   const places: BtfMapPlace[] = [];
+  const drafts = new Map<number, BtfMapDraft>();
   type.vars.forEach(({ typeId, offBytes, sizeBytes }, index) => {
     const variable = btf.typeById(typeId);
     const reading = { btf, map: variable.name, where: { ...where, name: variable.name }, notes, inner: false };
@@ -252,7 +253,8 @@ export function readBtfMaps(
       const found = `offset ${offBytes}, ${Math.max(sizeBytes, struct.sizeBytes)} bytes`;
       throw bad(reading, 'BTF data is corrupted', `inside ${section.sizeBytes} bytes`, found);
     }
-    const draft = readStruct(struct, reading);
+    const draft = drafts.get(struct.id) ?? readStruct(struct, reading);
+    drafts.set(struct.id, draft);
     const name = maps.freeName(variable.name);
     const last = struct.members[struct.members.length - 1];
     const position = maps.all.length;

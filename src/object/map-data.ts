@@ -37,15 +37,22 @@ export function dataMapName(objectName: string, section: string): string {
   return kernelName(String.fromCharCode(...prefix) + section);
 }
 
-/** Whether user space may see a variable of the section, so that its map can be mapped into memory. */
-function isMmapable(btf: Btf | undefined, typeId: number): boolean {
-  if (btf === undefined || typeId === 0) return false;
-  const type = btf.typeById(typeId);
-  if (type.kind !== 'DATASEC') return false;
-  return type.vars.some(({ typeId: id }) => {
+/** What BTF says of the type of a section's name. */
+interface Contents {
+  readonly typeId: number;
+  /** Whether user space may see a variable of it, so that the map can be mapped into memory. */
+  readonly mmapable: boolean;
+}
+
+function contentsOf(btf: Btf | undefined, section: string): Contents {
+  const typeId = btf?.findByName(section) ?? 0;
+  const type = typeId === 0 ? undefined : btf?.typeById(typeId);
+  if (btf === undefined || type?.kind !== 'DATASEC') return { typeId, mmapable: false };
+  const mmapable = type.vars.some(({ typeId: id }) => {
     const variable = btf.typeById(id);
     return variable.kind === 'VAR' && variable.linkage !== BTF_LINKAGE.static;
   });
+  return { typeId, mmapable };
 }
 
 function dataMap(
@@ -53,14 +60,13 @@ function dataMap(
   section: string,
   sizeBytes: number,
   readOnly: boolean,
-  btf: Btf | undefined,
+  contents: Contents,
   data: Uint8Array | undefined,
   where: Where,
 ): ObjectMap {
   if (sizeBytes > 0xffffffff) {
     throw objectError('object.map', { ...where, section }, 'section is too large for a map', '4 GiB', `${sizeBytes}`);
   }
-  const valueTypeId = btf?.findByName(section) ?? 0;
   return {
     def: {
       name,
@@ -68,13 +74,13 @@ function dataMap(
       keySizeBytes: 4,
       valueSizeBytes: sizeBytes,
       maxEntries: 1,
-      flags: (readOnly ? BPF_F_RDONLY_PROG : 0) | (isMmapable(btf, valueTypeId) ? BPF_F_MMAPABLE : 0),
+      flags: (readOnly ? BPF_F_RDONLY_PROG : 0) | (contents.mmapable ? BPF_F_MMAPABLE : 0),
     },
     origin: 'data',
     section,
     ...(data === undefined ? {} : { data }),
     keyTypeId: 0,
-    valueTypeId,
+    valueTypeId: contents.typeId,
     pinning: 0,
     autocreate: true,
     initialValues: [],
@@ -89,12 +95,15 @@ export function addDataMaps(
   maps: MapTable,
   where: Where,
 ): void {
+  const known = new Map<string, Contents>();
   for (const section of sections) {
     const { role, name, elf, sizeBytes } = section;
     if ((role !== 'data' && role !== 'rodata' && role !== 'bss') || sizeBytes === 0) continue;
     const data = elf.type === SHT_NOBITS ? undefined : elf.data.slice();
     const mapName = maps.freeName(dataMapName(objectName, name));
-    maps.addData(section.index, dataMap(mapName, name, sizeBytes, role === 'rodata', btf, data, where));
+    const contents = known.get(name) ?? contentsOf(btf, name);
+    known.set(name, contents);
+    maps.addData(section.index, dataMap(mapName, name, sizeBytes, role === 'rodata', contents, data, where));
   }
 }
 
@@ -108,7 +117,7 @@ export function addKconfigMap(
 ): string | undefined {
   if (sizeBytes === 0) return undefined;
   const name = maps.freeName(dataMapName(objectName, '.kconfig'));
-  maps.add(dataMap(name, '.kconfig', sizeBytes, true, btf, undefined, where));
+  maps.add(dataMap(name, '.kconfig', sizeBytes, true, contentsOf(btf, '.kconfig'), undefined, where));
   return name;
 }
 

@@ -6,13 +6,16 @@ export class MapTable {
   readonly #declared = new Map<number, Map<number, number>>();
   readonly #ofSection = new Map<number, number>();
 
-  readonly #names = new Set<string>();
+  /** How many numbers were given to copies of each name. */
+  readonly #names = new Map<string, number>();
 
   /** `name`, or with a number behind it where another map has it already: programs refer to maps by name. */
   freeName(name: string): string {
+    let n = this.#names.get(name) ?? 0;
     let free = name;
-    for (let n = 2; this.#names.has(free); n++) free = `${name}#${n}`;
-    this.#names.add(free);
+    while (this.#names.has(free)) free = `${name}#${++n + 1}`;
+    this.#names.set(name, n);
+    this.#names.set(free, 0);
     return free;
   }
 

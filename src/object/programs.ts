@@ -31,8 +31,8 @@ export interface ProgramContext {
   readonly notes: string[];
 }
 
-/** Slots all programs of an object may have together: against files whose functions call each other to exhaust memory. */
-const MAX_LINKED_SLOTS = 1 << 23;
+/** Slots and records all programs of an object may have together: against files whose functions call each other to exhaust memory. */
+const MAX_LINKED = 1 << 22;
 
 /**
  * Makes the object's programs: each entry function with every function it reaches behind it. Source:
@@ -40,10 +40,11 @@ const MAX_LINKED_SLOTS = 1 << 23;
  */
 export function linkPrograms(context: ProgramContext): ProgramSpec[] {
   const callbacks = exceptionCallbacks(context);
-  let budget = MAX_LINKED_SLOTS;
+  let budget = MAX_LINKED;
   return entryFunctions(context).map(fn => {
-    const program = linkProgram(context, fn, callbacks.get(fn.name), budget);
-    budget -= program.insns.length;
+    const assembly = new Assembly(context, budget);
+    const program = linkProgram(context, assembly, fn, callbacks.get(fn.name));
+    budget = assembly.budget;
     return program;
   });
 }
@@ -62,7 +63,6 @@ function entryFunctions({ functions, notes }: ProgramContext): ObjectFunction[] 
 /** Grows one program. `placed` tells where each function it reaches begins. */
 class Assembly {
   readonly context: ProgramContext;
-  readonly main: ObjectFunction;
   readonly insns: Insn[] = [];
   readonly subprogs: SubprogSpec[] = [];
   readonly refs: InsnRef[] = [];
@@ -70,12 +70,18 @@ class Assembly {
   funcInfo: FuncInfo[] | undefined = [];
   lineInfo: LineInfo[] | undefined = [];
   readonly #placed = new Map<ObjectFunction, number>();
-  readonly #budget: number;
+  /** What is left of the slots and records. */
+  budget: number;
 
-  constructor(context: ProgramContext, main: ObjectFunction, budget: number) {
+  constructor(context: ProgramContext, budget: number) {
     this.context = context;
-    this.main = main;
-    this.#budget = budget;
+    this.budget = budget;
+  }
+
+  #spend(count: number, fn: ObjectFunction): void {
+    this.budget -= count;
+    if (this.budget >= 0) return;
+    throw objectError('object.too-large', this.#where(fn), 'the programs are too large together', `${MAX_LINKED}`);
   }
 
   has(fn: ObjectFunction): boolean {
@@ -98,14 +104,7 @@ class Assembly {
     const problem = context.relocs.problemOf(fn);
     if (problem !== undefined) throw problem;
     const base = this.insns.length;
-    if (base + fn.insns.length > this.#budget) {
-      throw objectError(
-        'object.too-large',
-        this.#where(fn),
-        'the programs have too many instructions',
-        `${this.#budget}`,
-      );
-    }
+    this.#spend(fn.insns.length, fn);
     this.#placed.set(fn, base);
     for (const insn of fn.insns) this.insns.push(insn);
     this.subprogs.push({
@@ -115,9 +114,12 @@ class Assembly {
       insnCount: fn.insns.length,
       global: fn.symbolGlobal && !fn.hidden,
     });
-    if (this.funcInfo !== undefined && context.ext.funcInfo(fn, base, this.funcInfo) === 0) this.funcInfo = undefined;
-    if (this.lineInfo !== undefined && context.ext.lineInfo(fn, base, this.lineInfo) === 0) this.lineInfo = undefined;
-    context.ext.coreRelos(fn, base, this.coreRelos);
+    const funcs = this.funcInfo === undefined ? 0 : context.ext.funcInfo(fn, base, this.funcInfo);
+    const lines = this.lineInfo === undefined ? 0 : context.ext.lineInfo(fn, base, this.lineInfo);
+    // Kernels want to know of every function or of none.
+    if (funcs === 0) this.funcInfo = undefined;
+    if (lines === 0) this.lineInfo = undefined;
+    this.#spend(funcs + lines + context.ext.coreRelos(fn, base, this.coreRelos), fn);
     return this.#link(fn, base);
   }
 
@@ -193,9 +195,9 @@ class Assembly {
 
 function linkProgram(
   context: ProgramContext,
+  assembly: Assembly,
   fn: ObjectFunction,
   callback: ObjectFunction | FarcallError | undefined,
-  budget: number,
 ): ProgramSpec {
   const match = matchSection(fn.section.name);
   const section = fn.section.name.replace(/^\?/, '');
@@ -208,7 +210,6 @@ function linkProgram(
     flags: match?.flags ?? 0,
     autoload: !fn.section.name.startsWith('?'),
   };
-  const assembly = new Assembly(context, fn, budget);
   try {
     if (callback instanceof FarcallError) throw callback;
     assembly.append(fn);
@@ -235,6 +236,13 @@ function exceptionCallbacks(context: ProgramContext): Map<string, ObjectFunction
   const found = new Map<string, ObjectFunction | FarcallError>();
   const several = new Set<string>();
   if (btf === undefined) return found;
+  const candidates = new Map<string, ObjectFunction[]>();
+  for (const fn of functions.all) {
+    if (fn.section.role !== 'text') continue;
+    const list = candidates.get(fn.name);
+    if (list === undefined) candidates.set(fn.name, [fn]);
+    else list.push(fn);
+  }
   const tagKind = 'DECL_TAG';
   for (let id = btf.startId; id < btf.typeCount; id++) {
     if (btf.kindOf(id) !== tagKind) continue;
@@ -248,18 +256,18 @@ function exceptionCallbacks(context: ProgramContext): Map<string, ObjectFunction
       several.add(target.name);
       continue;
     }
-    found.set(target.name, callbackNamed(functions, tag.name.slice(CALLBACK_TAG.length), context.where, target.name));
+    const name = tag.name.slice(CALLBACK_TAG.length);
+    found.set(target.name, callbackNamed(candidates.get(name) ?? [], name, context.where, target.name));
   }
   return found;
 }
 
 function callbackNamed(
-  functions: FunctionTable,
+  candidates: readonly ObjectFunction[],
   name: string,
   where: Where,
   program: string,
 ): ObjectFunction | FarcallError {
-  const candidates = functions.all.filter(fn => fn.name === name && fn.section.role === 'text');
   const fail = (message: string): FarcallError =>
     objectError('object.exception-callback', { ...where, name: program }, `prog '${program}': ${message}`);
   if (candidates.length === 0) return fail(`cannot find exception callback '${name}'`);

@@ -11,6 +11,7 @@ import {
   SHT_SYMTAB,
   SHT_SYMTAB_SHNDX,
 } from '../elf/index.ts';
+import { objectError } from './problem.ts';
 
 /** What a section is to a BPF loader. */
 export type SectionRole =
@@ -86,8 +87,22 @@ const ROLES: readonly RoleRule[] = [
   { role: 'arena', name: named('.addr_space.1'), type: isData },
 ];
 
-/** All sections but the null one, each with its role. */
+/** How often the bytes of the file may be used by sections: theirs do not overlap unless made to exhaust memory. */
+const MAX_SECTION_OVERLAP = 4;
+
+/** All sections but the null one, each with its role. Throws `object.overlap` where they use the file many times over. */
 export function objectSections(file: ElfFile): ObjectSection[] {
+  const sections = rolesOf(file);
+  let used = 0;
+  for (const { elf, role, sizeBytes } of sections) {
+    if (role !== 'known' && role !== 'ignored' && elf.type !== SHT_NOBITS) used += sizeBytes;
+  }
+  const limit = file.view.length * MAX_SECTION_OVERLAP;
+  if (used <= limit) return sections;
+  throw objectError('object.overlap', file.where, 'sections overlap', `at most ${limit} bytes`, `${used} bytes`);
+}
+
+function rolesOf(file: ElfFile): ObjectSection[] {
   return file.sections.slice(1).map(elf => {
     const { name, type } = elf;
     const exec = (elf.flags & SHF_EXECINSTR) !== 0;

@@ -1,4 +1,4 @@
-import type { Btf, BtfComposite } from '../btf/index.ts';
+import type { Btf, BtfComposite, BtfMember } from '../btf/index.ts';
 import { type ElfFile, SHT_NOBITS } from '../elf/index.ts';
 import { INSN_SIZE_BYTES } from '../isa/index.ts';
 import { bpf_map_type } from '../uapi/index.ts';
@@ -56,6 +56,7 @@ export function collectStructOps(
 
 function variables(file: ElfFile, section: ObjectSection, btf: Btf): Draft[] {
   const where = { ...file.where, section: section.name };
+  let budget = section.sizeBytes * MAX_OVERLAP;
   const bytes = section.elf.type === SHT_NOBITS ? undefined : section.elf.data;
   const datasec = btf.typeById(btf.findByName(section.name, 'DATASEC'));
   if (datasec.kind !== 'DATASEC') {
@@ -73,16 +74,39 @@ function variables(file: ElfFile, section: ObjectSection, btf: Btf): Draft[] {
       const found = `offset ${offBytes}, ${type.sizeBytes} bytes`;
       throw objectError('object.struct-ops', place, `var ${variable.name} is beyond the end of its section`, '', found);
     }
+    budget -= type.sizeBytes;
+    if (budget < 0) throw objectError('object.struct-ops', place, 'the variables of the section overlap');
     const data = bytes?.slice(offBytes, offBytes + type.sizeBytes) ?? zeroes(type.sizeBytes, place);
     return { name: variable.name, type, section, offBytes, data, programs: new Map() };
   });
 }
 
-const MAX_ZEROES = 1 << 24;
+/** How often variables may share the bytes of their section: against files made to exhaust memory. */
+const MAX_OVERLAP = 4;
+const MAX_ZEROES = 1 << 20;
 
 function zeroes(size: number, where: object): Uint8Array {
   if (size <= MAX_ZEROES) return new Uint8Array(size);
   throw objectError('object.struct-ops', where, 'the structure is too large', `${MAX_ZEROES} bytes`, `${size}`);
+}
+
+/** Members by place. */
+function membersByOffset(type: BtfComposite): Map<number, BtfMember> {
+  const members = new Map<number, BtfMember>();
+  for (const member of type.members) if (!members.has(member.bitOffset)) members.set(member.bitOffset, member);
+  return members;
+}
+
+/** The last variable that begins at or before `off`. */
+function draftAt(sorted: readonly Draft[], off: number): Draft | undefined {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (sorted[mid].offBytes <= off) low = mid + 1;
+    else high = mid;
+  }
+  return sorted[low - 1];
 }
 
 function structOpsMap(name: string, section: string, type: BtfComposite) {
@@ -113,17 +137,20 @@ function relocate(
   functions: FunctionTable,
 ): void {
   const sorted = [...drafts].sort((a, b) => a.offBytes - b.offBytes);
+  const memberMaps = new Map<BtfComposite, Map<number, BtfMember>>();
   for (const table of file.relocsFor(section.index)) {
     for (const reloc of table) {
       const at = reloc.offset;
       const where = { ...file.where, section: section.name, offBytes: at };
       const fail = (message: string) =>
         objectError('object.struct-ops', where, `struct_ops relo #${reloc.index}: ${message}`);
-      const draft = sorted.findLast(candidate => candidate.offBytes <= at);
+      const draft = draftAt(sorted, at);
       if (draft === undefined || at >= draft.offBytes + draft.type.sizeBytes) throw fail('cannot find map');
       const symbol = file.symbolOf(table, reloc.symbolIndex);
       const off = at - draft.offBytes;
-      const member = draft.type.members.find(candidate => candidate.bitOffset === off * 8);
+      const members = memberMaps.get(draft.type) ?? membersByOffset(draft.type);
+      memberMaps.set(draft.type, members);
+      const member = members.get(off * 8);
       if (member === undefined) throw fail(`cannot find member at moff ${off}`);
       if (!isFunctionPointer(btf, member.typeId)) throw fail(`cannot relocate non func ptr ${member.name}`);
       const fn =

@@ -26,7 +26,7 @@ if (options.oracle === undefined || options.btf === undefined || positionals.len
 }
 const dist = process.env.FARCALL_DIST ?? new URL('../../dist', import.meta.url).pathname;
 const load = room => import(pathToFileURL(resolve(dist, room, 'index.js')).href);
-const { openObject, relocateObject, kernelName } = await load('object');
+const { openObject, relocateObject, kernelName, externValues } = await load('object');
 const { openBtf } = await load('btf');
 const { encodeInsns, decodeInsns } = await load('isa');
 
@@ -241,6 +241,29 @@ function compareMember(differ, program, spec, event) {
   if (index !== event.attach_type) differ(`program ${program.name}: member ${index} / ${event.attach_type}`);
 }
 
+/** Ids and addresses that libbpf put in place of externs. */
+function compareExterns(differ, spec, events) {
+  const typeless = spec.externs.filter(extern => extern.kind === 'ksym_typeless').map(extern => extern.name);
+  const addressOf = name => BigInt(0xffffffff81000000n) + BigInt(16 * typeless.indexOf(name));
+  const values = new Map(externValues(spec, { targetBtf, addressOf }).map(value => [value.extern.name, value]));
+  for (const event of events.filter(candidate => candidate.event === 'prog')) {
+    const program = spec.programs.find(p => p.name === event.name && p.section === event.section);
+    const insns = decodeInsns(Buffer.from(event.insns, 'hex'));
+    for (const ref of program?.refs ?? []) {
+      if (ref.kind !== 'extern' || insns[ref.insnIdx] === undefined) continue;
+      add('extern references');
+      const value = values.get(ref.extern);
+      const { src, imm } = insns[ref.insnIdx];
+      const high = insns[ref.insnIdx + 1]?.imm ?? 0;
+      const theirs = src === 2 || src === 3 ? `btf ${imm}` : (BigInt(high >>> 0) << 32n) | BigInt(imm >>> 0);
+      const ours = value.status === 'btf' ? `btf ${value.btfId}` : value.address;
+      const absent = ref.call && value.status === 'absent' && Math.floor(imm / 1e6) === 2002;
+      if (ours !== theirs && !absent)
+        differ(`extern ${ref.extern}: ${value.status} ${value.problem} ${ours} / ${theirs}`);
+    }
+  }
+}
+
 function compareSlots(differ, spec, events) {
   const theirs = events
     .filter(event => event.event === 'slot')
@@ -308,6 +331,7 @@ for (const file of files) {
     continue;
   }
   compareCode(differ, relocated.spec, run);
+  if (last.weakened === 0) compareExterns(differ, relocated.spec, run);
   if (last.err === 0) compareSlots(differ, relocated.spec, run);
   if (last.weakened === 0) compareKconfig(differ, relocated.spec, run);
 }
