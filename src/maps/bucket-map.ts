@@ -1,6 +1,7 @@
 import type { Region } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { roundUp8, roundUpPow2 } from './alloc-check.ts';
+import { copyBytes } from './copy.ts';
 import { jhashBytes } from './jhash.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
@@ -188,7 +189,7 @@ export abstract class BucketMap extends MapBase {
   /** Writes the key and hash of a node outside the table. */
   protected setKey(node: number, keyAddr: number, hash: number): void {
     this.store(node + BUCKET_NODE.hash, hash);
-    this.mem.u8.copyWithin(node + this.keyOff, keyAddr, keyAddr + this.keyBytes);
+    copyBytes(this.mem, node + this.keyOff, keyAddr, this.keyBytes);
   }
 
   /** Puts a node at the head of its bucket. */

@@ -106,12 +106,17 @@ export class LpmTrieMap extends MapBase {
 
   /** `longest_prefix_match`: leading bits the node shares with the data, at most the shorter prefix. */
   #match(node: number, data: number, prefixlen: number): number {
-    const u8 = this.mem.u8;
+    const { view } = this.mem;
     const limit = Math.min(this.#prefixlen(node), prefixlen);
     const nodeData = node + LPM_NODE.data;
-    for (let i = 0; i * 8 < limit; i++) {
-      const diff = u8[nodeData + i] ^ u8[data + i];
-      if (diff !== 0) return Math.min(limit, i * 8 + Math.clz32(diff) - 24);
+    let off = 0;
+    for (; off * 8 < limit && off + 4 <= this.#dataBytes; off += 4) {
+      const diff = view.getInt32(nodeData + off) ^ view.getInt32(data + off);
+      if (diff !== 0) return Math.min(limit, off * 8 + Math.clz32(diff));
+    }
+    for (; off * 8 < limit; off++) {
+      const diff = view.getUint8(nodeData + off) ^ view.getUint8(data + off);
+      if (diff !== 0) return Math.min(limit, off * 8 + Math.clz32(diff) - 24);
     }
     return limit;
   }

@@ -1,5 +1,6 @@
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { ACCESS_MASK, flagsAllowed, KMALLOC_MAX_SIZE } from './alloc-check.ts';
+import { copyBytes } from './copy.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { MapDef, MapHost } from './types.ts';
@@ -62,7 +63,7 @@ export class QueueStackMap extends MapBase {
     }
     const index = this.#isStack ? (head === 0 ? this.#slots - 1 : head - 1) : tail;
     const from = this.#slot(index);
-    this.mem.u8.copyWithin(valueAddr, from, from + size);
+    copyBytes(this.mem, valueAddr, from, size);
     if (remove && this.#isStack) this.store(this.addr + QUEUE_LAYOUT.head, index);
     else if (remove) this.store(this.addr + QUEUE_LAYOUT.tail, this.#after(tail));
     return 0;
@@ -84,7 +85,7 @@ export class QueueStackMap extends MapBase {
       if ((flags & BPF_FLAGS.BPF_EXIST) === 0) return -ERRNO.E2BIG;
       this.store(this.addr + QUEUE_LAYOUT.tail, this.#after(tail));
     }
-    this.mem.u8.copyWithin(this.#slot(head), valueAddr, valueAddr + this.def.valueSizeBytes);
+    copyBytes(this.mem, this.#slot(head), valueAddr, this.def.valueSizeBytes);
     this.store(this.addr + QUEUE_LAYOUT.head, this.#after(head));
     return 0;
   }

@@ -1,6 +1,7 @@
 import type { Region } from '../mem/index.ts';
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { PAGE_BYTES, roundUp8 } from './alloc-check.ts';
+import { copyBytes } from './copy.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { BpfMap, MapDef, MapHost, RingbufMap } from './types.ts';
@@ -129,8 +130,16 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
   /** Records reserved and not yet committed, by address; programs may write them. */
   readonly #reserved = new Map<number, Region | undefined>();
 
-  /** `__bpf_ringbuf_reserve` */
   reserve(sizeBytes: number): number {
+    const sample = this.#reserve(sizeBytes);
+    if (sample === 0) return 0;
+    const init = { kind: 'mem', name: this.def.name, start: sample, sizeBytes } as const;
+    this.#reserved.set(sample, sizeBytes === 0 ? undefined : this.mem.addRegion(init));
+    return sample;
+  }
+
+  /** `__bpf_ringbuf_reserve`: a busy record nobody may touch yet. */
+  #reserve(sizeBytes: number): number {
     if (sizeBytes > MAX_RECORD_BYTES || sizeBytes < 0) return 0;
     const recordBytes = roundUp8(sizeBytes + RINGBUF_HDR_BYTES);
     if (recordBytes > this.def.maxEntries) return 0;
@@ -151,12 +160,6 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
     this.mem.view.setUint32(header, sizeBytes + RINGBUF_BUSY_BIT, this.little);
     this.store(header + 4, (header - this.ring) >>> 12);
     this.setPosition(RING.producerPos, end);
-    this.#reserved.set(
-      sample,
-      sizeBytes === 0
-        ? undefined
-        : this.mem.addRegion({ kind: 'mem', name: this.def.name, start: sample, sizeBytes, writable: true }),
-    );
     return sample;
   }
 
@@ -165,6 +168,12 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
     const region = this.#reserved.get(sampleAddr);
     if (region !== undefined) this.mem.removeRegion(region);
     this.#reserved.delete(sampleAddr);
+    this.#commit(sampleAddr, discard, flags);
+    return 0;
+  }
+
+  /** `bpf_ringbuf_commit` */
+  #commit(sampleAddr: number, discard: boolean, flags: number): void {
     const header = sampleAddr - RINGBUF_HDR_BYTES;
     const len = this.loadU32(header) & LEN_MASK;
     this.mem.view.setUint32(header, len + (discard ? RINGBUF_DISCARD_BIT : 0), this.little);
@@ -172,7 +181,6 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
     else if (this.dataAt(this.position(RING.consumerPos)) === header && (flags & BPF_FLAGS.BPF_RB_NO_WAKEUP) === 0) {
       this.wake();
     }
-    return 0;
   }
 
   isReserved(sampleAddr: number): boolean {
@@ -188,10 +196,11 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
 
   output(dataAddr: number, sizeBytes: number, flags: number): number {
     if ((flags & ~WAKEUP_FLAGS) !== 0) return -ERRNO.EINVAL;
-    const sample = this.reserve(sizeBytes);
+    const sample = this.#reserve(sizeBytes);
     if (sample === 0) return -ERRNO.EAGAIN;
-    this.mem.u8.copyWithin(sample, dataAddr, dataAddr + sizeBytes);
-    return this.submit(sample, flags);
+    copyBytes(this.mem, sample, dataAddr, sizeBytes);
+    this.#commit(sample, false, flags);
+    return 0;
   }
 
   query(flag: number): number {

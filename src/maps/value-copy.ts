@@ -1,4 +1,5 @@
 import type { LinearMemory } from '../mem/index.ts';
+import { copyBytes } from './copy.ts';
 import type { BpfMap, MapDef, MapField, MapHost } from './types.ts';
 
 /**
@@ -12,8 +13,6 @@ export class ValueCopy {
   readonly #mem: LinearMemory;
   /** Offset and length of every run of ordinary bytes. */
   readonly #runs: readonly (readonly [number, number])[];
-  /** 4-byte words to copy one by one; 0 when a block copy is cheaper. */
-  readonly #words: number;
 
   constructor(mem: LinearMemory, def: MapDef) {
     this.#mem = mem;
@@ -28,23 +27,21 @@ export class ValueCopy {
     }
     if (at < this.sizeBytes) runs.push([at, this.sizeBytes - at]);
     this.#runs = runs;
-    this.#words = this.fields.length === 0 && this.sizeBytes % 4 === 0 && this.sizeBytes <= 32 ? this.sizeBytes / 4 : 0;
   }
 
   /** Copies a value; special fields at `dst` keep their bytes. */
   copy(dst: number, src: number): void {
-    if (this.#words !== 0) {
-      const view = this.#mem.view;
-      for (let i = 0, off = 0; i < this.#words; i++, off += 4) view.setInt32(dst + off, view.getInt32(src + off));
+    if (this.fields.length === 0) {
+      copyBytes(this.#mem, dst, src, this.sizeBytes);
       return;
     }
-    const u8 = this.#mem.u8;
-    for (const [off, size] of this.#runs) u8.copyWithin(dst + off, src + off, src + off + size);
+    for (const [off, size] of this.#runs) copyBytes(this.#mem, dst + off, src + off, size);
   }
 
   /** Copies into a cell that held no value: special fields begin as zeros. */
   copyNew(dst: number, src: number): void {
     this.copy(dst, src);
+    if (this.fields.length === 0) return;
     const u8 = this.#mem.u8;
     for (const field of this.fields) u8.fill(0, dst + field.offBytes, dst + field.offBytes + field.sizeBytes);
   }
