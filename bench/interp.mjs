@@ -21,15 +21,27 @@ function measure(name, machine, program, request) {
   samples.sort((a, b) => a.ns - b.ns);
   const median = samples[samples.length >> 1];
   const spread = `${samples[0].ns.toFixed(1)}..${samples.at(-1).ns.toFixed(1)}`;
-  console.log(`${name.padEnd(28)} ${median.ns.toFixed(1).padStart(6)} ns/insn  (${spread}, ${median.insns} insns a run)`);
+  console.log(
+    `${name.padEnd(28)} ${median.ns.toFixed(1).padStart(6)} ns/insn  (${spread}, ${median.insns} insns a run)`,
+  );
 }
 
 console.log(`node ${process.version}, ${rounds} rounds`);
 for (const bytes of [64, 1500]) {
   const machine = createMachine();
   const loaded = machine.loadObject(openObject(object, { name: 'checksum' }));
-  measure(`checksum of ${bytes} bytes`, machine, loaded.programs.get('checksum'), { dataIn: new Uint8Array(bytes).fill(0x5a) });
+  measure(`checksum of ${bytes} bytes`, machine, loaded.programs.get('checksum'), {
+    dataIn: new Uint8Array(bytes).fill(0x5a),
+  });
 }
 const machine = createMachine();
-const loop = new ProgramBuilder().mov(R0, 1).mov(R1, 200).label('l').alu64('mul', R0, 31).alu64('add', R0, R1).alu64('sub', R1, 1).jumpIf('jne', R1, 0, 'l').exit();
+const loop = new ProgramBuilder()
+  .mov(R0, 1)
+  .mov(R1, 200)
+  .label('l')
+  .alu64('mul', R0, 31)
+  .alu64('add', R0, R1)
+  .alu64('sub', R1, 1)
+  .jumpIf('jne', R1, 0, 'l')
+  .exit();
 measure('64-bit arithmetic loop', machine, machine.loadInsns('loop', 6, loop.build()), { dataIn: new Uint8Array(64) });

@@ -50,7 +50,9 @@ for (const type of enums) {
     if (!flags.has(name)) flags.set(name, unsigned < 1n << 53n ? String(unsigned) : `${unsigned}n`);
   }
 }
-out.push('/** The anonymous flag enums of `include/uapi/linux/bpf.h`. Values above 2^53 are BigInt. */\nexport const BPF_FLAGS = {');
+out.push(
+  '/** The anonymous flag enums of `include/uapi/linux/bpf.h`. Values above 2^53 are BigInt. */\nexport const BPF_FLAGS = {',
+);
 for (const [name, value] of flags) out.push(`  ${name}: ${value},`);
 out.push('} as const;');
 process.stdout.write(`${out.join('\n')}\n`);

@@ -3,7 +3,8 @@
 import { writeFileSync } from 'node:fs';
 
 const out = process.argv[2] ?? new URL('../examples/traffic.pcap', import.meta.url);
-const bytes = (...parts) => Buffer.concat(parts.map(part => (typeof part === 'number' ? Buffer.from([part]) : Buffer.from(part))));
+const bytes = (...parts) =>
+  Buffer.concat(parts.map(part => (typeof part === 'number' ? Buffer.from([part]) : Buffer.from(part))));
 const be16 = value => [(value >> 8) & 255, value & 255];
 const ipv4 = text => text.split('.').map(Number);
 const mac = last => [2, 0, 0, 0, 9, last];
@@ -19,7 +20,18 @@ const ethernet = (type, payload, vlan) =>
   bytes(mac(1), mac(2), vlan === undefined ? [] : [0x81, 0x00, ...be16(vlan)], be16(type), payload);
 
 function ip(protocol, from, to, payload, { id = 1, badChecksum = false } = {}) {
-  const header = bytes(0x45, 0, be16(20 + payload.length), be16(id), [0x40, 0], 64, protocol, [0, 0], ipv4(from), ipv4(to));
+  const header = bytes(
+    0x45,
+    0,
+    be16(20 + payload.length),
+    be16(id),
+    [0x40, 0],
+    64,
+    protocol,
+    [0, 0],
+    ipv4(from),
+    ipv4(to),
+  );
   header.writeUInt16BE(checksum(header) ^ (badChecksum ? 1 : 0), 10);
   return ethernet(0x0800, bytes(header, payload));
 }
@@ -28,13 +40,26 @@ const tcp = (sport, dport, flags, data = []) =>
   bytes(be16(sport), be16(dport), [0, 0, 0, 1, 0, 0, 0, 0], 0x50, flags, be16(64240), [0, 0, 0, 0], data);
 const udp = (sport, dport, data) => bytes(be16(sport), be16(dport), be16(8 + data.length), [0, 0], data);
 const question = name =>
-  bytes([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], ...name.split('.').map(label => bytes(label.length, label)), [0, 0, 1, 0, 1]);
+  bytes(
+    [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+    ...name.split('.').map(label => bytes(label.length, label)),
+    [0, 0, 1, 0, 1],
+  );
 
 const packets = [];
 const VIP = '10.0.0.100';
-packets.push(ethernet(0x0806, bytes([0, 1, 8, 0, 6, 4, 0, 1], mac(2), ipv4('10.0.0.7'), [0, 0, 0, 0, 0, 0], ipv4(VIP))));
+packets.push(
+  ethernet(0x0806, bytes([0, 1, 8, 0, 6, 4, 0, 1], mac(2), ipv4('10.0.0.7'), [0, 0, 0, 0, 0, 0], ipv4(VIP))),
+);
 packets.push(ip(17, '10.0.0.7', '10.0.0.53', udp(40000, 53, question('shop.example'))));
-packets.push(ip(17, '10.0.0.53', '10.0.0.7', udp(53, 40000, bytes(question('shop.example'), [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4], ipv4(VIP)))));
+packets.push(
+  ip(
+    17,
+    '10.0.0.53',
+    '10.0.0.7',
+    udp(53, 40000, bytes(question('shop.example'), [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4], ipv4(VIP))),
+  ),
+);
 for (let flow = 0; flow < 12; flow++) {
   const from = `192.168.${flow % 3}.${10 + flow}`;
   const port = 41000 + 7 * flow;
@@ -47,7 +72,20 @@ for (let flow = 0; flow < 12; flow++) {
 packets.push(ip(17, '192.168.0.10', VIP, udp(5004, 5004, Buffer.alloc(160, 0x80))));
 packets.push(ip(1, '10.0.0.7', '10.0.0.1', bytes([8, 0, 0, 0, 0, 7, 0, 1], Buffer.alloc(48, 0x61))));
 packets.push(ip(6, '10.0.0.9', '10.0.0.7', tcp(22, 50022, 0x18, Buffer.from('SSH-2.0-office\r\n'))));
-const v6 = (next, payload) => bytes([0x60, 0, 0, 0], be16(payload.length), next, 64, [0xfe, 0x80], Buffer.alloc(13), 7, [0xfe, 0x80], Buffer.alloc(13), 1, payload);
+const v6 = (next, payload) =>
+  bytes(
+    [0x60, 0, 0, 0],
+    be16(payload.length),
+    next,
+    64,
+    [0xfe, 0x80],
+    Buffer.alloc(13),
+    7,
+    [0xfe, 0x80],
+    Buffer.alloc(13),
+    1,
+    payload,
+  );
 packets.push(ethernet(0x86dd, v6(58, bytes([135, 0, 0, 0, 0, 0, 0, 0], [0xfe, 0x80], Buffer.alloc(13), 1))));
 packets.push(ethernet(0x86dd, v6(17, udp(546, 547, Buffer.alloc(40)))));
 packets.push(ethernet(0x0800, ip(6, '10.1.0.4', '10.1.0.5', tcp(5555, 80, 0x02)).subarray(14), 42));

@@ -59,6 +59,9 @@ function outcome(file: string, engine: string): { r0?: bigint; refused?: string;
   }
 }
 
+/** Files of negative/ that hold a sound program with its right result: the suite means them for a runner or plugin that is broken. */
+const SOUND = new Set(['incorrect_return_value_high_bits.data']);
+
 const [dir, engine = 'interp'] = process.argv.slice(2);
 if (dir === undefined) {
   process.stderr.write('usage: conformance SUITE_DIR [ENGINE]\n');
@@ -71,12 +74,13 @@ for (const kind of ['tests', 'negative'] as const) {
     .filter(file => file.endsWith('.data'))
     .sort()) {
     const { r0, refused, expected } = outcome(join(dir, kind, name), engine);
-    const ok = kind === 'tests' ? refused === undefined && r0 === expected : refused !== undefined;
+    const mustRun = kind === 'tests' || SOUND.has(name);
+    const ok = mustRun ? refused === undefined && r0 === expected : refused !== undefined;
     if (ok) passed++;
     else {
       failed++;
       process.stdout.write(
-        `${kind}/${name}: ${refused ?? `r0 = 0x${r0?.toString(16)}${kind === 'tests' ? `, expected 0x${expected?.toString(16)}` : ', expected a refusal'}`}\n`,
+        `${kind}/${name}: ${refused ?? `r0 = 0x${r0?.toString(16)}${mustRun ? `, expected 0x${expected?.toString(16)}` : ', expected a refusal'}`}\n`,
       );
     }
   }

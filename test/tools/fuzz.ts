@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { openBtf } from '../../src/btf/index.ts';
 import { openElf } from '../../src/elf/index.ts';
-import { type FuzzOutcome, fuzzBtf, fuzzBtfExt, fuzzInsns, fuzzObject } from '../support/fuzz-targets.ts';
+import { type FuzzOutcome, fuzzBtf, fuzzBtfExt, type fuzzInsns, fuzzObject } from '../support/fuzz-targets.ts';
 import { mutate } from '../support/mutate.ts';
 import { Random } from '../support/random.ts';
 
@@ -36,7 +36,9 @@ const target = openBtf(
   new Uint8Array(gunzipSync(readFileSync(new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url)))),
 );
 
-const own = openBtf(section('.BTF')[0]);
+// The BTF that goes with the .BTF.ext being damaged.
+const btfs = section('.BTF').map(bytes => openBtf(bytes));
+let own = btfs[0];
 
 const kinds: Record<
   string,
@@ -47,7 +49,11 @@ const kinds: Record<
   ext: {
     seeds: section('.BTF.ext'),
     run: bytes => fuzzBtfExt(bytes, own),
-    make: (r, seeds) => mutate(r.pick(seeds), r),
+    make: (r, seeds) => {
+      const at = r.below(seeds.length);
+      own = btfs[at];
+      return mutate(seeds[at], r);
+    },
   },
   insn: { seeds: [], run: fuzzInsns, make: r => r.bytes(8 * r.between(1, 40)) },
 };
