@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TestHelperEnv } from '../../test/support/helper-env.ts';
+import type { RingbufMap, UserRingbufMap } from '../maps/index.ts';
 import { bpf_map_type, bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { decodeText, encodeText, toHex } from '../util/index.ts';
 import { type Redirect, redirectsOf, runAttributes } from './index.ts';
@@ -354,5 +355,132 @@ describe('cpumasks', () => {
     expect(env.call('bpf_cpumask_first', c)).toBe(4n);
     env.call('bpf_cpumask_release', c);
     expect(() => env.call('bpf_cpumask_first', c)).toThrow();
+  });
+});
+
+describe('ring buffers', () => {
+  const make = (): { env: TestHelperEnv; ring: RingbufMap } => {
+    const env = new TestHelperEnv();
+    const ring = env.create({ type: M.BPF_MAP_TYPE_RINGBUF, keySizeBytes: 0, valueSizeBytes: 0, maxEntries: 4096 });
+    return { env, ring: ring as RingbufMap };
+  };
+
+  it('hand over what is submitted, in order', () => {
+    const { env, ring } = make();
+    const first = Number(env.call('bpf_ringbuf_reserve', ring.addr, 8, 0));
+    const second = Number(env.call('bpf_ringbuf_reserve', ring.addr, 3, 0));
+    env.mem.write(first, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    env.call('bpf_ringbuf_discard', second, 0);
+    expect(ring.consume()).toEqual([]);
+    env.call('bpf_ringbuf_submit', first, 0);
+    expect(env.call('bpf_ringbuf_output', ring.addr, env.memory(Uint8Array.of(9)).start, 1, 0)).toBe(0n);
+    expect(ring.consume().map(bytes => toHex(bytes))).toEqual(['0102030405060708', '09']);
+  });
+
+  it('fault on a record that is not open', () => {
+    const { env, ring } = make();
+    const record = Number(env.call('bpf_ringbuf_reserve', ring.addr, 8, 0));
+    expect(() => env.call('bpf_ringbuf_submit', record + 8, 0)).toThrow('not a reserved');
+    env.call('bpf_ringbuf_submit', record, 0);
+    expect(() => env.call('bpf_ringbuf_submit', record, 0)).toThrow('not a reserved');
+    expect(() => env.call('bpf_ringbuf_discard', 0, 0)).toThrow('not a reserved');
+    expect(() => env.call('bpf_ringbuf_query', env.create({ type: M.BPF_MAP_TYPE_HASH }).addr, 0)).toThrow(
+      'not a ring',
+    );
+  });
+
+  it('take dynptrs, and a failed one has nothing to submit', () => {
+    const { env, ring } = make();
+    const ptr = env.memory(16).start;
+    expect(env.call('bpf_ringbuf_reserve_dynptr', ring.addr, 4, 0, ptr)).toBe(0n);
+    expect(env.call('bpf_dynptr_write', ptr, 0, env.memory(Uint8Array.of(1, 2, 3, 4)).start, 4, 0)).toBe(0n);
+    env.call('bpf_ringbuf_submit_dynptr', ptr, 0);
+    expect(env.call('bpf_ringbuf_reserve_dynptr', ring.addr, 9000, 0, ptr)).toBe(BigInt(-ERRNO.EINVAL));
+    env.call('bpf_ringbuf_discard_dynptr', ptr, 0);
+    expect(ring.consume().map(bytes => toHex(bytes))).toEqual(['01020304']);
+  });
+
+  it('of user space call back with a dynptr over each record', () => {
+    const env = new TestHelperEnv();
+    const ring = env.create({
+      type: M.BPF_MAP_TYPE_USER_RINGBUF,
+      keySizeBytes: 0,
+      valueSizeBytes: 0,
+      maxEntries: 4096,
+    });
+    const func = env.memory(8, { kind: 'func' }).start;
+    (ring as UserRingbufMap).produce(Uint8Array.of(1, 2, 3));
+    (ring as UserRingbufMap).produce(Uint8Array.of(4));
+    expect(env.call('bpf_user_ringbuf_drain', ring.addr, func, 0, 0)).toBe(2n);
+    expect(env.calls.length).toBe(2);
+    expect(env.call('bpf_user_ringbuf_drain', ring.addr, func, 0, 8)).toBe(BigInt(-ERRNO.EINVAL));
+  });
+});
+
+describe('storage of kernel objects', () => {
+  it.each(['sk', 'inode', 'task', 'cgrp'] as const)('bpf_%s_storage_get makes, finds and deletes', kind => {
+    const env = new TestHelperEnv();
+    const type = {
+      sk: M.BPF_MAP_TYPE_SK_STORAGE,
+      inode: M.BPF_MAP_TYPE_INODE_STORAGE,
+      task: M.BPF_MAP_TYPE_TASK_STORAGE,
+      cgrp: M.BPF_MAP_TYPE_CGRP_STORAGE,
+    }[kind];
+    const map = env.create({ type, maxEntries: 0, flags: 1 });
+    const owner = env.memory(8).start;
+    const init = env.memory(u64s(42n)).start;
+    const get = (flags: number, who = owner): bigint => env.call(`bpf_${kind}_storage_get`, map.addr, who, init, flags);
+    expect([get(0), get(1, 0), get(2)]).toEqual([0n, 0n, 0n]);
+    const value = get(1);
+    expect(env.mem.view.getBigUint64(Number(value), true)).toBe(42n);
+    expect(get(0)).toBe(value);
+    expect(env.call(`bpf_${kind}_storage_delete`, map.addr, owner)).toBe(0n);
+    expect(env.call(`bpf_${kind}_storage_delete`, map.addr, owner)).toBe(BigInt(-ERRNO.ENOENT));
+    expect(env.call(`bpf_${kind}_storage_delete`, map.addr, 0)).toBe(BigInt(-ERRNO.EINVAL));
+  });
+
+  it('bpf_get_local_storage gives the same value every time', () => {
+    const env = new TestHelperEnv();
+    const map = env.create({ type: M.BPF_MAP_TYPE_CGROUP_STORAGE, keySizeBytes: 8, maxEntries: 0 });
+    const value = env.call('bpf_get_local_storage', map.addr, 0);
+    expect(value).not.toBe(0n);
+    expect(env.call('bpf_get_local_storage', map.addr, 0)).toBe(value);
+  });
+
+  it('other maps fault', () => {
+    const env = new TestHelperEnv();
+    const map = env.create({ type: M.BPF_MAP_TYPE_HASH });
+    expect(() => env.call('bpf_task_storage_get', map.addr, env.memory(8).start, 0, 1)).toThrow('no local storage');
+    expect(() => env.call('bpf_get_local_storage', map.addr, 0)).toThrow('no cgroup storage');
+  });
+});
+
+describe('bpf_get_stackid', () => {
+  it('stores a stack of one frame', () => {
+    const env = new TestHelperEnv();
+    const map = env.create({ type: M.BPF_MAP_TYPE_STACK_TRACE, valueSizeBytes: 64 });
+    env.ctxAddr = env.memory(8).start;
+    const id = env.call('bpf_get_stackid', env.ctxAddr, map.addr, 0);
+    expect(id >= 0n && id < 4n).toBe(true);
+    expect(map.userLookup(new Uint8Array(Uint32Array.of(Number(id)).buffer))).toBeInstanceOf(Uint8Array);
+    expect(env.call('bpf_get_stackid', env.ctxAddr, map.addr, 1)).toBe(BigInt(-ERRNO.EFAULT));
+    expect(env.call('bpf_get_stackid', env.ctxAddr, map.addr, 0x800)).toBe(BigInt(-ERRNO.EINVAL));
+  });
+});
+
+describe('bpf_redirect_map', () => {
+  it('falls back to the action in the flags where the map has nothing', () => {
+    const env = new TestHelperEnv().begin(T.BPF_PROG_TYPE_XDP, frame());
+    const map = env.create({ type: M.BPF_MAP_TYPE_CPUMAP, valueSizeBytes: 4 });
+    expect(env.call('bpf_redirect_map', map.addr, 1, 2)).toBe(2n);
+    expect(env.call('bpf_redirect_map', map.addr, 1, 4)).toBe(0n);
+    expect(redirectsOf(env)).toEqual([]);
+    expect(map.userUpdate(new Uint8Array(Uint32Array.of(1).buffer), new Uint8Array(Uint32Array.of(192).buffer))).toBe(
+      0,
+    );
+    expect(env.call('bpf_redirect_map', map.addr, 1, 2)).toBe(4n);
+    expect(redirectsOf(env)).toEqual([{ helper: 'bpf_redirect_map', target: 1, mapId: map.id, flags: 2n }]);
+    const hash = env.create({ type: M.BPF_MAP_TYPE_HASH });
+    expect(() => env.call('bpf_redirect_map', hash.addr, 1, 0)).toThrow('not a map of devices');
   });
 });
