@@ -1,4 +1,4 @@
-import type { BpfMap, RingbufMap, UserRingbufMap } from '../maps/index.ts';
+import { isRingbufMap, isUserRingbufMap, type RingbufMap } from '../maps/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import { DYNPTR_BYTES, defineHelper } from './check.ts';
 import { DYNPTR_TYPE, dynptrSizeError, readDynptr, setNullDynptr, writeDynptr } from './dynptr.ts';
@@ -26,12 +26,9 @@ const WAKEUP_FLAGS = 3n;
 /** `RINGBUF_MAX_RECORD_SZ` */
 const MAX_SIZE = 0x3fffffffn;
 
-const isRingbuf = (map: BpfMap | undefined): map is RingbufMap =>
-  map !== undefined && 'reserve' in map && 'commit' in map;
-
 function ringbufAt(env: HelperEnv, addr: number): RingbufMap {
   const map = env.mapAt(addr);
-  if (!isRingbuf(map)) throw new ProgramFault('bad-argument', `${map?.def.name ?? 'the map'} is not a ring buffer`);
+  if (!isRingbufMap(map)) throw new ProgramFault('bad-argument', `${map?.def.name ?? 'the map'} is not a ring buffer`);
   return map;
 }
 
@@ -83,12 +80,10 @@ function commitDynptr(env: HelperEnv, at: number, discard: boolean, flags: numbe
   setNullDynptr(env, at);
 }
 
-const isUserRingbuf = (map: BpfMap | undefined): map is UserRingbufMap => map !== undefined && 'drain' in map;
-
 /** `bpf_user_ringbuf_drain`: the callback gets a dynptr over each record. */
 function drain(env: HelperEnv, mapAddr: number, func: number): number {
   const map = env.mapAt(mapAddr);
-  if (!isUserRingbuf(map))
+  if (!isUserRingbufMap(map))
     throw new ProgramFault('bad-argument', `${map?.def.name ?? 'the map'} is no user ring buffer`);
   const flags = env.arg64(4);
   if (flags > WAKEUP_FLAGS) return -EINVAL;

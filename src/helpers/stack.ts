@@ -1,4 +1,4 @@
-import type { BpfMap, StackTraceMap } from '../maps/index.ts';
+import { isStackTraceMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { defineHelper } from './check.ts';
 import { writeU64 } from './memory.ts';
@@ -12,8 +12,6 @@ const FAST_STACK_CMP = 0x200n;
 const REUSE_STACKID = 0x400n;
 const USER_BUILD_ID = 0x800n;
 
-const isStackMap = (map: BpfMap): map is StackTraceMap => 'storeStack' in map;
-
 /**
  * The stack of the running program: one frame, at the address its context stands for. A machine has no kernel stack
  * below its programs.
@@ -25,7 +23,7 @@ function getStackid(env: HelperEnv, _ctx: number, mapAddr: number): number {
   if ((flags & ~(SKIP_MASK | USER_STACK | FAST_STACK_CMP | REUSE_STACKID)) !== 0n) return -EINVAL;
   const map = env.mapAt(mapAddr)!;
   const ips = stackOf(env).slice(Number(flags & SKIP_MASK));
-  if ((flags & USER_STACK) !== 0n || ips.length === 0 || !isStackMap(map)) return -EFAULT;
+  if ((flags & USER_STACK) !== 0n || ips.length === 0 || !isStackTraceMap(map)) return -EFAULT;
   return map.storeStack(ips, Number(flags & (FAST_STACK_CMP | REUSE_STACKID)));
 }
 

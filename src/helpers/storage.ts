@@ -1,4 +1,4 @@
-import type { BpfMap, CgroupStorageMap, LocalStorageMap } from '../maps/index.ts';
+import { isCgroupStorageMap, isLocalStorageMap, type LocalStorageMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { defineHelper } from './check.ts';
 import { ANY, BTF_SOCK, btf, CTX, int, MAP, pointer, TO_VALUE, TO_VALUE_OR_NULL, VALUE_OR_NULL } from './proto.ts';
@@ -6,12 +6,9 @@ import { type HelperDef, type HelperEnv, ProgramFault } from './types.ts';
 
 const CREATE = 1n;
 
-const isLocalStorage = (map: BpfMap): map is LocalStorageMap => 'get' in map && 'remove' in map;
-const isCgroupStorage = (map: BpfMap): map is CgroupStorageMap => 'localStorage' in map;
-
 function storageAt(env: HelperEnv, mapAddr: number): LocalStorageMap {
   const map = env.mapAt(mapAddr)!;
-  if (!isLocalStorage(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no local storage`);
+  if (!isLocalStorageMap(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no local storage`);
   return map;
 }
 
@@ -30,7 +27,7 @@ function storageDelete(env: HelperEnv, mapAddr: number, owner: number): number {
 /** The value of the one cgroup programs run in; Linux makes it when the program is attached. */
 function localStorage(env: HelperEnv, mapAddr: number): number {
   const map = env.mapAt(mapAddr)!;
-  if (!isCgroupStorage(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no cgroup storage`);
+  if (!isCgroupStorageMap(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no cgroup storage`);
   const cgroupId = Number(env.task.cgroupId);
   const present = map.localStorage(cgroupId, 0);
   if (present !== 0) return present;

@@ -1,4 +1,4 @@
-import type { CgroupArrayMap } from '../maps/index.ts';
+import { isCgroupArrayMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { encodeText } from '../util/index.ts';
 import { defineHelper } from './check.ts';
@@ -40,7 +40,7 @@ function ancestorCgroupId(env: HelperEnv, level: number): bigint {
 /** Whether the current task's cgroup is the one in the array's element or below it: 1, 0 or -errno. */
 export function underCgroup(env: HelperEnv, mapAddr: number, index: number): number {
   const map = env.mapAt(mapAddr)!;
-  const id = 'cgroupAt' in map ? (map as CgroupArrayMap).cgroupAt(index) : undefined;
+  const id = isCgroupArrayMap(map) ? map.cgroupAt(index) : undefined;
   if (id === undefined) return -ERRNO.E2BIG;
   if (id === 0) return -ERRNO.EAGAIN;
   return BigInt(id) === env.task.cgroupId || BigInt(id) === ROOT_CGROUP_ID ? 1 : 0;

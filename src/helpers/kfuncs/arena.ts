@@ -1,13 +1,11 @@
-import type { ArenaMap, BpfMap } from '../../maps/index.ts';
+import { type ArenaMap, isArenaMap } from '../../maps/index.ts';
 import { ANY, MAP } from '../proto.ts';
 import { type HelperDef, type HelperEnv, ProgramFault } from '../types.ts';
 import { returning, silent } from './define.ts';
 
-const isArena = (map: BpfMap): map is ArenaMap => 'allocPages' in map;
-
 function arenaAt(env: HelperEnv, mapAddr: number): ArenaMap {
   const map = env.mapAt(mapAddr)!;
-  if (!isArena(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no arena`);
+  if (!isArenaMap(map)) throw new ProgramFault('bad-argument', `${map.def.name} is no arena`);
   return map;
 }
 
