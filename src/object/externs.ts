@@ -132,7 +132,7 @@ function draftOf(
   const home = declaration === undefined ? undefined : homes.get(declaration.id);
   if (btf === undefined || declaration === undefined || home === undefined) {
     notes.push(`extern ${name} is not declared in BTF`);
-    const untyped = { section: '.ksyms', kind: 'ksym_func', typeId: 0, declId: 0, sizeBytes: 0 } as const;
+    const untyped = { section: '.ksyms', kind: 'ksym_typeless', typeId: 0, declId: 0, sizeBytes: 0 } as const;
     return { ...common, ...untyped };
   }
   const declId = declaration.id;

@@ -153,7 +153,7 @@ function readValues(draft: BtfMapDraft, member: BtfMember, reading: Reading): vo
     return;
   }
   if (target.kind !== 'STRUCT') throw bad(reading, `${desc} def is of unexpected kind ${target.kind}`, 'STRUCT');
-  draft.inner = readStruct(target, { ...reading, map: `${reading.map}.inner`, inner: true });
+  draft.inner = readStruct(unwrap(btf, target), { ...reading, map: `${reading.map}.inner`, inner: true });
 }
 
 function readStruct(type: BtfComposite, reading: Reading): BtfMapDraft {
@@ -173,9 +173,26 @@ function readStruct(type: BtfComposite, reading: Reading): BtfMapDraft {
   return draft;
 }
 
+const MAX_WRAPPERS = 8;
+
+/**
+ * The structure that holds the attributes: Rust's maps lie in cells, structures of one structure each
+ * (`HashMap { __0: UnsafeCell { value: … } }`). Source: cilium/ebpf's `unwrapAyaBTFMapDef`.
+ */
+function unwrap(btf: Btf, type: BtfComposite): BtfComposite {
+  let at = type;
+  for (let depth = 0; depth < MAX_WRAPPERS && at.members.length === 1; depth++) {
+    const inner = btf.typeById(btf.skipModifiers(at.members[0].typeId));
+    // An attribute is a pointer, so a structure can only be a cell.
+    if (inner.kind !== 'STRUCT') break;
+    at = inner;
+  }
+  return at;
+}
+
 /** Reads a map's structure alone. Throws `object.map`. */
 export function readMapStruct(btf: Btf, type: BtfComposite, map: string, where: Where, notes: string[]): BtfMapDraft {
-  return readStruct(type, { btf, map, where, notes, inner: false });
+  return readStruct(unwrap(btf, type), { btf, map, where, notes, inner: false });
 }
 
 const PAGE_BYTES = 4096;
@@ -247,8 +264,9 @@ export function readBtfMaps(
     if (variable.name === '') throw objectError('object.map', where, `map #${index}: empty name`);
     if (variable.kind !== 'VAR') throw bad(reading, 'unexpected var kind', 'VAR', variable.kind);
     if (variable.linkage === BTF_LINKAGE.extern) throw bad(reading, 'unsupported map linkage extern', 'global');
-    const struct = btf.typeById(btf.skipModifiers(variable.typeId));
-    if (struct.kind !== 'STRUCT') throw bad(reading, 'unexpected def kind', 'STRUCT', struct.kind);
+    const outer = btf.typeById(btf.skipModifiers(variable.typeId));
+    if (outer.kind !== 'STRUCT') throw bad(reading, 'unexpected def kind', 'STRUCT', outer.kind);
+    const struct = unwrap(btf, outer);
     if (offBytes + Math.max(sizeBytes, struct.sizeBytes) > section.sizeBytes) {
       const found = `offset ${offBytes}, ${Math.max(sizeBytes, struct.sizeBytes)} bytes`;
       throw bad(reading, 'BTF data is corrupted', `inside ${section.sizeBytes} bytes`, found);

@@ -189,7 +189,7 @@ test('an object without symbols is refused', () => {
 });
 
 /** An object whose only map has the given attributes: numbers, or ids of types for key and value. */
-function mapObject(attributes: readonly (readonly [string, number])[], linkage = 1) {
+function mapObject(attributes: readonly (readonly [string, number])[], linkage = 1, cells: readonly string[] = []) {
   const btf = new BtfBuilder();
   const int = btf.add({
     kind: 'INT',
@@ -207,7 +207,15 @@ function mapObject(attributes: readonly (readonly [string, number])[], linkage =
     return { name, typeId: btf.add({ kind: 'PTR', name: '', typeId: array }), bitOffset: 64 * i, bitSize: 0 };
   });
   const sizeBytes = 8 * members.length;
-  const struct = btf.add({ kind: 'STRUCT', name: '', sizeBytes, members });
+  let struct = btf.add({ kind: 'STRUCT', name: '', sizeBytes, members });
+  for (const name of [...cells].reverse()) {
+    struct = btf.add({
+      kind: 'STRUCT',
+      name: 'Cell',
+      sizeBytes,
+      members: [{ name, typeId: struct, bitOffset: 0, bitSize: 0 }],
+    });
+  }
   const variable = btf.add({ kind: 'VAR', name: 'map', typeId: struct, linkage });
   btf.add({ kind: 'DATASEC', name: '.maps', sizeBytes: 0, vars: [{ typeId: variable, offBytes: 0, sizeBytes }] });
   const { writer, open } = object();
@@ -253,6 +261,21 @@ test('unknown attributes of a map are noted', () => {
   ])();
   expect(spec.maps[0].def.type).toBe(2);
   expect(spec.notes).toEqual(["map 'map': unknown field 'colour' ignored"]);
+});
+
+test('maps in the cells of Rust are found', () => {
+  const cells = ['__0', 'value'];
+  expect(
+    mapObject(
+      [
+        ['type', 2],
+        ['max_entries', 9],
+      ],
+      1,
+      cells,
+    )().maps[0].def,
+  ).toMatchObject({ type: 2, maxEntries: 9 });
+  expect(mapObject([['type', 2]], 1, ['other', 'value'])().maps[0].def.type).toBe(2);
 });
 
 test('extern maps are for the linker', () => {

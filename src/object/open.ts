@@ -25,7 +25,7 @@ import { linkPrograms } from './programs.ts';
 import { collectRelocs } from './relocs.ts';
 import { type ObjectSection, objectSections } from './sections.ts';
 import { collectStructOps } from './struct-ops.ts';
-import type { ObjectSpec } from './types.ts';
+import type { ExternSpec, ObjectSpec, ProgramSpec } from './types.ts';
 
 export interface OpenObjectOptions {
   /** The file's name: directories and everything from the first dot on are left off, as libbpf does. */
@@ -134,7 +134,7 @@ class Opening {
       kernVersion: this.#version(),
       programs,
       maps: maps.all,
-      externs: externs.specs,
+      externs: withUse(externs.specs, programs),
       structOps,
       btf,
       btfExt: ext,
@@ -226,6 +226,16 @@ class Opening {
     }
     return found;
   }
+}
+
+/** Externs nothing declares are functions if they are called. */
+function withUse(specs: readonly ExternSpec[], programs: readonly ProgramSpec[]): ExternSpec[] {
+  const called = new Set<string>();
+  for (const { refs } of programs)
+    for (const ref of refs) if (ref.kind === 'extern' && ref.call) called.add(ref.extern);
+  return specs.map(spec =>
+    spec.declId === 0 && called.has(spec.name) ? ({ ...spec, kind: 'ksym_func' } as const) : spec,
+  );
 }
 
 /** The same BTF with the FUNCs of these names static. Source: `bpf_object__sanitize_and_load_btf`. */

@@ -46,9 +46,9 @@ const named =
   (name: string): boolean =>
     names.includes(name);
 const family =
-  (stem: string, separator = '.') =>
+  (stem: string) =>
   (name: string): boolean =>
-    name === stem || name.startsWith(`${stem}${separator}`);
+    name === stem || name.startsWith(`${stem}.`);
 const dwarf = (name: string): boolean => /^(\.rela?)?\.(debug_|eh_frame|llvm|comment|note)/.test(name);
 
 interface RoleRule {
@@ -75,7 +75,7 @@ const ROLES: readonly RoleRule[] = [
   { role: 'relocs', type: type => type === SHT_REL || type === SHT_RELA },
   { role: 'text', name: named('.text'), type: type => type === SHT_PROGBITS, exec: true },
   { role: 'programs', type: type => type === SHT_PROGBITS, exec: true },
-  { role: 'maps', name: family('maps', '/'), type: isData },
+  { role: 'maps', name: name => name.startsWith('maps'), type: isData },
   { role: 'data', name: family('.data'), type: isData },
   { role: 'rodata', name: family('.rodata'), type: isData },
   { role: 'bss', name: family('.bss'), type: isData },
