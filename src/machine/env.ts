@@ -1,12 +1,12 @@
 import { forgetTimer, type HelperEnv, type PacketAccess, ProgramFault, type TaskInfo } from '../helpers/index.ts';
-import type { BpfMap, MapField } from '../maps/index.ts';
+import { type BpfMap, isPerfEventArrayMap, type MapField } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import { u64Of } from '../util/index.ts';
 import type { Clock } from './clock.ts';
 import type { Prandom } from './random.ts';
 import type { TracePipe } from './trace-pipe.ts';
-import type { MachineEvent, MachineProgram } from './types.ts';
+import type { MachineProgram } from './types.ts';
 
 /** TAI is ahead of UTC by this since 2017. */
 const TAI_OFFSET_NS = 37_000_000_000n;
@@ -27,7 +27,6 @@ export class MachineEnv implements HelperEnv {
   readonly task: TaskInfo;
   readonly maps: BpfMap[] = [];
   readonly programs: MachineProgram[] = [];
-  readonly events: MachineEvent[] = [];
   readonly timers = new Map<number, ArmedTimer>();
   cpu = 0;
   progType = 0;
@@ -107,8 +106,7 @@ export class MachineEnv implements HelperEnv {
   }
 
   perfOutput(map: BpfMap, cpu: number, data: Uint8Array): number {
-    this.events.push({ kind: 'perf', map: map.def.name, cpu, data });
-    return 0;
+    return isPerfEventArrayMap(map) ? map.output(cpu, data) : -ERRNO.EINVAL;
   }
 
   setTimer(addr: number, funcAddr: number, map: BpfMap, dueNs: bigint | undefined): void {

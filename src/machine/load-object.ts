@@ -1,5 +1,5 @@
 import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
-import type { BpfMap, MapDef } from '../maps/index.ts';
+import { type BpfMap, isPerfEventArrayMap, type MapDef } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import type { ExternSpec, InsnRef, ObjectMap, ObjectSpec, ProgramSpec } from '../object/index.ts';
 import { bpf_map_type, errnoName } from '../uapi/index.ts';
@@ -95,6 +95,8 @@ function createMaps(host: ObjectHost, spec: ObjectSpec, notes: string[]): Map<st
       }
     } else made = make();
     maps.set(keyOf(map), made);
+    // Somebody who loads an object listens to it, as with perf_buffer__new.
+    if (isPerfEventArrayMap(made)) made.openAll();
     if (map.data !== undefined) {
       const at = made.directValueAddr(0);
       if (at !== 0) host.mem.write(at, map.data);

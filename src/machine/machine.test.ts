@@ -1,120 +1,165 @@
 import { describe, expect, it } from 'vitest';
-import { type Insn, ProgramBuilder, R0, R1, R2, R3, R4, R6, R10 } from '../isa/index.ts';
+import { ProgramBuilder, R0, R1, R2, R3, R4, R6, R10 } from '../isa/index.ts';
 import { bpf_map_type, bpf_prog_type, helperId } from '../uapi/index.ts';
-import { encodeText, toHex } from '../util/index.ts';
-import { createMachine, type Machine } from './index.ts';
+import { FarcallError, fromHex } from '../util/index.ts';
+import { createMachine, type Machine, type MachineProgram } from './index.ts';
 
-const T = bpf_prog_type;
-const M = bpf_map_type;
-const id = (name: string): number => helperId(`bpf_${name}`)!;
-const packet = Uint8Array.from({ length: 64 }, (_, i) => i);
-const def = { name: 'm', keySizeBytes: 4, valueSizeBytes: 8, maxEntries: 4, flags: 0 };
+const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
+const TC = bpf_prog_type.BPF_PROG_TYPE_SCHED_CLS;
+const packet = new Uint8Array(64);
+const helper = (name: string): number => helperId(`bpf_${name}`)!;
+const array = (name: string, valueSizeBytes: number, maxEntries = 4): Parameters<Machine['createMap']>[0] => ({
+  name,
+  type: bpf_map_type.BPF_MAP_TYPE_ARRAY,
+  keySizeBytes: 4,
+  valueSizeBytes,
+  maxEntries,
+  flags: 0,
+});
+const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 
-/** Time, a random number and a count kept in a map, mixed into the result. */
-function restless(machine: Machine): Insn[] {
-  const map = machine.createMap({ ...def, type: M.BPF_MAP_TYPE_ARRAY });
-  const b = new ProgramBuilder()
-    .helper(id('ktime_get_ns'))
+function retval(machine: Machine, program: MachineProgram, request = {}): number {
+  const result = machine.run(program, { dataIn: packet, ...request });
+  if (result.fault !== undefined) throw new Error(result.fault.message);
+  return result.retval;
+}
+
+describe('runs repeat', () => {
+  const clockAndDice = new ProgramBuilder()
+    .helper(helper('ktime_get_ns'))
     .mov(R6, R0)
-    .helper(id('get_prandom_u32'))
-    .alu64('add', R6, R0);
-  b.store('w', R10, -4, 0).mov(R2, R10).alu64('add', R2, -4).imm64(R1, BigInt(map.addr)).helper(id('map_lookup_elem'));
-  b.load('dw', R1, R0).alu64('add', R1, 1).store('dw', R0, 0, R1).alu64('add', R6, R1).mov(R0, R6);
-  return b.exit().build();
-}
-
-function printing(text: string): Insn[] {
-  const b = new ProgramBuilder();
-  const bytes = encodeText(`${text}\0`);
-  bytes.forEach((byte, i) => {
-    b.store('b', R10, -bytes.length + i, byte);
+    .helper(helper('get_prandom_u32'))
+    .alu64('xor', R0, R6)
+    .exit()
+    .build();
+  const three = (seed: number): number[] => {
+    const machine = createMachine({ seed });
+    const program = machine.loadInsns('dice', XDP, clockAndDice);
+    return [1, 2, 3].map(() => retval(machine, program));
+  };
+  it('with the same clock and seed', () => {
+    expect(three(1)).toEqual(three(1));
+    expect(three(1)).not.toEqual(three(2));
+    expect(new Set(three(1)).size).toBe(3);
   });
-  b.mov(R1, R10).alu64('add', R1, -bytes.length).mov(R2, bytes.length).mov(R3, 5).mov(R4, 6);
-  return b.helper(id('trace_printk')).mov(R0, 0).exit().build();
-}
+});
 
-describe('a machine', () => {
-  it('repeats: the same calls give the same results', () => {
-    const results = [1, 1, 2].map(seed => {
-      const machine = createMachine({ seed });
-      const program = machine.loadInsns('restless', T.BPF_PROG_TYPE_SCHED_CLS, restless(machine));
-      return [1, 2, 3].map(() => machine.run(program, { dataIn: packet }).r0);
-    });
-    expect(results[1]).toEqual(results[0]);
-    expect(results[2]).not.toEqual(results[0]);
-    expect(new Set(results[0]).size).toBe(3);
-  });
+describe('tail calls', () => {
+  // Counts up in R0's place in the packet, calls itself.
+  const insns = new ProgramBuilder()
+    .mov(R6, R1)
+    .load('w', R2, R1, 0)
+    .load('w', R3, R2, 0)
+    .alu64('add', R3, 1)
+    .store('w', R2, 0, R3)
+    .wide('lddw_map_fd', R2, 0)
+    .mov(R3, 1)
+    .helper(helper('tail_call'))
+    .load('w', R1, R6, 0)
+    .load('w', R0, R1, 0)
+    .exit()
+    .build();
 
-  it('keeps maps between repeats and counts the instructions of all', () => {
+  it('end after 33', () => {
     const machine = createMachine();
-    const map = machine.createMap({ ...def, type: M.BPF_MAP_TYPE_ARRAY });
-    const b = new ProgramBuilder().store('w', R10, -4, 1).mov(R2, R10).alu64('add', R2, -4);
-    b.imm64(R1, BigInt(map.addr))
-      .helper(id('map_lookup_elem'))
-      .mov(R1, 1)
-      .atomic(64, 'add', R0, 0, R1)
-      .mov(R0, 7)
-      .exit();
-    const program = machine.loadInsns('count', T.BPF_PROG_TYPE_XDP, b.build());
-    const { retval, dataOut, insnCount } = machine.run(program, { dataIn: packet, repeat: 5 });
-    expect([retval, dataOut, insnCount]).toEqual([7, packet, 5 * 9]);
-    const value = map.userLookup(new Uint8Array(Uint32Array.of(1).buffer)) as Uint8Array;
-    expect(toHex(value)).toBe('0500000000000000');
+    const jumps = machine.createMap({ ...array('jumps', 4), type: bpf_map_type.BPF_MAP_TYPE_PROG_ARRAY });
+    const program = machine.loadInsns('again', XDP, insns, [jumps]);
+    expect(retval(machine, program)).toBe(1);
+    expect(jumps.userUpdate(u32(1), u32(program.id))).toBe(0);
+    expect(retval(machine, program)).toBe(34);
   });
 
-  it('prints to its trace pipe as the kernel does', () => {
-    const machine = createMachine({ task: { comm: 'bpf_prog', pid: 1234, tgid: 1234 } });
-    machine.run(machine.loadInsns('p', T.BPF_PROG_TYPE_SCHED_CLS, printing('a %d b %d')), { dataIn: packet });
-    expect(machine.readTrace()).toEqual([
-      expect.stringMatching(/^ {8}bpf_prog-1234 {4}\[000\] \S+ +\d+\.\d{6}: bpf_trace_printk: a 5 b 6$/),
-    ]);
-    expect(machine.readTrace()).toEqual([]);
-  });
-
-  it('reports a helper that is misused as a fault, not as an exception', () => {
+  it('take programs of one type only, and only those there are', () => {
     const machine = createMachine();
-    const b = new ProgramBuilder().mov(R1, 0).mov(R2, 0).helper(id('map_lookup_elem')).exit();
-    const { fault, retval } = machine.run(machine.loadInsns('bad', T.BPF_PROG_TYPE_XDP, b.build()), { dataIn: packet });
-    expect(fault).toMatchObject({ kind: 'bad-argument', insnIdx: 2, prog: 'bad' });
-    expect(fault?.message).toContain('bpf_map_lookup_elem: r1 = 0x0: not a map');
-    expect(retval).toBe(0);
+    const jumps = machine.createMap({ ...array('jumps', 4), type: bpf_map_type.BPF_MAP_TYPE_PROG_ARRAY });
+    const pass = new ProgramBuilder().mov(R0, 2).exit().build();
+    const xdp = machine.loadInsns('xdp', XDP, pass);
+    const tc = machine.loadInsns('tc', TC, pass);
+    expect(jumps.userUpdate(u32(0), u32(99))).toBe(-9);
+    expect(jumps.userUpdate(u32(0), u32(xdp.id))).toBe(0);
+    expect(jumps.userUpdate(u32(1), u32(tc.id))).toBe(-22);
   });
+});
 
-  it('says that a helper is not implemented', () => {
-    const machine = createMachine();
-    const insns = new ProgramBuilder().mov(R2, R10).alu64('add', R2, -20).mov(R1, R2).mov(R3, 0);
-    const program = insns.helper(id('tcp_raw_check_syncookie_ipv4')).exit().build();
-    const { fault } = machine.run(machine.loadInsns('cookie', T.BPF_PROG_TYPE_XDP, program), { dataIn: packet });
-    expect(fault).toMatchObject({ kind: 'bad-call' });
-    expect(fault?.message).toContain('bpf_tcp_raw_check_syncookie_ipv4 is not implemented');
+it('timers run when time has passed', () => {
+  const machine = createMachine();
+  const timers = machine.createMap({
+    ...array('timers', 24, 1),
+    fields: [{ kind: 'timer', offBytes: 0, sizeBytes: 16 }],
   });
+  const program = machine.loadInsns(
+    'arm',
+    XDP,
+    new ProgramBuilder()
+      .store('w', R10, -4, 0)
+      .wide('lddw_map_fd', R1, 0)
+      .mov(R2, R10)
+      .alu64('add', R2, -4)
+      .helper(helper('map_lookup_elem'))
+      .jumpIf('jeq', R0, 0, 'out')
+      .mov(R6, R0)
+      .mov(R1, R6)
+      .wide('lddw_map_fd', R2, 0)
+      .mov(R3, 1)
+      .helper(helper('timer_init'))
+      .mov(R1, R6)
+      .func(R2, 'tick')
+      .helper(helper('timer_set_callback'))
+      .mov(R1, R6)
+      .imm64(R2, 1_000_000n)
+      .mov(R3, 0)
+      .helper(helper('timer_start'))
+      .label('out')
+      .mov(R0, 2)
+      .exit()
+      .label('tick')
+      .load('dw', R4, R3, 16)
+      .alu64('add', R4, 1)
+      .store('dw', R3, 16, R4)
+      .mov(R0, 0)
+      .exit()
+      .build(),
+    [timers],
+  );
+  expect(retval(machine, program)).toBe(2);
+  const ticks = (): number => (timers.userLookup(u32(0)) as Uint8Array)[16];
+  expect(machine.advanceTime(1000n)).toEqual({ ran: 0, fault: undefined });
+  expect(ticks()).toBe(0);
+  expect(machine.advanceTime(2_000_000n)).toEqual({ ran: 1, fault: undefined });
+  expect(ticks()).toBe(1);
+  expect(machine.advanceTime(2_000_000n)).toEqual({ ran: 0, fault: undefined });
+});
 
+describe('what a run refuses', () => {
+  const machine = createMachine();
+  const pass = new ProgramBuilder().mov(R0, 2).exit().build();
+  const program = machine.loadInsns('pass', XDP, pass);
   it.each([
-    ['run.cpu', { dataIn: packet, cpu: 1 }],
-    ['run.repeat', { dataIn: packet, repeat: 0 }],
-    ['run.data', { dataIn: packet.subarray(0, 13) }],
-    ['run.ctx', { dataIn: packet, ctxIn: new Uint8Array(192).fill(1, 0, 1) }],
-  ])('refuses a request with %s', (code, request) => {
-    const machine = createMachine();
-    const program = machine.loadInsns('p', T.BPF_PROG_TYPE_SCHED_CLS, new ProgramBuilder().mov(R0, 0).exit().build());
+    ['a short packet', { dataIn: new Uint8Array(13) }, 'run.data'],
+    ['a CPU that is not there', { dataIn: packet, cpu: 1 }, 'run.cpu'],
+    ['no repeats', { dataIn: packet, repeat: 0 }, 'run.repeat'],
+    ['a context of another shape', { dataIn: packet, ctxIn: fromHex('01'.repeat(24)) }, 'run.ctx'],
+  ])('%s', (_, request, code) => {
     expect(() => machine.run(program, request)).toThrow(expect.objectContaining({ code }));
   });
+  it('a program without a type', () => {
+    expect(() => machine.run(machine.loadInsns('what', 0, pass))).toThrow(FarcallError);
+  });
+  it('0 or 1025 CPUs', () => {
+    for (const cpuCount of [0, 1025, 1.5]) expect(() => createMachine({ cpuCount })).toThrow(FarcallError);
+  });
+});
 
-  it('runs timers when time passes', () => {
-    const machine = createMachine();
-    const map = machine.createMap({ ...def, type: M.BPF_MAP_TYPE_ARRAY, valueSizeBytes: 24 });
-    const b = new ProgramBuilder().store('w', R10, -4, 0).mov(R2, R10).alu64('add', R2, -4);
-    b.imm64(R1, BigInt(map.addr)).helper(id('map_lookup_elem')).mov(R6, R0);
-    b.mov(R1, R6).imm64(R2, BigInt(map.addr)).mov(R3, 1).helper(id('timer_init'));
-    b.mov(R1, R6).func(R2, 'fire').helper(id('timer_set_callback'));
-    b.mov(R1, R6).mov(R2, 1_000_000).mov(R3, 0).helper(id('timer_start')).exit();
-    b.label('fire').load('dw', R1, R3, 16).alu64('add', R1, 1).store('dw', R3, 16, R1).mov(R0, 0).exit();
-    const program = machine.loadInsns('timer', T.BPF_PROG_TYPE_SCHED_CLS, b.build());
-    expect(machine.run(program, { dataIn: packet })).toMatchObject({ fault: undefined, retval: 0 });
-    expect(machine.advanceTime(10_000n).ran).toBe(0);
-    expect(machine.advanceTime(1_000_000n)).toEqual({ ran: 1, fault: undefined });
-    expect(machine.advanceTime(1_000_000n).ran).toBe(0);
-    const value = map.userLookup(new Uint8Array(4)) as Uint8Array;
-    expect(toHex(value.subarray(16))).toBe('0100000000000000');
+it('runs on memory as the conformance suite wants it', () => {
+  const machine = createMachine();
+  const program = machine.loadInsns(
+    'sum',
+    XDP,
+    new ProgramBuilder().load('b', R0, R1, 1).alu64('add', R0, R2).exit().build(),
+  );
+  expect(machine.runOnMemory(program, Uint8Array.of(1, 40))).toMatchObject({ ok: true, r0: 42n });
+  expect(machine.runOnMemory(program, new Uint8Array(0))).toMatchObject({
+    ok: false,
+    fault: { kind: 'out-of-bounds' },
   });
 });

@@ -10,7 +10,14 @@ import {
   timerExpired,
 } from '../helpers/index.ts';
 import { type Insn, LD_IMM64, makeInsn, ProgramBuilder, R1, R2, R3, R4 } from '../isa/index.ts';
-import { type BpfMap, createMap, type MapDef } from '../maps/index.ts';
+import {
+  type BpfMap,
+  createMap,
+  isPerfEventArrayMap,
+  isProgArrayMap,
+  isRingbufMap,
+  type MapDef,
+} from '../maps/index.ts';
 import { LinearMemory } from '../mem/index.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
 import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES, progTypeRow } from '../progtypes/index.ts';
@@ -87,8 +94,7 @@ export class Machine {
       packetLoad: (off, size) => packetLoad(env.mem, env.packet, off, size),
       tailCallTarget: (mapAddr, index) => {
         const map = env.mapAt(mapAddr);
-        const id =
-          map !== undefined && 'progAt' in map ? (map as BpfMap & { progAt(index: number): number }).progAt(index) : 0;
+        const id = isProgArrayMap(map) ? map.progAt(index) : 0;
         return env.programs[id - 1]?.loaded;
       },
       setCallFunc: (call: HelperEnv['callFunc']) => {
@@ -262,11 +268,14 @@ export class Machine {
 
   /** Records of perf event arrays and ring buffers since the last call, those of ring buffers consumed. */
   readEvents(): MachineEvent[] {
-    const events = this.#env.events.splice(0);
+    const events: MachineEvent[] = [];
     for (const map of this.#env.maps) {
-      if (!('consume' in map)) continue;
-      for (const data of (map as BpfMap & { consume(): Uint8Array[] }).consume()) {
-        events.push({ kind: 'ringbuf', map: map.def.name, cpu: 0, data });
+      if (isRingbufMap(map)) {
+        for (const data of map.consume()) events.push({ kind: 'ringbuf', map: map.def.name, cpu: 0, data });
+      } else if (isPerfEventArrayMap(map)) {
+        for (const { index, data } of map.takeRecords()) {
+          events.push({ kind: 'perf', map: map.def.name, cpu: index, data });
+        }
       }
     }
     return events;

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { openBtf } from '../../src/btf/index.ts';
 import { openElf } from '../../src/elf/index.ts';
-import { type FuzzOutcome, fuzzBtf, fuzzBtfExt, type fuzzInsns, fuzzObject } from '../support/fuzz-targets.ts';
+import { type FuzzOutcome, fuzzBtf, fuzzBtfExt, fuzzInsns, fuzzObject } from '../support/fuzz-targets.ts';
 import { mutate } from '../support/mutate.ts';
 import { Random } from '../support/random.ts';
 
