@@ -43,6 +43,16 @@ type ProgTypeKey = keyof typeof bpf_prog_type extends infer Key
     : never
   : never;
 
+/** Types attached by BTF: their arguments are pointers to what the kernel's types say. */
+const BTF_POINTERS: ReadonlySet<string> = new Set([
+  'tracing',
+  'lsm',
+  'ext',
+  'struct_ops',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+]);
+
 const ALLOW = { 0: 'deny', 1: 'allow' } as const;
 const SK = { 0: 'SK_DROP', 1: 'SK_PASS' } as const;
 
@@ -58,6 +68,7 @@ function row(
     name,
     ctxStruct,
     testRun: options.testRun ?? false,
+    btfPointers: BTF_POINTERS.has(name),
     packet: false,
     begin: (host, input) =>
       beginPlain(host, input, sizeBytes, options.mostBytes ?? Math.max(sizeBytes, TRACEPOINT_BYTES)),

@@ -218,6 +218,7 @@ const row = (
   name,
   ctxStruct: '__sk_buff',
   testRun: name !== 'sk_skb',
+  btfPointers: false,
   packet: true,
   begin: (host, input) => beginSkb(host, input, linkLayer),
   returns,

@@ -46,6 +46,8 @@ export interface ProgTypeRow {
   readonly ctxStruct: string;
   /** Whether Linux has `BPF_PROG_TEST_RUN` for it. Differs from Linux: farcall runs the others too, on the context given. */
   readonly testRun: boolean;
+  /** Whether its arguments are pointers to kernel objects, through which Linux reads without faulting. */
+  readonly btfPointers: boolean;
   /** Whether a run wants a packet. */
   readonly packet: boolean;
   /** Lays the context and the packet of a run out in memory. Throws `run.data` and `run.ctx` for what Linux refuses. */

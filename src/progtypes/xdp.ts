@@ -113,6 +113,7 @@ export const XDP_ROW: ProgTypeRow = {
   name: 'xdp',
   ctxStruct: 'xdp_md',
   testRun: true,
+  btfPointers: false,
   packet: true,
   begin: beginXdp,
   returns: { 0: 'XDP_ABORTED', 1: 'XDP_DROP', 2: 'XDP_PASS', 3: 'XDP_TX', 4: 'XDP_REDIRECT' },
