@@ -46,13 +46,23 @@ export interface Fault {
   readonly frames: readonly number[];
 }
 
-export type RunResult =
-  | { readonly ok: true; readonly r0: bigint; readonly insnCount: number }
-  | { readonly ok: false; readonly fault: Fault; readonly insnCount: number };
+interface RunCounts {
+  readonly insnCount: number;
+  /** Loads that read 0 because nothing was there; see {@link RunOptions.probeReads}. */
+  readonly probedReads: number;
+}
+
+export type RunResult = RunCounts &
+  ({ readonly ok: true; readonly r0: bigint } | { readonly ok: false; readonly fault: Fault });
 
 export interface RunOptions {
   /** Instructions the run may execute, tail calls and callbacks included; default 2^32. */
   readonly insnBudget?: number;
+  /**
+   * Loads from addresses where nothing is read 0 instead of faulting, as Linux's loads through BTF pointers do
+   * (BPF_PROBE_MEM and its exception table). Stores and atomic operations fault all the same.
+   */
+  readonly probeReads?: boolean;
   /** The second argument, R2; bpf_conformance programs want the memory's length there. */
   readonly r2?: bigint;
 }

@@ -218,13 +218,15 @@ export class Machine {
       retval: 0,
       override: undefined,
     });
-    const options = { insnBudget: request.insnBudget };
+    const options = { insnBudget: request.insnBudget, probeReads: request.probeReads ?? row.btfPointers };
     let insnCount = 0;
+    let probedReads = 0;
     let result: RunResult | undefined;
     const from = performance.now();
     for (let i = 0; i < repeat; i++) {
       result = program.loaded.run(BigInt(context.ctxAddr), options);
       insnCount += result.insnCount;
+      probedReads += result.probedReads;
       if (!result.ok) break;
     }
     const durationNs = Math.round(((performance.now() - from) * 1e6) / repeat);
@@ -239,6 +241,7 @@ export class Machine {
       ctxOut: context.ctxOut(),
       redirects,
       insnCount,
+      probedReads,
       durationNs,
     };
   }

@@ -57,6 +57,12 @@ export interface RunRequest extends RunInput {
   readonly cpu?: number;
   /** Instructions each run may take. */
   readonly insnBudget?: number;
+  /**
+   * Loads where nothing is read 0 instead of faulting. Default: for program types whose arguments are pointers to kernel
+   * objects (tracing, lsm, struct_ops), where Linux does so. Differs from Linux: any load, not those through BTF
+   * pointers alone, since nobody has told them apart.
+   */
+  readonly probeReads?: boolean;
   /** What `bpf_get_attach_cookie` says, default 0. */
   readonly cookie?: bigint;
   /** Tracing programs: arguments of the traced function in the context; default as many as ctxIn has. */
@@ -79,6 +85,8 @@ export interface TestRunResult {
   readonly redirects: readonly Redirect[];
   /** Instructions of all repeats. */
   readonly insnCount: number;
+  /** Loads that found nothing and read 0, see {@link RunRequest.probeReads}. */
+  readonly probedReads: number;
   /** Host time a repeat took on average. */
   readonly durationNs: number;
 }

@@ -44,14 +44,7 @@ type ProgTypeKey = keyof typeof bpf_prog_type extends infer Key
   : never;
 
 /** Types attached by BTF: their arguments are pointers to what the kernel's types say. */
-const BTF_POINTERS: ReadonlySet<string> = new Set([
-  'tracing',
-  'lsm',
-  'ext',
-  'struct_ops',
-  'raw_tracepoint',
-  'raw_tracepoint_writable',
-]);
+const BTF_POINTERS: ReadonlySet<string> = new Set(['tracing', 'lsm', 'ext', 'struct_ops']);
 
 const ALLOW = { 0: 'deny', 1: 'allow' } as const;
 const SK = { 0: 'SK_DROP', 1: 'SK_PASS' } as const;

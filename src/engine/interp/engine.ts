@@ -119,6 +119,8 @@ class InterpLoaded implements LoadedProgram {
     vm.insnCount = 0;
     vm.insnBudget = options.insnBudget ?? DEFAULT_INSN_BUDGET;
     vm.tailCalls = 0;
+    vm.probeReads = options.probeReads ?? false;
+    vm.probedReads = 0;
     vm.baseDepth = 0;
     vm.r.fill(0);
     setReg(vm, 1, ctx);
@@ -127,10 +129,10 @@ class InterpLoaded implements LoadedProgram {
     try {
       vm.enter(this.interp, 0);
       execute(vm);
-      return { ok: true, r0: u64Of(vm.r[1], vm.r[0]), insnCount: vm.insnCount };
+      return { ok: true, r0: u64Of(vm.r[1], vm.r[0]), insnCount: vm.insnCount, probedReads: vm.probedReads };
     } catch (error) {
       if (!(error instanceof ProgramFault)) throw error;
-      return { ok: false, fault: describeFault(vm, error), insnCount: vm.insnCount };
+      return { ok: false, fault: describeFault(vm, error), insnCount: vm.insnCount, probedReads: vm.probedReads };
     } finally {
       vm.unwind(0);
       vm.host.setCallFunc(previous);

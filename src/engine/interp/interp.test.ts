@@ -315,6 +315,19 @@ describe('control', () => {
   });
 });
 
+it('probe reads find 0 where nothing is, and only there', () => {
+  const probe = (program: ProgramBuilder): RunResult => run(program.build(), 0n, { probeReads: true });
+  const b = (): ProgramBuilder => new ProgramBuilder();
+  for (const size of ['b', 'h', 'w', 'dw'] as const) {
+    const wild = b().mov(R0, -1).imm64(R1, 0xffff_8880_0000_1234n).load(size, R0, R1).exit();
+    expect(probe(wild)).toMatchObject({ ok: true, r0: 0n, probedReads: 1 });
+  }
+  expect(probe(b().mov(R1, 0).loadSigned('h', R0, R1, 8).exit())).toMatchObject({ ok: true, r0: 0n });
+  expect(probe(b().mov(R1, 0).store('w', R1, 8, 1).exit())).toMatchObject({ ok: false });
+  expect(probe(b().store('dw', R10, -8, 7).load('dw', R0, R10, -8).exit())).toMatchObject({ r0: 7n, probedReads: 0 });
+  expect(probe(b().load('dw', R0, R10, -516).exit())).toMatchObject({ ok: true });
+});
+
 describe('faults', () => {
   const b = (): ProgramBuilder => new ProgramBuilder();
   const cases: [string, ProgramBuilder, object][] = [

@@ -27,6 +27,11 @@ function load64(vm: Vm, addr: number, dst: number): void {
   vm.r[dst] = lo;
 }
 
+function clear(vm: Vm, dst: number): void {
+  vm.r[dst] = 0;
+  vm.r[dst + 1] = 0;
+}
+
 function store64(vm: Vm, addr: number, hi: number, lo: number): void {
   const { view, littleEndian } = vm.host.env.mem;
   view.setInt32(lowAt(addr, littleEndian), lo, littleEndian);
@@ -36,11 +41,21 @@ function store64(vm: Vm, addr: number, hi: number, lo: number): void {
 /** Handler of `ldx`, `ldxs` and `load_acq` rows. */
 export function loadExec(def: InsnDef): Exec {
   const size = def.sizeBytes;
-  if (size === 8) return (vm, o) => load64(vm, vm.address(o, o.src, 8, 'read'), o.dst);
+  if (size === 8) {
+    return (vm, o) => {
+      const addr = vm.loadAddress(o, o.src, 8);
+      if (addr >= 0) load64(vm, addr, o.dst);
+      else clear(vm, o.dst);
+    };
+  }
   const load = (def.kind === 'ldxs' ? SIGNED : UNSIGNED)[size as 1 | 2 | 4];
   const signed = def.kind === 'ldxs';
   return (vm, o) => {
-    const addr = vm.address(o, o.src, size, 'read');
+    const addr = vm.loadAddress(o, o.src, size);
+    if (addr < 0) {
+      clear(vm, o.dst);
+      return;
+    }
     const { view, littleEndian } = vm.host.env.mem;
     const value = load(view, addr, littleEndian);
     vm.r[o.dst] = value;

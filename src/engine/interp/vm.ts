@@ -41,6 +41,8 @@ export class Vm {
   insnCount = 0;
   insnBudget = 0;
   tailCalls = 0;
+  probeReads = false;
+  probedReads = 0;
   /** Frames below this belong to an outer run. */
   baseDepth = 0;
   /** Who owns each region of function addresses. */
@@ -137,6 +139,18 @@ export class Vm {
       }
     }
     throw this.#accessFault(op, reg2, sizeBytes, access);
+  }
+
+  /** {@link address} of a load; -1 where a probe read finds nothing and the value is 0. */
+  loadAddress(op: Op, reg2: number, sizeBytes: number): number {
+    if (!this.probeReads) return this.address(op, reg2, sizeBytes, 'read');
+    const addr = this.r[reg2] + op.off;
+    const { mem } = this.host.env;
+    if (this.r[reg2 + 1] === 0 && addr >= 0 && mem.regionAt(addr) !== undefined) {
+      return this.address(op, reg2, sizeBytes, 'read');
+    }
+    this.probedReads++;
+    return -1;
   }
 
   #accessFault(op: Op, reg2: number, sizeBytes: number, access: Access): ProgramFault {
