@@ -43,7 +43,7 @@ function runAll({ machine, loaded }: ReturnType<typeof load>, prog: string): Rec
 }
 
 const u64s = (bytes: Uint8Array): bigint[] => [...new BigUint64Array(bytes.slice().buffer)];
-function valueOf(loaded: LoadedObject, map: string, key: string): Uint8Array {
+function mapValue(loaded: LoadedObject, map: string, key: string): Uint8Array {
   const value = [...loaded.maps.values()].find(candidate => candidate.def.name === map)!.userLookup(fromHex(key));
   if (!(value instanceof Uint8Array)) throw new Error(`${map}[${key}] is not there`);
   return value;
@@ -53,8 +53,8 @@ describe('the examples do what their comments say', () => {
   it('xdp_counter counts by protocol', () => {
     const x = load('xdp_counter');
     expect(runAll(x, 'count_packets')).toEqual({ 1: 1, 2: 64 });
-    expect(u64s(valueOf(x.loaded, 'by_protocol', '00080600'))).toEqual([55n, 8686n]);
-    expect(u64s(valueOf(x.loaded, 'truncated', '00000000'))).toEqual([1n]);
+    expect(u64s(mapValue(x.loaded, 'by_protocol', '00080600'))).toEqual([55n, 8686n]);
+    expect(u64s(mapValue(x.loaded, 'truncated', '00000000'))).toEqual([1n]);
   });
 
   it('load_balancer keeps flows with their backend and mends the checksum', () => {
@@ -65,13 +65,13 @@ describe('the examples do what their comments say', () => {
     let sum = 0;
     for (let i = 0; i < 20; i += 2) sum += (header[i] << 8) | header[i + 1];
     expect((sum & 0xffff) + (sum >> 16)).toBe(0xffff);
-    expect(u64s(valueOf(x.loaded, 'load_bal.bss', '00000000'))).toEqual([13n, 10n]);
+    expect(u64s(mapValue(x.loaded, 'load_bal.bss', '00000000'))).toEqual([13n, 10n]);
   });
 
   it('tail_parser reaches each protocol by tail calls', () => {
     const x = load('tail_parser');
     runAll(x, 'classify');
-    expect([0, 1, 2, 3].map(n => u64s(valueOf(x.loaded, 'verdicts', `0${n}000000`))[0])).toEqual([4n, 55n, 3n, 2n]);
+    expect([0, 1, 2, 3].map(n => u64s(mapValue(x.loaded, 'verdicts', `0${n}000000`))[0])).toEqual([4n, 55n, 3n, 2n]);
   });
 
   it('flow_events tells of new flows and DNS questions', () => {
@@ -90,7 +90,7 @@ describe('the examples do what their comments say', () => {
       let sum = 0;
       for (let i = 0; i < packet.length; i += 2) sum += packet[i] | ((packet[i + 1] ?? 0) << 8);
       while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-      expect(new DataView(valueOf(x.loaded, 'checksum.bss', '00000000').slice().buffer).getUint32(0, true)).toBe(
+      expect(new DataView(mapValue(x.loaded, 'checksum.bss', '00000000').slice().buffer).getUint32(0, true)).toBe(
         ~sum & 0xffff,
       );
     }
@@ -130,7 +130,7 @@ describe('the examples do what their comments say', () => {
       const { fault } = x.machine.run(x.loaded.programs.get('on_exit')!, { ctxIn: ctx(257, i === 0 ? -2 : 3) });
       expect(fault).toBeUndefined();
     }
-    const histogram = valueOf(x.loaded, 'latencies', '01010000');
+    const histogram = mapValue(x.loaded, 'latencies', '01010000');
     expect(u64s(histogram.slice(0, 208))[6]).toBe(5n);
     expect(toHex(histogram.slice(208, 216))).toBe(toHex(new TextEncoder().encode('farcall\0')));
     expect(x.machine.readTrace()).toEqual([
