@@ -23,7 +23,7 @@ export { mapMetaEqual } from './map-in-map.ts';
 export { isPerfEventArrayMap } from './perf-event-array.ts';
 export { POOL_LAYOUT } from './pool.ts';
 export { isProgArrayMap } from './prog-array.ts';
-export { QUEUE_LAYOUT } from './queue-stack-maps.ts';
+export { isQueueStackMap, QUEUE_LAYOUT } from './queue-stack-maps.ts';
 export {
   isRingbufMap,
   RING,

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numberBytes as n, T, TestMapHost } from '../../test/support/map-host.ts';
 import { ERRNO } from '../uapi/index.ts';
+import { isQueueStackMap } from './queue-stack-maps.ts';
 
 const NO_KEY = new Uint8Array(0);
 
@@ -44,6 +45,9 @@ describe.each([T.BPF_MAP_TYPE_QUEUE, T.BPF_MAP_TYPE_STACK])('type %i', type => {
               else model.shift();
             }
           }
+          const inOrder = type === T.BPF_MAP_TYPE_STACK ? model.toReversed() : model;
+          expect(isQueueStackMap(map) && map.contents()).toEqual(inOrder);
+          expect(isQueueStackMap(map) && map.contents()).toEqual(inOrder);
         },
       ),
     );

@@ -3,7 +3,7 @@ import { ACCESS_MASK, flagsAllowed, KMALLOC_MAX_SIZE } from './alloc-check.ts';
 import { copyBytes } from './copy.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import type { MapDef, MapHost } from './types.ts';
+import type { BpfMap, MapDef, MapHost, QueueStackMap } from './types.ts';
 
 const CREATE_FLAGS = BPF_FLAGS.BPF_F_NUMA_NODE | ACCESS_MASK;
 
@@ -29,7 +29,7 @@ export function checkQueueStack(def: MapDef): number {
 }
 
 /** `BPF_MAP_TYPE_QUEUE` and `BPF_MAP_TYPE_STACK`: one ring, read from the one end or the other. */
-export class QueueStackMap extends MapBase {
+export class QueueStackMapImpl extends MapBase implements QueueStackMap {
   readonly #isStack: boolean;
   readonly #slots: number;
   #elements = 0;
@@ -90,6 +90,15 @@ export class QueueStackMap extends MapBase {
     return 0;
   }
 
+  contents(): Uint8Array[] {
+    const head = this.loadU32(this.addr + QUEUE_LAYOUT.head);
+    const values: Uint8Array[] = [];
+    for (let at = this.loadU32(this.addr + QUEUE_LAYOUT.tail); at !== head; at = this.#after(at)) {
+      values.push(this.mem.read(this.#slot(at), this.def.valueSizeBytes));
+    }
+    return this.#isStack ? values.reverse() : values;
+  }
+
   override update(_keyAddr: number, _valueAddr: number, _flags: number): number {
     return -ERRNO.EINVAL;
   }
@@ -111,4 +120,10 @@ export class QueueStackMap extends MapBase {
   protected override sysNextKey(_keyAddr: number, _nextAddr: number): number {
     return -ERRNO.EINVAL;
   }
+}
+
+/** Whether its values can only be pushed and popped. */
+export function isQueueStackMap(map: BpfMap | undefined): map is QueueStackMap {
+  const type = map?.def.type;
+  return type === bpf_map_type.BPF_MAP_TYPE_QUEUE || type === bpf_map_type.BPF_MAP_TYPE_STACK;
 }

@@ -18,7 +18,7 @@ import { type MapBase, setUp } from './map-base.ts';
 import { ArrayOfMapsMap, checkMapInMap, HashOfMapsMap } from './map-in-map.ts';
 import { PerfEventArrayMapImpl } from './perf-event-array.ts';
 import { ProgArrayMapImpl } from './prog-array.ts';
-import { checkQueueStack, QueueStackMap } from './queue-stack-maps.ts';
+import { checkQueueStack, QueueStackMapImpl } from './queue-stack-maps.ts';
 import { checkReuseportArray, ReuseportArrayMap } from './reuseport-array.ts';
 import { checkRingbuf, RingbufMapImpl } from './ringbuf.ts';
 import { checkSockhash, checkSockmap, SockhashMap, SockmapMap } from './sock-map.ts';
@@ -73,8 +73,8 @@ export const MAP_TYPES: readonly MapTypeRow[] = [
   row(T.BPF_MAP_TYPE_CGROUP_STORAGE, '4.19', 'local_storage.c', checkCgroupStorage, CgroupStorageMapImpl),
   row(T.BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, '4.19', 'reuseport_array.c', checkReuseportArray, ReuseportArrayMap),
   row(T.BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, '4.20', 'local_storage.c', checkCgroupStorage, CgroupStorageMapImpl),
-  row(T.BPF_MAP_TYPE_QUEUE, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMap),
-  row(T.BPF_MAP_TYPE_STACK, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMap),
+  row(T.BPF_MAP_TYPE_QUEUE, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMapImpl),
+  row(T.BPF_MAP_TYPE_STACK, '4.20', 'queue_stack_maps.c', checkQueueStack, QueueStackMapImpl),
   row(T.BPF_MAP_TYPE_SK_STORAGE, '5.2', 'bpf_local_storage.c', checkLocalStorage, LocalStorageMapImpl),
   row(T.BPF_MAP_TYPE_DEVMAP_HASH, '5.4', 'devmap.c', checkDevmap, DevmapHashMap),
   row(T.BPF_MAP_TYPE_STRUCT_OPS, '5.6', 'bpf_struct_ops.c', checkStructOps, StructOpsMap),

@@ -151,6 +151,12 @@ export interface UserRingbufMap extends BpfMap {
   readonly wakeups: number;
 }
 
+/** `BPF_MAP_TYPE_QUEUE` and `BPF_MAP_TYPE_STACK`; find out with `isQueueStackMap`. */
+export interface QueueStackMap extends BpfMap {
+  /** Copies of all values in the order pops would give them; nothing is taken out. */
+  contents(): Uint8Array[];
+}
+
 /** A record put into a perf event array. */
 export interface PerfRecord {
   /** The element, which is the CPU. */

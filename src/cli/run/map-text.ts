@@ -1,11 +1,12 @@
-import { toHex } from '../../util/index.ts';
+import { bpf_map_type as TYPE } from '../../uapi/index.ts';
+import { ByteView, toHex } from '../../util/index.ts';
 import type { BtfValue } from '../format/btf-value.ts';
 import { spacedHex } from '../format/bytes.ts';
 import { compactValue } from '../format/compact.ts';
 import { JsonWriter, writeValue } from '../format/json-writer.ts';
 import type { Painter } from '../output.ts';
 import {
-  hasKeys,
+  canList,
   isPerCpu,
   isUntouched,
   type MapEntry,
@@ -13,16 +14,18 @@ import {
   type MapView,
   mapEntries,
   mapTypeOf,
+  stackFrames,
+  targetName,
 } from './map-view.ts';
 
 /** What a map's contents are called when it has none to list. */
 export function contentsNote(view: MapView): string {
-  return hasKeys(view.map) ? '' : `a ${mapTypeOf(view)} map has no keys to list`;
+  return canList(view.map) ? '' : `a ${mapTypeOf(view)} map has no keys to list`;
 }
 
 function typedEntry(writer: JsonWriter, view: MapView, types: MapTypes, entry: MapEntry): void {
   writer.startObject();
-  const key = types.key(entry.key);
+  const key = entry.key.length === 0 ? undefined : types.key(entry.key);
   if (key !== undefined) writeValue(writer.name('key'), key);
   if (isPerCpu(view.map)) {
     const values = entry.values.map((value, cpu): BtfValue => ({ cpu, value: types.value(value) ?? null }));
@@ -37,12 +40,17 @@ function plainEntry(view: MapView, { key, values }: MapEntry): string {
   const { keySizeBytes, valueSizeBytes } = view.map.def;
   const breakNames = keySizeBytes > 16 || valueSizeBytes > 16;
   const gap = breakNames ? '\n' : ' ';
+  if (key.length === 0) return `value:${gap}${hexLines(values[0])}\n`;
   if (isPerCpu(view.map)) {
     const lines = values.map((value, cpu) => `value (CPU ${String(cpu).padStart(2, '0')}):${gap}${hexLines(value)}\n`);
     return `key:${gap}${hexLines(key)}\n${lines.join('')}`;
   }
   const singleLine = keySizeBytes + valueSizeBytes <= 24 && !breakNames;
-  return `key:${gap}${hexLines(key)}${singleLine ? '  ' : '\n'}value:${gap}${hexLines(values[0])}\n`;
+  const frames = stackFrames(view, values[0]);
+  if (frames !== undefined) return `key: ${hexLines(key)}\n${frames.map(frame => `    ${frame}\n`).join('')}`;
+  const name = targetName(view, values[0]);
+  const target = name === undefined ? '' : `  (${name})`;
+  return `key:${gap}${hexLines(key)}${singleLine ? '  ' : '\n'}value:${gap}${hexLines(values[0])}${target}\n`;
 }
 
 /** Hex as bpftool breaks it: 16 bytes a line, a wider gap in the middle. */
@@ -76,16 +84,37 @@ export function bpftoolText(view: MapView): string {
 /** Elements of one map that the summary shows. */
 const MAX_SHOWN = 24;
 
+/** Types whose keys are u32 indices or ids whatever the object says. */
+const INDEXED: ReadonlySet<number> = new Set([
+  TYPE.BPF_MAP_TYPE_ARRAY,
+  TYPE.BPF_MAP_TYPE_PERCPU_ARRAY,
+  TYPE.BPF_MAP_TYPE_PROG_ARRAY,
+  TYPE.BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  TYPE.BPF_MAP_TYPE_STACK_TRACE,
+  TYPE.BPF_MAP_TYPE_DEVMAP,
+  TYPE.BPF_MAP_TYPE_CPUMAP,
+  TYPE.BPF_MAP_TYPE_XSKMAP,
+  TYPE.BPF_MAP_TYPE_SOCKMAP,
+]);
+
 const hexOf = (bytes: Uint8Array): string =>
   bytes.length <= 32 ? spacedHex(bytes) : `${spacedHex(bytes.subarray(0, 32))} … ${bytes.length} bytes`;
 
+/** Where types are unknown: indices and ids as numbers, other keys as bytes. */
+function numberOrHex(view: MapView, key: Uint8Array): string {
+  return INDEXED.has(view.map.def.type) ? String(new ByteView(key, view.order).u32(0)) : hexOf(key);
+}
+
 function entryLine(view: MapView, types: MapTypes, { key, values }: MapEntry, paint: Painter): string[] {
-  const typedKey = types.key(key);
-  const name = typedKey === undefined ? (key.length === 0 ? '' : hexOf(key)) : compactValue(typedKey);
   const shownValue = (value: Uint8Array): string => {
+    const name = targetName(view, value) ?? stackFrames(view, value)?.join(' ');
+    if (name !== undefined) return name;
     const typed = types.value(value);
     return typed === undefined ? hexOf(value) : compactValue(typed);
   };
+  if (key.length === 0) return [shownValue(values[0])];
+  const typedKey = types.key(key);
+  const name = typedKey === undefined ? numberOrHex(view, key) : compactValue(typedKey);
   if (!isPerCpu(view.map)) return [`${paint('cyan', name)} → ${shownValue(values[0])}`];
   const cpus = values.flatMap((value, cpu) =>
     value.every(byte => byte === 0) ? [] : [`cpu ${cpu}: ${shownValue(value)}`],
@@ -158,8 +187,15 @@ export function entryRecords(view: MapView, untouchedToo: boolean): Record<strin
     const typed = perCpu
       ? { values: entry.values.map((value, cpu) => ({ cpu, value: types.value(value) })) }
       : { value: types.value(entry.values[0]) };
-    const formatted = types.hasValue ? { key: types.key(entry.key), ...typed } : undefined;
-    records.push({ key: toHex(entry.key), ...raw, formatted });
+    const keyed = entry.key.length > 0;
+    const formatted = types.hasValue ? { key: keyed ? types.key(entry.key) : undefined, ...typed } : undefined;
+    records.push({
+      key: keyed ? toHex(entry.key) : undefined,
+      ...raw,
+      formatted,
+      target: targetName(view, entry.values[0]),
+      frames: stackFrames(view, entry.values[0]),
+    });
   }
   return records;
 }

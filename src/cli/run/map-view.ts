@@ -1,8 +1,8 @@
 import type { Btf } from '../../btf/index.ts';
-import type { BpfMap } from '../../maps/index.ts';
+import { type BpfMap, isProgArrayMap, isQueueStackMap, isStackTraceMap } from '../../maps/index.ts';
 import type { ObjectMap } from '../../object/index.ts';
-import { mapTypeName, bpf_map_type as TYPE } from '../../uapi/index.ts';
-import type { ByteOrder } from '../../util/index.ts';
+import { BPF_FLAGS, mapTypeName, bpf_map_type as TYPE } from '../../uapi/index.ts';
+import { type ByteOrder, ByteView } from '../../util/index.ts';
 import { type BtfValue, BtfValueReader } from '../format/btf-value.ts';
 
 /** A living map with what the object knows of its types. */
@@ -13,9 +13,11 @@ export interface MapView {
   readonly source: ObjectMap | undefined;
   readonly btf: Btf | undefined;
   readonly order: ByteOrder;
+  /** The name of what an element's id stands for: a program of a prog array, a map of a map of maps. */
+  readonly nameOfId: (id: number) => string | undefined;
 }
 
-/** One element. `values` has one item a CPU for per-CPU maps, else one; empty where the type has no look-up. */
+/** One element. `values` has one item a CPU for per-CPU maps, else one. The keys of queues and stacks are empty. */
 export interface MapEntry {
   readonly key: Uint8Array;
   readonly values: readonly Uint8Array[];
@@ -31,12 +33,10 @@ const PER_CPU: ReadonlySet<number> = new Set([
 /** Maps whose elements exist from the start, as zeroes. */
 const PREFILLED: ReadonlySet<number> = new Set([TYPE.BPF_MAP_TYPE_ARRAY, TYPE.BPF_MAP_TYPE_PERCPU_ARRAY]);
 
-/** Maps that nothing can be looked up in: they carry events, or are emptied by reading. */
-const WITHOUT_KEYS: ReadonlySet<number> = new Set([
+/** Maps whose contents nobody can list. */
+const UNLISTED: ReadonlySet<number> = new Set([
   TYPE.BPF_MAP_TYPE_RINGBUF,
   TYPE.BPF_MAP_TYPE_USER_RINGBUF,
-  TYPE.BPF_MAP_TYPE_QUEUE,
-  TYPE.BPF_MAP_TYPE_STACK,
   TYPE.BPF_MAP_TYPE_BLOOM_FILTER,
   TYPE.BPF_MAP_TYPE_ARENA,
   TYPE.BPF_MAP_TYPE_STRUCT_OPS,
@@ -48,8 +48,12 @@ export function isPerCpu(map: BpfMap): boolean {
 export function isPrefilled(map: BpfMap): boolean {
   return PREFILLED.has(map.def.type);
 }
-export function hasKeys(map: BpfMap): boolean {
-  return !WITHOUT_KEYS.has(map.def.type);
+export function canList(map: BpfMap): boolean {
+  return !UNLISTED.has(map.def.type);
+}
+/** Whether elements are ids of other maps. */
+export function isMapOfMaps(map: BpfMap): boolean {
+  return map.def.type === TYPE.BPF_MAP_TYPE_ARRAY_OF_MAPS || map.def.type === TYPE.BPF_MAP_TYPE_HASH_OF_MAPS;
 }
 export function mapTypeOf(view: MapView): string {
   return mapTypeName(view.map.def.type);
@@ -62,9 +66,18 @@ function splitPerCpu(map: BpfMap, value: Uint8Array): Uint8Array[] {
   return values;
 }
 
-/** The elements in the order `BPF_MAP_GET_NEXT_KEY` gives. Elements that cannot be looked up (absent slots) are left out. */
+const NO_KEY = new Uint8Array(0);
+
+/**
+ * The elements in the order `BPF_MAP_GET_NEXT_KEY` gives, of queues and stacks in the order they would be popped. Elements
+ * that cannot be looked up (absent slots) are left out.
+ */
 export function* mapEntries(map: BpfMap): Generator<MapEntry> {
-  if (!hasKeys(map)) return;
+  if (!canList(map)) return;
+  if (isQueueStackMap(map)) {
+    for (const value of map.contents()) yield { key: NO_KEY, values: [value] };
+    return;
+  }
   let key = map.userNextKey(null);
   // A map cannot hold more; the bound is against endless iteration, come what may.
   for (let left = map.def.maxEntries + 1; key instanceof Uint8Array && left > 0; left--) {
@@ -79,6 +92,29 @@ const isZero = (bytes: Uint8Array): boolean => bytes.every(byte => byte === 0);
 /** Whether an element of an array is as it was before anything ran. */
 export function isUntouched(map: BpfMap, entry: MapEntry): boolean {
   return isPrefilled(map) && entry.values.every(isZero);
+}
+
+/** Bytes of a frame with build id; the address, where there is no build id, is at its end. */
+const BUILD_ID_BYTES = 32;
+
+/** The addresses of a stack trace, innermost first; undefined for maps that hold none. */
+export function stackFrames({ map, order }: MapView, value: Uint8Array): string[] | undefined {
+  if (!isStackTraceMap(map)) return undefined;
+  const stride = (map.def.flags & BPF_FLAGS.BPF_F_STACK_BUILD_ID) === 0 ? 8 : BUILD_ID_BYTES;
+  const view = new ByteView(value, order);
+  const frames: string[] = [];
+  for (let at = stride - 8; at + 8 <= value.length; at += stride) {
+    const ip = view.u64(at);
+    if (ip === 0n) break;
+    frames.push(`0x${ip.toString(16)}`);
+  }
+  return frames;
+}
+
+/** What an element of ids leads to, by name; undefined for other maps. */
+export function targetName({ map, order, nameOfId }: MapView, value: Uint8Array): string | undefined {
+  if (!isProgArrayMap(map) && !isMapOfMaps(map)) return undefined;
+  return nameOfId(new ByteView(value, order).u32(0));
 }
 
 /** Reads the keys and values of a map by their BTF types. */

@@ -9,7 +9,7 @@ import { Progress } from '../progress.ts';
 import { type FaultReport, faultRecord, faultText, reportFault } from './fault-report.ts';
 import { mapRecord, mapsText } from './map-text.ts';
 import { Emitted, type RunPlan, runOn } from './plan.ts';
-import { eventRecord, eventsText, retvalName, retvalText, runRecord, traceText } from './run-report.ts';
+import { eventRecord, eventsText, probedText, retvalName, retvalText, runRecord, traceText } from './run-report.ts';
 import { typeNameOf } from './session.ts';
 
 /** Packets the text lists; the JSON form has them all. */
@@ -77,6 +77,7 @@ export function runCapture({ out }: Call, plan: RunPlan): void {
   const progress = new Progress(out, 'packets', packets.length);
   const counts = new Map<string, number>();
   const listed: Row[] = [];
+  let probedReads = 0;
   // Captures often hold a frame that no test run takes; only one without any other is bad input.
   let ran = false;
   let firstFault: FaultReport | undefined;
@@ -86,6 +87,7 @@ export function runCapture({ out }: Call, plan: RunPlan): void {
     emitted.collect();
     firstFault ??= row.fault;
     firstFailure ??= row.failure;
+    probedReads += row.result?.probedReads ?? 0;
     ran ||= row.failure === undefined;
     const outcome = outcomeText(row, program.type);
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
@@ -118,6 +120,7 @@ export function runCapture({ out }: Call, plan: RunPlan): void {
   );
   const parts = [
     countTable,
+    probedText(probedReads, paint),
     firstFault === undefined ? '' : faultText(firstFault, paint),
     traceText(emitted.trace, paint),
     eventsText(emitted.events, paint),

@@ -9,6 +9,7 @@ import {
   eventRecord,
   eventsText,
   packetOutText,
+  probedText,
   retvalText,
   runRecord,
   traceText,
@@ -52,6 +53,7 @@ export function runOnce({ out, options }: Call, plan: RunPlan): void {
   if (fault === undefined)
     out.text(`returned ${paint('green', retvalText(program.type, result.retval))}  ${paint('dim', cost)}\n`);
   else out.text(`${faultText(fault, paint)}${paint('dim', cost)}\n`);
+  out.text(probedText(result.probedReads, paint));
   const parts = [
     packet === undefined ? '' : packetOutText(packet, result.dataOut, paint),
     contextOutText(ctxIn, result.ctxOut, paint),

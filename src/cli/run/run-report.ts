@@ -15,6 +15,13 @@ export function retvalText(progType: number, retval: number): string {
   return name === undefined ? `${retval | 0}` : `${name} (${retval | 0})`;
 }
 
+/** A remark on loads that found nothing; '' when there were none. */
+export function probedText(count: number, paint: Painter): string {
+  if (count === 0) return '';
+  const loads = count === 1 ? '1 load' : `${count} loads`;
+  return `${paint('dim', `${loads} found nothing and read 0, as Linux's loads through BTF pointers do`)}\n`;
+}
+
 export function durationText(ns: number): string {
   if (ns < 10_000) return `${Math.round(ns)} ns`;
   return ns < 10_000_000 ? `${Math.round(ns / 1000)} µs` : `${Math.round(ns / 1_000_000)} ms`;
@@ -64,6 +71,7 @@ export function runRecord(result: TestRunResult, progType: number): Record<strin
     data_out: result.dataOut ?? null,
     ctx_out: result.ctxOut ?? null,
     insn_count: result.insnCount,
+    probed_reads: result.probedReads,
     duration_ns: Math.round(result.durationNs),
   };
 }

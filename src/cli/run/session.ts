@@ -16,7 +16,7 @@ import { oneProgram } from '../object/select-program.ts';
 import type { Options } from '../options.ts';
 import { ENGINES } from './engines.ts';
 import { withMapSizes } from './map-sizes.ts';
-import type { MapView } from './map-view.ts';
+import { isMapOfMaps, type MapView } from './map-view.ts';
 
 /** A machine with a program ready to run. */
 export interface Session {
@@ -104,7 +104,14 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
   }
   const maps = [...object.maps].map(([name, map]): MapView => {
     const source = spec.maps.find(other => other.def.name === name);
-    return { map, name: source?.origin === 'data' ? source.section : name, source, btf: spec.btf, order: spec.order };
+    return {
+      map,
+      name: source?.origin === 'data' ? source.section : name,
+      source,
+      btf: spec.btf,
+      order: spec.order,
+      nameOfId: id => (isMapOfMaps(map) ? machine.maps[id - 1]?.def.name : machine.programs[id - 1]?.name),
+    };
   });
   return { machine, program, spec, maps, notes: [...notes, ...object.notes] };
 }
