@@ -49,6 +49,19 @@ function mapValue(loaded: LoadedObject, map: string, key: string): Uint8Array {
   return value;
 }
 
+describe('big-endian builds give the same verdicts on a big-endian machine', () => {
+  it.each([
+    ['xdp_counter', 'count_packets', { 1: 1, 2: 64 }],
+    ['tail_parser', 'classify', { 0: 64 }],
+    ['firewall', 'ingress', { 1: 64 }],
+  ])('%s', (name, prog, counts) => {
+    const machine = createMachine({ order: 'big' });
+    const loaded = machine.loadObject(openObject(file(`testdata/bpfeb/${name}.bpf.o`), { name }));
+    expect(runAll({ machine, loaded }, prog)).toEqual(counts);
+    expect(() => createMachine().loadObject(loaded.spec)).toThrow(expect.objectContaining({ code: 'run.byte-order' }));
+  });
+});
+
 describe('the examples do what their comments say', () => {
   it('xdp_counter counts by protocol', () => {
     const x = load('xdp_counter');
