@@ -1,32 +1,49 @@
+import type { Fault } from '../../engine/index.ts';
 import { FarcallError } from '../../util/index.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { faultText, reportFault } from '../run/fault-report.ts';
+import { noSuchMap } from '../run/fill-maps.ts';
 import { bpftoolText, contentsNote, mapRecord } from '../run/map-text.ts';
 import type { MapView } from '../run/map-view.ts';
 import { makePlan, type RunPlan, runOn } from '../run/plan.ts';
 import { RUN_OPTIONS } from '../run/run-options.ts';
 
-/** Runs the program on all packets, or once when there are none; a fault ends it and is reported. */
+/**
+ * Runs the program on all packets, or once when there are none; a fault ends it and is reported. Packets of a capture that
+ * no test run takes are passed over, unless there is no other.
+ */
 function runAll({ out }: Call, plan: RunPlan): void {
   const { machine, spec } = plan.session;
   const packets = plan.data === undefined ? [undefined] : plan.data.packets.map(packet => packet.bytes);
   const progress = new Progress(out, 'packets', packets.length);
+  let ran = false;
+  let refused: unknown;
   for (const [i, packet] of packets.entries()) {
-    const { fault } = runOn(plan, packet);
+    let fault: Fault | undefined;
+    try {
+      fault = runOn(plan, packet).fault;
+      ran = true;
+    } catch (error) {
+      if (!(error instanceof FarcallError) || plan.data?.capture !== true) throw error;
+      refused ??= error;
+    }
     progress.update(i + 1);
     if (fault === undefined) continue;
     out.fail(EXIT.refused);
+    const found = fault;
     const report = reportFault(
-      fault,
-      machine.programs.find(({ name }) => name === fault.prog),
+      found,
+      machine.programs.find(({ name }) => name === found.prog),
       spec,
     );
     out.note(`the program faulted; these are its maps at that point\n${faultText(report, (_, text) => text)}`);
     break;
   }
   progress.end();
+  if (refused instanceof FarcallError && !ran) throw refused;
+  if (refused instanceof FarcallError) out.note(`packets that were not run: ${refused.message}`);
 }
 
 function wantedMaps(views: readonly MapView[], names: readonly string[], file: string): readonly MapView[] {
@@ -34,14 +51,11 @@ function wantedMaps(views: readonly MapView[], names: readonly string[], file: s
   return names.map(name => {
     const found = views.find(view => view.name === name || view.map.def.name === name);
     if (found !== undefined) return found;
-    const expected = `one of ${views.map(view => view.name).join(', ') || 'none'}`;
-    throw new FarcallError({
-      code: 'map.no-map',
-      message: 'no such map',
-      expected,
-      found: `'${name}'`,
-      where: { file },
-    });
+    throw noSuchMap(
+      name,
+      views.map(view => view.name),
+      file,
+    );
   });
 }
 

@@ -36,6 +36,14 @@ export const progRun: Command = {
     },
     { line: 'farcall prog run prog.o --prog on_exit --ctx-in ctx.bin --json | jq .maps', what: 'a tracing program' },
     {
+      line: `farcall prog run examples/firewall.bpf.o -p ingress --data-in examples/traffic.pcap --map-set 'ingress_rules:{"prefix_len":16,"addr":"192.168.0.0"}=0'`,
+      what: 'with a rule in a map',
+    },
+    {
+      line: 'farcall prog run examples/load_balancer.bpf.o --data-in examples/traffic.pcap --set vip=10.0.0.7',
+      what: 'with another constant',
+    },
+    {
       line: 'farcall prog run --type xdp hex:b7000000020000009500000000000000 --data-in packet.bin',
       what: 'raw instructions',
     },

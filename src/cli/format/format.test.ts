@@ -1,10 +1,15 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BTF_INT_BOOL, BTF_INT_SIGNED, BtfBuilder } from '../../btf/index.ts';
-import { fromHex } from '../../util/index.ts';
+import { type ByteOrder, fromHex, toHex } from '../../util/index.ts';
 import { toJson } from '../json.ts';
-import { BtfValueReader } from './btf-value.ts';
+import { addressBytes } from './addresses.ts';
+import { placeAt } from './btf-place.ts';
+import { type BtfValue, BtfValueReader } from './btf-value.ts';
+import { BtfValueWriter } from './btf-value-writer.ts';
 import { hexdump } from './bytes.ts';
 import { compactValue } from './compact.ts';
+import { equalsSign, parseGiven, parseJson } from './given-value.ts';
 import { JsonWriter, writeValue } from './json-writer.ts';
 import { formatTable } from './table.ts';
 
@@ -136,6 +141,67 @@ describe('typed values', () => {
     );
   });
 
+  it('writes what it reads', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.constantFrom<ByteOrder>('little', 'big'),
+        fc.boolean(),
+        (given, order, network) => {
+          const value = new BtfValueReader(btf, given, order, network).read(all);
+          const written = new Uint8Array(32);
+          const json = parseJson(toJson(value)) as BtfValue;
+          new BtfValueWriter(btf, written, order, network).write(all, json, 'all');
+          expect(new BtfValueReader(btf, written, order, network).read(all)).toEqual(value);
+        },
+      ),
+    );
+  });
+
+  it.each<[BtfValue, string]>([
+    [{ comm: 'abcd', color: 'RED', on: true }, '616263640000000007000000000000000000000000000000 0100000000000000'],
+    [
+      { comm: 'hex:01020304', low: 7, high: '0x1f' },
+      '010203040000000000000000ff0000000000000000000000 0000000000000000',
+    ],
+    [{ pair: 0x20001, next: '4096' }, '000000000100020000000000000000000010000000000000 0000000000000000'],
+    [{ word: '10.0.0.1', comm: 12, pair: null }, '313200000a00000100000000000000000000000000000000 0000000000000000'],
+    [{ pair: [-1] }, '00000000ffff000000000000000000000000000000000000 0000000000000000'],
+  ])('writes %j', (value, hex) => {
+    const written = new Uint8Array(32);
+    new BtfValueWriter(btf, written, 'little').write(all, value, 'all');
+    expect(toHex(written)).toBe(hex.replace(' ', ''));
+  });
+
+  it.each<[BtfValue, string]>([
+    [5, 'all does not fit its type (expected an object with its members, found 5)'],
+    [[], 'all does not fit its type (expected an object with its members, found [])'],
+    [{ nobody: 1 }, 'expected one of the members comm, word, pair, color, low, high, next, on'],
+    [{ comm: 'abcde' }, 'all.comm does not fit its type (expected text of at most 4 bytes, found 5 bytes)'],
+    [{ pair: [1, 2, 3] }, 'expected at most 2 items, found 3 items'],
+    [{ pair: [1, 65536] }, 'all.pair[1] does not fit its type (expected an integer of 16 bits, found 65536)'],
+    [{ pair: { a: 1 } }, 'expected a list of at most 2 items'],
+    [{ color: 'BLUE' }, 'expected an integer or one of RED, found "BLUE"'],
+    [{ low: 8 }, 'expected an integer of 3 bits, found 8'],
+    [{ low: 'x' }, 'expected an integer, found "x"'],
+    [{ on: 'yes' }, 'expected true or false'],
+    [{ word: 1.5 }, 'expected an integer of 32 bits, found 1.5'],
+    [{ word: 'hex:00' }, 'expected 4 bytes, found 1 bytes'],
+  ])('refuses %j', (value, message) => {
+    const writer = new BtfValueWriter(btf, new Uint8Array(32), 'little');
+    expect(() => writer.write(all, value, 'all')).toThrow(message);
+  });
+
+  it('follows paths', () => {
+    expect(placeAt(btf, all, '.pair[1]')).toMatchObject({ typeId: s16, bitOffset: 48, bitSize: 0 });
+    expect(placeAt(btf, all, '.high')).toMatchObject({ bitOffset: 99, bitSize: 5 });
+    expect(placeAt(btf, all, '')).toMatchObject({ typeId: all, bitOffset: 0 });
+    expect(placeAt(btf, all, '.pair[2]')).toEqual({ expected: 'an index below 2' });
+    expect(placeAt(btf, all, '.on.off')).toEqual({ expected: 'a struct before .member' });
+    expect(placeAt(btf, all, '[0]')).toEqual({ expected: 'an array before [index]' });
+    expect(placeAt(btf, all, '.pair[x]')).toEqual({ expected: '.member or [index]' });
+  });
+
   it('shows what is cut off as hex', () => {
     expect(new BtfValueReader(btf, bytes.subarray(0, 3), 'little').read(u32)).toBe('0x616200');
   });
@@ -144,4 +210,59 @@ describe('typed values', () => {
 it('shortens runs and long lists', () => {
   expect(compactValue([0, 0, 0, 0, 0, 5, 6])).toBe('[0 × 5, 5, 6]');
   expect(compactValue(Array.from({ length: 40 }, (_, i) => i)).endsWith(', 31, … 8 more]')).toBe(true);
+});
+
+describe('addresses', () => {
+  it.each([
+    ['10.0.0.255', 4, '0a0000ff'],
+    ['10.0.0.256', 4, undefined],
+    ['10.0.0', 4, undefined],
+    ['10.0.0.01', 4, undefined],
+    ['00:1a:2B:3c:4d:5e', 6, '001a2b3c4d5e'],
+    ['00:1a:2b:3c:4d', 6, undefined],
+    ['::', 16, '00000000000000000000000000000000'],
+    ['::1', 16, '00000000000000000000000000000001'],
+    ['fe80::1:2', 16, 'fe800000000000000000000000010002'],
+    ['1:2:3:4:5:6:7:8', 16, '00010002000300040005000600070008'],
+    ['1:2:3:4:5:6:7::', 16, '00010002000300040005000600070000'],
+    ['::ffff:1.2.3.4', 16, '00000000000000000000ffff01020304'],
+    ['1:2:3:4:5:6:7', 16, undefined],
+    ['1::2::3', 16, undefined],
+    ['1:2:3:4:5:6:7:8:9', 16, undefined],
+    ['12345::', 16, undefined],
+  ])('%s', (text, size, hex) => {
+    expect(addressBytes(text, size)).toEqual(hex === undefined ? undefined : fromHex(hex));
+  });
+});
+
+describe('given values', () => {
+  it.each<[string, unknown]>([
+    ['12', 12n],
+    ['-0x10', -16n],
+    ['1_000', 1000n],
+    ['1.5', 1.5],
+    ['true', true],
+    ['constructor', 'constructor'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['"12"', '12'],
+    [
+      '[0x1f,18446744073709551615,-9223372036854775808,1.00000000000000001,1e3]',
+      ['0x1f', '18446744073709551615', '-9223372036854775808', 1, 1000],
+    ],
+    ['{"a 12345678901234567890":"x\\"12345678901234567890"}', { 'a 12345678901234567890': 'x"12345678901234567890' }],
+  ])('%s', (text, value) => expect(parseGiven(text)).toEqual(value));
+
+  it.each([
+    ['1=2', 1],
+    ['{"a=":"\\"="}=2', 12],
+    ['hex:00=', 6],
+    ['=', 0],
+    ['{"a":1', -1],
+    ['["=', -1],
+  ])('%s has its = at %i', (text, at) => expect(equalsSign(text)).toBe(at));
+
+  it('says what is not JSON', () => {
+    expect(() => parseJson('{a}')).toThrow(/^not JSON: /);
+    expect(() => parseJson('['.repeat(100_000))).toThrow(/^not JSON: /);
+  });
 });

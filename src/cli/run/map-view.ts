@@ -15,6 +15,8 @@ export interface MapView {
   readonly order: ByteOrder;
   /** The name of what an element's id stands for: a program of a prog array, a map of a map of maps. */
   readonly nameOfId: (id: number) => string | undefined;
+  /** The way back. */
+  readonly idOfName: (name: string) => number | undefined;
 }
 
 /** One element. `values` has one item a CPU for per-CPU maps, else one. The keys of queues and stacks are empty. */

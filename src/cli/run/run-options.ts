@@ -75,5 +75,24 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
     repeat: true,
     summary: 'max_entries of a map, as its loader would set it; may be repeated',
   },
+  {
+    name: 'set',
+    value: 'VAR=VALUE',
+    kind: 'text',
+    repeat: true,
+    summary:
+      'a variable of .data, .rodata or .bss, or a part of one (config.ports[0]=80), set before the object is loaded; ' +
+      'may be repeated',
+  },
+  {
+    name: 'map-set',
+    value: 'MAP:KEY=VALUE',
+    kind: 'text',
+    repeat: true,
+    summary:
+      'an element, put into a map before the run; MAP:=VALUE for queues and stacks; @FILE or MAP:@FILE for the elements ' +
+      'of a dump (map dump --json); may be repeated. KEY and VALUE are integers, hex:…, or as the types say: JSON, names ' +
+      'of enumerators, addresses, names of programs and maps',
+  },
   { ...ORDER, summary: 'byte order, when FILE is raw instructions' },
 ];

@@ -15,8 +15,11 @@ import { progTypeNamed } from '../input/prog-type.ts';
 import { oneProgram } from '../object/select-program.ts';
 import type { Options } from '../options.ts';
 import { ENGINES } from './engines.ts';
+import { fillMaps } from './fill-maps.ts';
+import { readMapSettings } from './map-settings.ts';
 import { withMapSizes } from './map-sizes.ts';
 import { isMapOfMaps, type MapView } from './map-view.ts';
+import { withVariables } from './variables.ts';
 
 /** A machine with a program ready to run. */
 export interface Session {
@@ -75,6 +78,8 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
   const type = typeName === undefined ? undefined : progTypeNamed(typeName);
   if (!isObjectArg(file)) {
     if (type === undefined) throw usageError('raw instructions need a program type', '--type TYPE');
+    const setting = [...options.texts('map-set'), ...options.texts('set')];
+    if (setting.length > 0) throw usageError('raw instructions have no maps', 'an object file', `'${setting[0]}'`);
     const order = byteOrderOf(options.text('order'));
     const insns = decodeInsns(await readInsnBytes(file, io), order, { file });
     const machine = makeMachine(options, order);
@@ -85,7 +90,9 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
   const opened = openImage(image);
   const chosen = oneProgram(opened, options.text('prog'), image.label);
   const notes = [...opened.notes];
-  const fitted = withMapSizes(relocate(opened, options, image.label), options.texts('map-entries'), notes);
+  const settings = await readMapSettings(options.texts('map-set'), io);
+  const sized = withMapSizes(relocate(opened, options, image.label), options.texts('map-entries'), notes);
+  const fitted = withVariables(sized, options.texts('set'), settings);
   const index = opened.programs.indexOf(chosen);
   const spec = type === undefined ? fitted : withType(fitted, fitted.programs[index], type);
   const prog = spec.programs[index];
@@ -111,9 +118,15 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
       btf: spec.btf,
       order: spec.order,
       nameOfId: id => (isMapOfMaps(map) ? machine.maps[id - 1]?.def.name : machine.programs[id - 1]?.name),
+      idOfName: name =>
+        isMapOfMaps(map)
+          ? machine.maps.find(({ def }) => def.name === name)?.id
+          : machine.programs.find(other => other.name === name)?.id,
     };
   });
-  return { machine, program, spec, maps, notes: [...notes, ...object.notes] };
+  notes.push(...object.notes);
+  fillMaps(maps, settings, notes);
+  return { machine, program, spec, maps, notes };
 }
 
 /** `xdp` */
