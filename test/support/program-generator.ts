@@ -8,6 +8,8 @@ import {
   ProgramBuilder,
   type Reg,
 } from '../../src/isa/index.ts';
+import type { MapDef } from '../../src/maps/index.ts';
+import { bpf_map_type, helperId } from '../../src/uapi/index.ts';
 import { Random } from './random.ts';
 
 /** The program types generated: socket filter, tc and XDP. */
@@ -19,6 +21,8 @@ export interface GeneratedProgram {
   readonly type: GeneratedType;
   readonly insns: readonly Insn[];
   readonly packet: Uint8Array;
+  /** Maps the program uses; `ld_imm64` instructions name them by index. */
+  readonly maps: readonly MapDef[];
 }
 
 export interface GeneratorOptions {
@@ -43,6 +47,35 @@ const SKB_WRITE_TC = [8, 32, 44, 48, 52, 56, 60, 64];
 const SKB_WRITE_SOCKET = [48, 52, 56, 60, 64];
 const XDP_READ = [16];
 
+const ARRAY = 0;
+const HASH = 1;
+const GLOBALS = 2;
+/** The maps of every program that uses any: an array, a small hash, and an array of one element for direct addresses. */
+const MAPS: readonly MapDef[] = [
+  {
+    name: 'array',
+    type: bpf_map_type.BPF_MAP_TYPE_ARRAY,
+    keySizeBytes: 4,
+    valueSizeBytes: 32,
+    maxEntries: 16,
+    flags: 0,
+  },
+  { name: 'hash', type: bpf_map_type.BPF_MAP_TYPE_HASH, keySizeBytes: 8, valueSizeBytes: 16, maxEntries: 8, flags: 0 },
+  {
+    name: 'globals',
+    type: bpf_map_type.BPF_MAP_TYPE_ARRAY,
+    keySizeBytes: 4,
+    valueSizeBytes: 32,
+    maxEntries: 1,
+    flags: 0,
+  },
+];
+const VALUE_BYTES = 32;
+
+function helper(name: string): number {
+  return helperId(`bpf_${name}`) ?? 0;
+}
+
 function versionAtMost(since: string, kernel: string): boolean {
   const [a, b] = [since, kernel].map(text => text.split('.').map(Number));
   return a[0] < b[0] || (a[0] === b[0] && a[1] <= b[1]);
@@ -58,6 +91,9 @@ class Generator {
   #subprogs = 0;
   /** Inside a subprogram there is neither context nor packet. */
   #inMain = true;
+  /** Cleared by helpers that move the packet: later code may not use pointers into it. */
+  #packetValid = true;
+  usesMaps = false;
 
   constructor(random: Random, type: GeneratedType, kernel: string) {
     this.#r = random;
@@ -140,7 +176,14 @@ class Generator {
       [8, () => this.#atomic()],
       [14, () => this.#branch(count)],
       [2, () => this.#loop()],
-      [this.#inMain && this.#type !== 1 ? 10 : 0, () => this.#packetAccess()],
+      [this.#inMain && this.#type !== 1 && this.#packetValid ? 10 : 0, () => this.#packetAccess()],
+      [this.#rows.has('load_acq') ? 6 : 0, () => this.#ordered()],
+      [3, () => this.#arrayValue()],
+      [3, () => this.#hashCall()],
+      [1, () => this.#mapValue()],
+      [this.#inMain ? 4 : 0, () => this.#packetHelper()],
+      // Linux 6.13 began to fold what bpf_csum_diff returns; farcall's helpers are those of 6.12.
+      [this.#type === 3 && !this.#rows.has('load_acq') ? 2 : 0, () => this.#csumDiff()],
       [this.#inMain && this.#type !== 6 ? 6 : 0, () => this.#packetLoad()],
       [this.#inMain ? 5 : 0, () => this.#context()],
       [this.#inMain && this.#subprogs < 3 ? 3 : 0, () => this.#callLocal()],
@@ -211,6 +254,163 @@ class Generator {
     this.#b.raw(makeInsn(def.code, 10, this.#scalar(), this.#aligned(def.sizeBytes), def.imm as number));
   }
 
+  /** Load-acquire and store-release, on the stack. */
+  #ordered(): void {
+    const def = this.#r.pick([...(this.#rows.get('load_acq') ?? []), ...(this.#rows.get('store_rel') ?? [])]);
+    const at = this.#aligned(def.sizeBytes);
+    if (def.kind === 'load_acq') this.#b.raw(makeInsn(def.code, this.#scalar(), 10, at, def.imm as number));
+    else this.#b.raw(makeInsn(def.code, 10, this.#scalar(), at, def.imm as number));
+  }
+
+  /** `to` = frame pointer + off. */
+  #stackAddr(to: number, off: number): void {
+    this.#b.mov(reg(to), FP).alu64('add', reg(to), off);
+  }
+
+  /** Accesses through R0, a pointer to `size` bytes that R0 no longer holds afterwards. */
+  #throughPointer(size: number): void {
+    const off = (bytes: number): number => bytes * this.#r.below(size / bytes);
+    for (let n = this.#r.between(1, 4); n > 0; n--) {
+      if (this.#r.chance(30)) {
+        const def = this.#r.pick(this.#rows.get('atomic') ?? []);
+        // cmpxchg compares with R0, which is the pointer here.
+        if (def.op !== 'cmpxchg')
+          this.#b.raw(makeInsn(def.code, 0, this.#r.pick([8, 9]), off(def.sizeBytes), def.imm as number));
+      } else {
+        const def = this.#r.pick(this.#rows.get(this.#r.pick(['ldx', 'ldxs', 'st', 'stx'] as const)) ?? []);
+        const at = off(def.sizeBytes);
+        const other = this.#r.pick([8, 9]);
+        if (def.kind === 'ldx' || def.kind === 'ldxs') this.#b.raw(makeInsn(def.code, other, 0, at, 0));
+        else
+          this.#b.raw(
+            makeInsn(def.code, 0, def.kind === 'st' ? 0 : other, at, def.kind === 'st' ? this.#r.edgeI32() : 0),
+          );
+      }
+    }
+    this.#b.load('dw', reg(0), reg(0), off(8));
+  }
+
+  /** Looks an element of the array up, inside or outside, and works on its value. */
+  #arrayValue(): void {
+    this.usesMaps = true;
+    const key = this.#aligned(4);
+    const [missing, done] = [`l${this.#labels++}`, `l${this.#labels++}`];
+    this.#b.store('w', FP, key, this.#r.between(0, 17));
+    this.#b.wide('lddw_map_fd', reg(1), ARRAY);
+    this.#stackAddr(2, key);
+    this.#b.helper(helper('map_lookup_elem')).jumpIf('jeq', reg(0), 0, missing);
+    this.#throughPointer(VALUE_BYTES);
+    this.#b.jump(done).label(missing).mov(reg(0), this.#r.edgeI32()).label(done);
+    this.#revive();
+  }
+
+  /** A global variable, by its address. */
+  #mapValue(): void {
+    this.usesMaps = true;
+    this.#b.wide('lddw_map_value', reg(0), GLOBALS);
+    this.#throughPointer(VALUE_BYTES);
+  }
+
+  /** Updates, deletes and looks up in the hash; keys come from a small set, so that they meet. */
+  #hashCall(): void {
+    this.usesMaps = true;
+    const b = this.#b;
+    const key = -8 * this.#r.between(1, 3);
+    const value = -8 * this.#r.between(5, 8);
+    b.store('dw', FP, key, this.#r.between(0, 9)).wide('lddw_map_fd', reg(1), HASH);
+    this.#stackAddr(2, key);
+    const name = this.#r.pick(['map_update_elem', 'map_update_elem', 'map_delete_elem', 'map_lookup_elem']);
+    if (name === 'map_update_elem') {
+      this.#stackAddr(3, value);
+      b.mov(reg(4), this.#r.below(4));
+    }
+    b.helper(helper(name));
+    if (name === 'map_lookup_elem') {
+      const [missing, done] = [`l${this.#labels++}`, `l${this.#labels++}`];
+      b.jumpIf('jeq', reg(0), 0, missing);
+      this.#throughPointer(16);
+      b.jump(done).label(missing).mov(reg(0), 7).label(done);
+    }
+    this.#revive();
+  }
+
+  #csumDiff(): void {
+    const size = (): number => 4 * this.#r.between(1, 4);
+    this.#stackAddr(1, -64);
+    this.#b.mov(reg(2), size());
+    this.#stackAddr(3, -32);
+    this.#b.mov(reg(4), size()).mov(reg(5), this.#r.edgeI32()).helper(helper('csum_diff'));
+    this.#revive();
+  }
+
+  /** Helpers on the packet; those that may move it end direct access. */
+  #packetHelper(): void {
+    const b = this.#b;
+    const r = this.#r;
+    b.mov(reg(1), reg(CTX));
+    if (this.#type === 6) {
+      const name = r.pick([
+        'xdp_adjust_head',
+        'xdp_adjust_tail',
+        'xdp_adjust_meta',
+        'xdp_load_bytes',
+        'xdp_store_bytes',
+        'xdp_get_buff_len',
+      ]);
+      if (name.startsWith('xdp_adjust')) b.mov(reg(2), r.pick([-16, -8, -4, 4, 8, 12, 16, 300, -300]));
+      if (name === 'xdp_load_bytes' || name === 'xdp_store_bytes') {
+        b.mov(reg(2), r.between(0, 90));
+        this.#stackAddr(3, -32);
+        b.mov(reg(4), r.between(1, 32));
+      }
+      b.helper(helper(name));
+      if (name !== 'xdp_load_bytes' && name !== 'xdp_get_buff_len') this.#packetValid = false;
+    } else if (this.#type === 1 || r.chance(40)) {
+      b.mov(reg(2), r.between(0, 90));
+      this.#stackAddr(3, -32);
+      b.mov(reg(4), r.between(1, 32)).helper(helper('skb_load_bytes'));
+    } else {
+      const name = r.pick([
+        'skb_store_bytes',
+        'l3_csum_replace',
+        'l4_csum_replace',
+        'skb_pull_data',
+        'skb_change_tail',
+        'skb_vlan_push',
+        'skb_vlan_pop',
+        'skb_change_head',
+      ]);
+      const args: Readonly<Record<string, () => unknown>> = {
+        skb_store_bytes: () => {
+          b.mov(reg(2), r.between(0, 90));
+          this.#stackAddr(3, -32);
+          b.mov(reg(4), r.between(1, 32)).mov(reg(5), r.below(4));
+        },
+        l3_csum_replace: () =>
+          b
+            .mov(reg(2), r.between(0, 80))
+            .mov(reg(3), r.edgeI32())
+            .mov(reg(4), r.edgeI32())
+            .mov(reg(5), r.pick([0, 2, 4])),
+        l4_csum_replace: () =>
+          b
+            .mov(reg(2), r.between(0, 80))
+            .mov(reg(3), r.edgeI32())
+            .mov(reg(4), r.edgeI32())
+            .mov(reg(5), r.pick([0, 2, 4, 0x10, 0x12, 0x34, 0x44])),
+        skb_pull_data: () => b.mov(reg(2), r.between(0, 60)),
+        skb_change_tail: () => b.mov(reg(2), r.between(14, 150)).mov(reg(3), 0),
+        skb_change_head: () => b.mov(reg(2), r.between(0, 40)).mov(reg(3), 0),
+        skb_vlan_push: () => b.mov(reg(2), r.pick([0x0081, 0xa888, 0x1234])).mov(reg(3), r.below(4096)),
+        skb_vlan_pop: () => b,
+      };
+      args[name]();
+      b.helper(helper(name));
+      this.#packetValid = false;
+    }
+    this.#revive();
+  }
+
   #branch(count: number): void {
     const over = `l${this.#labels++}`;
     const def = this.#r.pick(this.#rows.get('jcond') ?? []);
@@ -277,9 +477,10 @@ class Generator {
 export function generateProgram(seed: number, options: GeneratorOptions = {}): GeneratedProgram {
   const random = new Random(seed);
   const type = random.pick(GENERATED_TYPES);
-  const insns = new Generator(random, type, options.kernel ?? '6.12').generate(options.size ?? 25);
+  const generator = new Generator(random, type, options.kernel ?? '6.12');
+  const insns = generator.generate(options.size ?? 25);
   const packet = random.bytes(random.chance(80) ? random.between(60, 120) : random.between(14, 59));
   // Some frames are IPv4, most are nothing known.
   if (packet.length >= 15 && random.chance(40)) packet.set([0x08, 0x00, 0x45], 12);
-  return { seed, type, insns, packet };
+  return { seed, type, insns, packet, maps: generator.usesMaps ? MAPS : [] };
 }

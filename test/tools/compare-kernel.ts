@@ -1,6 +1,6 @@
 /**
  * Compares generated programs with a real kernel's answers: return value and packet of a test run.
- *   npx tsx test/tools/compare-kernel.ts ANSWERS.jsonl [--show N]
+ *   npx tsx test/tools/compare-kernel.ts ANSWERS.jsonl [--show N] [--kernel RELEASE]
  * ANSWERS is what a kernel lab said of the files generate-progs wrote: a line each with prog (the seed), errno, run_errno
  * or retval and data_out.
  */
@@ -15,7 +15,9 @@ if (answers === undefined) {
   process.stderr.write('usage: compare-kernel ANSWERS.jsonl [--show N]\n');
   process.exit(2);
 }
-const show = rest[0] === '--show' ? Number(rest[1]) : 1;
+const option = (name: string): string | undefined => (rest.includes(name) ? rest[rest.indexOf(name) + 1] : undefined);
+const show = Number(option('--show') ?? 1);
+const kernel = option('--kernel');
 
 interface Answer {
   readonly prog?: string;
@@ -36,11 +38,12 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
     rejected++;
     continue;
   }
-  const { type, insns, packet } = generateProgram(Number(answer.prog));
+  const { type, insns, packet, maps } = generateProgram(Number(answer.prog), { kernel });
   const machine = createMachine();
+  const created = maps.map(def => machine.createMap(def));
   let ours: string;
   try {
-    const result = machine.run(machine.loadInsns('generated', type, insns), { dataIn: packet });
+    const result = machine.run(machine.loadInsns('generated', type, insns, created), { dataIn: packet });
     ours =
       result.fault === undefined
         ? `retval ${result.retval} data ${toHex(result.dataOut ?? new Uint8Array(0))}`
@@ -62,7 +65,7 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
       process.stdout.write(`${different.at(-1)}\n${disassemble(insns, { dialect: 'llvm' })}\n`);
   }
 }
-for (const text of different.slice(show, 20)) process.stdout.write(`${text}\n`);
+for (const text of different.slice(show, 200)) process.stdout.write(`${text}\n`);
 process.stdout.write(
   `${same} same (${refusedRuns} of them runs both refuse), ${different.length} different, ${rejected} rejected by the kernel\n`,
 );

@@ -1,16 +1,17 @@
 /**
  * Writes generated programs as `.prog` files for a kernel lab.
- *   npx tsx test/tools/generate-progs.ts OUT_DIR COUNT [FIRST_SEED]
+ *   npx tsx test/tools/generate-progs.ts OUT_DIR COUNT [FIRST_SEED [KERNEL]]
+ * KERNEL is the newest release whose instructions may appear, default 6.12.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeInsns } from '../../src/isa/index.ts';
+import { encodeInsns, LD_IMM64 } from '../../src/isa/index.ts';
 import { toHex } from '../../src/util/index.ts';
 import { generateProgram } from '../support/program-generator.ts';
 
-const [dir, countText, firstText] = process.argv.slice(2);
+const [dir, countText, firstText, kernel] = process.argv.slice(2);
 if (dir === undefined || countText === undefined) {
-  process.stderr.write('usage: generate-progs OUT_DIR COUNT [FIRST_SEED]\n');
+  process.stderr.write('usage: generate-progs OUT_DIR COUNT [FIRST_SEED [KERNEL]]\n');
   process.exit(2);
 }
 const PER_FILE = 500;
@@ -19,9 +20,16 @@ mkdirSync(dir, { recursive: true });
 for (let seed = first; seed < first + Number(countText); seed += PER_FILE) {
   const lines: string[] = [];
   for (let s = seed; s < Math.min(seed + PER_FILE, first + Number(countText)); s++) {
-    const { type, insns, packet } = generateProgram(s);
+    const { type, insns, packet, maps } = generateProgram(s, { kernel });
     const code = toHex(encodeInsns(insns)).match(/.{16}/g) ?? [];
-    lines.push(`name ${s}`, `type ${type}`, 'log 1', `insn ${code.join(' ')}`, `data ${toHex(packet)}`, 'end');
+    lines.push(`name ${s}`, `type ${type}`, 'log 1', `insn ${code.join(' ')}`);
+    for (const map of maps)
+      lines.push(`map ${map.type} ${map.keySizeBytes} ${map.valueSizeBytes} ${map.maxEntries} ${map.flags}`);
+    for (const [idx, insn] of insns.entries()) {
+      if (insn.code === LD_IMM64 && insn.src !== 0)
+        lines.push(`ldmap ${idx} ${insn.imm} ${insn.src} ${insns[idx + 1].imm}`);
+    }
+    lines.push(`data ${toHex(packet)}`, 'end');
   }
   writeFileSync(join(dir, `gen-${String(seed).padStart(7, '0')}.prog`), `${lines.join('\n')}\n`);
 }
