@@ -11,6 +11,8 @@ const SWAP =
   '7125000000000000 7126010000000000 7362000000000000 7352010000000000 b700000003000000 9500000000000000';
 const FRAME = 'hex:0011223344550a0b0c0d0e0f0800';
 
+const TRACING = 'testdata/cli/tracing.bpf.o';
+
 const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['front-page', ['--help']],
   ['prog-run-help', ['prog', 'run', '--help']],
@@ -37,6 +39,30 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ],
   ['prog-run-balancer', ['prog', 'run', 'examples/load_balancer.bpf.o', '--data-in', 'examples/traffic.pcap']],
   ['prog-run-events', ['prog', 'run', 'examples/flow_events.bpf.o', '--data-in', 'examples/traffic.pcap']],
+  ['prog-run-args', ['prog', 'run', TRACING, '-p', 'on_call', '-a', '1=-100', '-a', '2=/etc/passwd']],
+  ['prog-run-typed-events', ['prog', 'run', TRACING, '-p', 'on_switch', '-a', '1=5', '-a', '2=6']],
+  ['prog-run-typed-events-json', ['prog', 'run', TRACING, '-p', 'on_switch', '-a', '1=5', '-a', '2=6', '--json']],
+  [
+    'prog-run-map-set',
+    [
+      'prog',
+      'run',
+      'examples/firewall.bpf.o',
+      '-p',
+      'ingress',
+      '--data-in',
+      'examples/traffic.pcap',
+      '--map-set',
+      'ingress_rules:{"prefix_len":16,"addr":"192.168.0.0"}=0',
+      '--set',
+      'passed=1000',
+    ],
+  ],
+  [
+    'map-dump-without-keys',
+    ['map', 'dump', TRACING, '-p', 'on_switch', '-a', '1=5', '-m', 'stack', '-m', 'stacks', '-m', 'ring'],
+  ],
+  ['map-dump-targets', ['map', 'dump', 'examples/tail_parser.bpf.o', '-p', 'classify', '--before', '-m', 'stages']],
   ['map-dump', ['map', 'dump', 'examples/xdp_counter.bpf.o', '--data-in', 'examples/traffic.pcap']],
   [
     'map-dump-before',

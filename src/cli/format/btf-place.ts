@@ -17,6 +17,15 @@ export function bareType(btf: Btf, typeId: number): number {
   return btf.skipModifiers(type.kind === 'VAR' ? type.typeId : typeId);
 }
 
+/** What a program's function says its argument points to; 0 where it says nothing. */
+export function contextTypeId(btf: Btf, funcInfo: readonly { insnIdx: number; typeId: number }[]): number {
+  const func = btf.typeById(funcInfo.find(({ insnIdx }) => insnIdx === 0)?.typeId ?? 0);
+  const proto = func.kind === 'FUNC' ? btf.typeById(func.typeId) : undefined;
+  const param = proto?.kind === 'FUNC_PROTO' ? proto.params[0] : undefined;
+  const pointer = param === undefined ? undefined : btf.typeById(bareType(btf, param.typeId));
+  return pointer?.kind === 'PTR' ? bareType(btf, pointer.typeId) : 0;
+}
+
 /** A member by name, also of the anonymous structs and unions inside. Offsets are from the start of `type`. */
 export function memberPlace(btf: Btf, type: BtfComposite, name: string, depth = 0): BtfPlace | undefined {
   for (const member of type.members) {

@@ -2,7 +2,10 @@ import type { MachineEvent, RunRequest, TestRunResult } from '../../machine/inde
 import { progTypeRow } from '../../progtypes/index.ts';
 import type { Call } from '../command.ts';
 import { usageError } from '../failure.ts';
+import { kernelBtf } from '../input/btf-file.ts';
 import { type DataInput, readBytesArg, readDataArg } from '../input/data.ts';
+import { callArgs } from './call-args.ts';
+import { EventTypes } from './event-types.ts';
 import { openSession, type Session } from './session.ts';
 
 /** A session and what to run it on. */
@@ -13,6 +16,7 @@ export interface RunPlan {
   readonly ctxIn: Uint8Array | undefined;
   /** What every run is asked beside its packet. */
   readonly request: RunRequest;
+  readonly eventTypes: EventTypes;
   /** Everything a reader should know: of the object, of the input. */
   readonly notes: readonly string[];
 }
@@ -27,18 +31,25 @@ export async function makePlan(call: Call, runs = true): Promise<RunPlan> {
   const dataIn = options.text('data-in');
   const ctxText = options.text('ctx-in');
   const data = dataIn === undefined ? undefined : await readDataArg(dataIn, io);
-  const ctxIn = ctxText === undefined ? undefined : await readBytesArg(ctxText, io);
+  const args = options.texts('arg');
+  const given = ctxText === undefined ? undefined : await readBytesArg(ctxText, io);
   const session = await openSession(call);
   if (runs && data === undefined && progTypeRow(session.program.type)?.packet === true) {
     throw usageError(`${session.program.name} needs a packet`, '--data-in hex:…, FILE or X.pcap');
   }
+  // The kernel's types matter where relocations were applied against them.
+  const relocated = options.has('btf') || session.program.spec?.coreRelos.length !== 0;
+  const kernel = args.length > 0 && relocated ? kernelBtf(options.text('btf')) : undefined;
+  const { ctxIn, ...counts } = callArgs(session, args, given, kernel);
   const request: RunRequest = {
     ctxIn,
+    ...counts,
     repeat: options.integer('repeat'),
     cpu: options.integer('cpu'),
     insnBudget: options.integer('insn-limit'),
   };
-  return { session, data, ctxIn, request, notes: [...(data?.notes ?? []), ...session.notes] };
+  const eventTypes = new EventTypes(session, options.texts('event-type'));
+  return { session, data, ctxIn, request, eventTypes, notes: [...(data?.notes ?? []), ...session.notes] };
 }
 
 /** Runs once, on a packet or without. */

@@ -105,7 +105,7 @@ export function runCapture({ out }: Call, plan: RunPlan): void {
     counts: Object.fromEntries(counts),
     maps: session.maps.map(view => mapRecord(view, false)),
     trace: emitted.trace,
-    events: emitted.events.map(eventRecord),
+    events: emitted.events.map(event => eventRecord(event, plan.eventTypes)),
     notes,
   });
   if (out.json) return;
@@ -123,7 +123,7 @@ export function runCapture({ out }: Call, plan: RunPlan): void {
     probedText(probedReads, paint),
     firstFault === undefined ? '' : faultText(firstFault, paint),
     traceText(emitted.trace, paint),
-    eventsText(emitted.events, paint),
+    eventsText(emitted.events, plan.eventTypes, paint),
     mapsText(session.maps, paint),
   ];
   for (const part of parts) if (part !== '') out.text(`\n${part}`);

@@ -40,7 +40,7 @@ export function runOnce({ out, options }: Call, plan: RunPlan): void {
     fault: fault === undefined ? null : faultRecord(fault),
     maps: maps.map(view => mapRecord(view, false)),
     trace: emitted.trace,
-    events: emitted.events.map(eventRecord),
+    events: emitted.events.map(event => eventRecord(event, plan.eventTypes)),
     notes: plan.notes,
   });
   if (out.json) return;
@@ -58,7 +58,7 @@ export function runOnce({ out, options }: Call, plan: RunPlan): void {
     packet === undefined ? '' : packetOutText(packet, result.dataOut, paint),
     contextOutText(ctxIn, result.ctxOut, paint),
     traceText(emitted.trace, paint),
-    eventsText(emitted.events, paint),
+    eventsText(emitted.events, plan.eventTypes, paint),
     mapsText(maps, paint),
   ];
   for (const part of parts) if (part !== '') out.text(`\n${part}`);

@@ -23,6 +23,17 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
   },
   { name: 'ctx-in', value: 'DATA', kind: 'file', summary: 'the context: hex:… or a file' },
   {
+    name: 'arg',
+    short: 'a',
+    value: 'N=VALUE',
+    kind: 'text',
+    repeat: true,
+    summary:
+      'an argument of the traced function, 1 the first (kprobe: in its register; else in the array of arguments); ' +
+      'ret=VALUE is what it returned, FIELD=VALUE a field of the struct the context is. Text and hex:… become the ' +
+      'address of a copy; may be repeated',
+  },
+  {
     name: 'repeat',
     value: 'N',
     kind: 'integer',
@@ -93,6 +104,15 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
       'an element, put into a map before the run; MAP:=VALUE for queues and stacks; @FILE or MAP:@FILE for the elements ' +
       'of a dump (map dump --json); may be repeated. KEY and VALUE are integers, hex:…, or as the types say: JSON, names ' +
       'of enumerators, addresses, names of programs and maps',
+  },
+  {
+    name: 'event-type',
+    value: '[MAP:]TYPE',
+    kind: 'text',
+    repeat: true,
+    summary:
+      'what the records of ring and perf buffers are, or of one of them; default: the one struct of their size that is ' +
+      'named like an event; may be repeated, then sizes decide',
   },
   { ...ORDER, summary: 'byte order, when FILE is raw instructions' },
 ];

@@ -1,8 +1,11 @@
 import type { MachineEvent, TestRunResult } from '../../machine/index.ts';
 import { returnName } from '../../progtypes/index.ts';
 import { equalBytes, toHex } from '../../util/index.ts';
+import type { BtfValue } from '../format/btf-value.ts';
 import { hexdump } from '../format/bytes.ts';
+import { compactValue } from '../format/compact.ts';
 import type { Painter } from '../output.ts';
+import type { EventTypes, TypedEvent } from './event-types.ts';
 
 /** The name of what a program of this type returned, whatever sign the table gives it. */
 export function retvalName(progType: number, retval: number): string | undefined {
@@ -43,11 +46,28 @@ export function contextOutText(before: Uint8Array | undefined, after: Uint8Array
 /** Events shown in full; a run may make thousands. */
 const MAX_EVENTS = 8;
 
-export function eventsText(events: readonly MachineEvent[], paint: Painter): string {
+/** A line for all of a record, or one for each member. */
+const LONG_LINE = 110;
+
+function typedEventText({ typeName, value, restBytes }: TypedEvent, paint: Painter): string {
+  const line = compactValue(value);
+  const rest = restBytes === 0 ? '' : ` and ${restBytes} bytes more`;
+  if (line.length <= LONG_LINE || typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return `    ${typeName} ${line}${rest}\n`;
+  }
+  const members = Object.entries(value as Readonly<Record<string, BtfValue>>);
+  const lines = members.map(([name, member]) => `      ${paint('cyan', name)} = ${compactValue(member)}\n`);
+  return `    ${typeName}${rest}\n${lines.join('')}`;
+}
+
+export function eventsText(events: readonly MachineEvent[], types: EventTypes, paint: Painter): string {
   if (events.length === 0) return '';
-  const lines = events.slice(0, MAX_EVENTS).map(({ kind, map, cpu, data }) => {
+  const lines = events.slice(0, MAX_EVENTS).map(event => {
+    const { kind, map, cpu, data } = event;
     const place = kind === 'perf' ? `${map}[cpu ${cpu}]` : map;
-    return `  ${paint('cyan', place)}  ${data.length} bytes\n${hexdump(data, '    ')}`;
+    const typed = types.read(event, true);
+    const body = typed === undefined ? hexdump(data, '    ') : typedEventText(typed, paint);
+    return `  ${paint('cyan', place)}  ${data.length} bytes\n${body}`;
   });
   const more = events.length > MAX_EVENTS ? `  … ${events.length - MAX_EVENTS} more\n` : '';
   return `${paint('bold', 'events')}  ${events.length}\n${lines.join('')}${more}`;
@@ -57,8 +77,10 @@ export function traceText(lines: readonly string[], paint: Painter): string {
   return lines.length === 0 ? '' : `${paint('bold', 'trace')}\n${lines.map(line => `${line}\n`).join('')}`;
 }
 
-export function eventRecord({ kind, map, cpu, data }: MachineEvent): Record<string, unknown> {
-  return { kind, map, cpu, data: toHex(data) };
+export function eventRecord(event: MachineEvent, types: EventTypes): Record<string, unknown> {
+  const { kind, map, cpu, data } = event;
+  const typed = types.read(event, false);
+  return { kind, map, cpu, data: toHex(data), type: typed?.typeName, formatted: typed?.value };
 }
 
 /** One run as JSON data, without its fault. */
