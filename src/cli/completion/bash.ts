@@ -40,8 +40,14 @@ export function bashCompletion(entries: readonly CompletionEntry[]): string {
       .flatMap(option => spellings(option).map(name => quoted(`${entry.path.join(' ')}:${name}`))),
   );
   return `# bash completion for farcall
-function _farcall_words { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
-function _farcall_files { compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen "$1" -- "$cur")); }
+function _farcall_words {
+  local word
+  for word in $1; do [[ $word == "$cur"* ]] && COMPREPLY+=("$word"); done
+}
+function _farcall_files {
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
 function _farcall {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} path='' count=0 i word
   COMPREPLY=()

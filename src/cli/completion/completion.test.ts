@@ -32,7 +32,7 @@ function bashOffers(words: readonly string[]): string[] {
   const script = join(DIR, 'farcall.bash');
   writeFileSync(script, bashCompletion(ENTRIES));
   const asked = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _farcall; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr } = spawnSync('bash', ['-c', asked, script, ...words], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('bash', ['-c', asked, script, ...words], { encoding: 'utf8', timeout: 20_000 });
   expect(stderr).toBe('');
   return stdout.split('\n').filter(Boolean);
 }
