@@ -62,6 +62,7 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
     'map-dump-without-keys',
     ['map', 'dump', TRACING, '-p', 'on_switch', '-a', '1=5', '-m', 'stack', '-m', 'stacks', '-m', 'ring'],
   ],
+  ['prog-run-fault-kfunc', ['prog', 'run', TRACING, '-p', 'on_wakeup', '-a', '1=5']],
   ['map-dump-targets', ['map', 'dump', 'examples/tail_parser.bpf.o', '-p', 'classify', '--before', '-m', 'stages']],
   ['map-dump', ['map', 'dump', 'examples/xdp_counter.bpf.o', '--data-in', 'examples/traffic.pcap']],
   [

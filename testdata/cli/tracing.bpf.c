@@ -1,5 +1,5 @@
 // Programs that look at the arguments of calls, for the tests of the command line. Built by
-//   clang -target bpf -mcpu=v3 -O2 -g -c tracing.bpf.c -o tracing.bpf.o && llvm-strip -g tracing.bpf.o
+//   clang -target bpf -mcpu=v3 -O2 -g -fdebug-compilation-dir=. -c tracing.bpf.c -o tracing.bpf.o && llvm-strip -g tracing.bpf.o
 typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
@@ -160,6 +160,14 @@ int on_switch(__u64 *ctx)
 	pair.a++;
 	map_push(&stack, &pair, 0);
 	return 0;
+}
+
+extern int no_such_kfunc(__u64 value) __attribute__((section(".ksyms")));
+
+SEC("raw_tp/sched_wakeup")
+int on_wakeup(__u64 *ctx)
+{
+	return no_such_kfunc(ctx[0]);
 }
 
 struct open_record {

@@ -18,6 +18,8 @@ export interface FaultReport {
   readonly fault: Fault;
   /** The instruction as text. */
   readonly insn: string | undefined;
+  /** The kernel function it calls, where it calls one: instructions have numbers only. */
+  readonly kfunc: string | undefined;
   /** Innermost frame first. */
   readonly frames: readonly Place[];
 }
@@ -38,7 +40,9 @@ export function reportFault(
   const insns = program?.insns ?? [];
   const insn =
     fault.insnIdx < insns.length ? printInsn(insns, fault.insnIdx, { dialect: 'kernel', helperName }) : undefined;
-  return { fault, insn, frames: fault.frames.map(place) };
+  const ref = prog?.refs.find(({ insnIdx }) => insnIdx === fault.insnIdx);
+  const kfunc = ref?.kind === 'extern' && ref.call ? ref.extern : undefined;
+  return { fault, insn, kfunc, frames: fault.frames.map(place) };
 }
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;
@@ -65,9 +69,10 @@ function registerLines(regs: readonly bigint[]): string[] {
 }
 
 /** A fault for people: what, where in the source, the address and the registers. */
-export function faultText({ fault, insn, frames }: FaultReport, paint: Painter): string {
+export function faultText({ fault, insn, kfunc, frames }: FaultReport, paint: Painter): string {
   const rows: string[][] = [['at', frames.length === 0 ? `insn ${fault.insnIdx}` : placeText(frames[0])]];
   if (insn !== undefined) rows.push(['insn', insn]);
+  if (kfunc !== undefined) rows.push(['calls', kfunc]);
   if (fault.addr !== undefined) {
     const size = fault.sizeBytes === undefined ? '' : `, ${fault.sizeBytes} byte${fault.sizeBytes === 1 ? '' : 's'}`;
     const reg = fault.reg === undefined ? '' : `, from R${fault.reg}`;
@@ -83,13 +88,14 @@ const sourceRecord = (source: SourceLine | undefined): Record<string, unknown> |
   source === undefined ? undefined : { file: source.file, line: source.line, column: source.column, text: source.text };
 
 /** A fault as JSON data. */
-export function faultRecord({ fault, insn, frames }: FaultReport): Record<string, unknown> {
+export function faultRecord({ fault, insn, kfunc, frames }: FaultReport): Record<string, unknown> {
   return {
     kind: fault.kind,
     message: fault.message,
     prog: fault.prog,
     insn_idx: fault.insnIdx,
     insn,
+    kfunc,
     addr: fault.addr === undefined ? undefined : hex(fault.addr),
     size: fault.sizeBytes,
     reg: fault.reg,

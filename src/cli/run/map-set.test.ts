@@ -36,6 +36,14 @@ describe('--map-set', () => {
     expect(maps.get('ingress_rules').entries).toMatchObject([{ key, value }]);
   });
 
+  it('writes in the byte order of the object', async () => {
+    const object = ['testdata/bpfeb/firewall.bpf.o', '-p', 'ingress'];
+    const setting = 'ingress_rules:{"prefix_len":16,"addr":"192.168.0.0"}=0x10';
+    const maps = await dump(object, [...sets('map-set', [setting]), '--set', 'passed=1']);
+    expect(maps.get('ingress_rules').entries).toMatchObject([{ key: '00000010c0a80000', value: '00000010' }]);
+    expect(maps.get('.bss').entries[0].value).toMatch(/0000000000000001/);
+  });
+
   it('fills a firewall before it runs', async () => {
     const rule = 'ingress_rules:{"prefix_len":16,"addr":"192.168.0.0"}=0';
     const { stdout } = await farcall(['prog', 'run', ...FIREWALL, ...CAPTURE, '--json', '--map-set', rule]);
