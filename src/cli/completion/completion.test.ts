@@ -32,7 +32,12 @@ function bashOffers(words: readonly string[]): string[] {
   const script = join(DIR, 'farcall.bash');
   writeFileSync(script, bashCompletion(ENTRIES));
   const asked = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _farcall; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr } = spawnSync('bash', ['-c', asked, script, ...words], { encoding: 'utf8', timeout: 20_000 });
+  // With a socket for its input bash takes itself for a remote shell and reads .bashrc; neither is wanted here.
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '--noprofile', '-c', asked, script, ...words], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+  });
   expect(stderr).toBe('');
   return stdout.split('\n').filter(Boolean);
 }
