@@ -14,10 +14,11 @@ const isList = (value: BtfValue): value is readonly BtfValue[] => Array.isArray(
 const isMembers = (value: BtfValue): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A value for people, cut short. */
-function shown(value: BtfValue): string {
-  const text =
-    JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)) ?? 'nothing';
+/** A given value for errors, cut short; lists and objects may be nested to any depth and are not shown. */
+export function shownValue(value: BtfValue): string {
+  if (isList(value)) return `a list of ${value.length} item${value.length === 1 ? '' : 's'}`;
+  if (isMembers(value)) return 'an object';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
@@ -86,7 +87,7 @@ export class BtfValueWriter {
     return new FarcallError({ code: 'map.value', message: `${path} does not fit its type`, expected, found });
   }
   mismatch(path: string, expected: string, value: BtfValue): FarcallError {
-    return this.problem(path, expected, shown(value));
+    return this.problem(path, expected, shownValue(value));
   }
   needInteger(value: BtfValue, path: string): bigint {
     const number = integerOf(value);

@@ -175,7 +175,7 @@ describe('typed values', () => {
 
   it.each<[BtfValue, string]>([
     [5, 'all does not fit its type (expected an object with its members, found 5)'],
-    [[], 'all does not fit its type (expected an object with its members, found [])'],
+    [[], 'all does not fit its type (expected an object with its members, found a list of 0 items)'],
     [{ nobody: 1 }, 'expected one of the members comm, word, pair, color, low, high, next, on'],
     [{ comm: 'abcde' }, 'all.comm does not fit its type (expected text of at most 4 bytes, found 5 bytes)'],
     [{ pair: [1, 2, 3] }, 'expected at most 2 items, found 3 items'],
@@ -190,6 +190,13 @@ describe('typed values', () => {
   ])('refuses %j', (value, message) => {
     const writer = new BtfValueWriter(btf, new Uint8Array(32), 'little');
     expect(() => writer.write(all, value, 'all')).toThrow(message);
+  });
+
+  it('refuses values of any depth', () => {
+    const deep = parseJson(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as BtfValue;
+    const write = (value: BtfValue) => new BtfValueWriter(btf, new Uint8Array(32), 'little').write(all, value, 'all');
+    expect(() => write(deep)).toThrow('found a list of 1 item)');
+    expect(() => write({ pair: deep })).toThrow('found a list of 1 item)');
   });
 
   it('follows paths', () => {

@@ -5,7 +5,7 @@ import { encodeText, FarcallError, fromHex } from '../../util/index.ts';
 import { usageError } from '../failure.ts';
 import { type BtfPlace, bareType, contextTypeId, placeAt } from '../format/btf-place.ts';
 import type { BtfValue } from '../format/btf-value.ts';
-import { BtfValueWriter, fitsBits, integerOf } from '../format/btf-value-writer.ts';
+import { BtfValueWriter, fitsBits, integerOf, shownValue } from '../format/btf-value-writer.ts';
 import { parseGiven } from '../format/given-value.ts';
 import { ptRegsLayout } from './pt-regs.ts';
 import type { Session } from './session.ts';
@@ -82,7 +82,7 @@ class ContextBuilder {
   register({ name, value }: GivenArg): bigint {
     const number = integerOf(value) ?? (typeof value === 'string' ? this.#pointerTo(value) : undefined);
     if (number !== undefined && fitsBits(number, 64)) return BigInt.asUintN(64, number);
-    throw usageError(`--arg ${name} is not usable`, 'a 64-bit integer, text or hex:…', String(value));
+    throw usageError(`--arg ${name} is not usable`, 'a 64-bit integer, text or hex:…', shownValue(value));
   }
   putWord(off: number, word: bigint): void {
     this.reach(off + 8);

@@ -64,7 +64,13 @@ export class EventTypes {
     this.#btf = spec?.btf;
     this.#order = machine.mem.order;
     this.#forced = names.map(name => this.#force(name));
-    if (spec?.btf !== undefined) this.#look(spec.btf, contextStructs(spec.btf, spec.programs));
+    if (spec?.btf === undefined) return;
+    try {
+      this.#look(spec.btf, contextStructs(spec.btf, spec.programs));
+    } catch (error) {
+      // Types that lead nowhere are no reason not to run.
+      if (!(error instanceof FarcallError)) throw error;
+    }
   }
 
   #look(btf: Btf, contexts: ReadonlySet<number>): void {
