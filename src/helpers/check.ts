@@ -190,17 +190,29 @@ export function compileChecks(name: string, proto: HelperProto): Check {
  * types may call the helper, reference counts, BTF types, constness) is not checked here.
  */
 export function checkHelperArgs(env: HelperEnv, def: HelperDef): void {
-  (def.check ?? compileChecks(def.name, def.proto))(env);
+  (def.check ?? compileChecks(def.name, protoFor(def, env.progType)))(env);
 }
 
-/** A helper's row, its argument checks compiled. */
+/** The contract a helper has in programs of a type. */
+function protoFor(def: HelperDef, progType: number): HelperProto {
+  return def.variants?.find(({ progTypes }) => progTypes.includes(progType))?.proto ?? def.proto;
+}
+
+/** A helper's row, its argument checks compiled, once for each of its contracts. */
 export function defineHelper(def: HelperDef): HelperDef {
-  let compiled: Check | undefined;
+  const compiled = new Map<HelperProto, Check>();
+  const checkOf = (proto: HelperProto): Check => {
+    const check = compiled.get(proto) ?? compileChecks(def.name, proto);
+    compiled.set(proto, check);
+    return check;
+  };
+  if (def.variants !== undefined) return { ...def, check: env => checkOf(protoFor(def, env.progType))(env) };
+  let only: Check | undefined;
   return {
     ...def,
     check: env => {
-      compiled ??= compileChecks(def.name, def.proto);
-      compiled(env);
+      only ??= compileChecks(def.name, def.proto);
+      only(env);
     },
   };
 }

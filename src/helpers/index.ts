@@ -1,7 +1,7 @@
 /** One file a family of helpers: contract beside behaviour. `table.ts` has them all; `kfuncs/` holds kernel functions. */
 export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYTES } from './check.ts';
 export * from './context-layout.ts';
-export { KFUNCS, kfuncDef } from './kfuncs/table.ts';
+export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
 export { HELPERS, helperByName, helperDef } from './table.ts';
 export { forgetTimer, timerExpired } from './timer.ts';

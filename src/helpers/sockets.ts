@@ -177,7 +177,8 @@ export const SOCKET_HELPERS: readonly HelperDef[] = [
     since: '4.12',
     proto: int([CTX]),
     variants: [{ progTypes: [bpf_prog_type.BPF_PROG_TYPE_TRACING], proto: int([BTF_SOCK_OR_NULL]) }],
-    run: () => 1,
+    // bpf_get_socket_ptr_cookie: 0 for no socket.
+    run: (_env, sk) => (sk === 0 ? 0 : 1),
   }),
   defineHelper({ id: 47, name: 'bpf_get_socket_uid', since: '4.12', proto: int([CTX]), run: env => env.task.uid }),
   defineHelper({ id: 122, name: 'bpf_get_netns_cookie', since: '5.7', proto: int([CTX_OR_NULL]), run: () => 1 }),

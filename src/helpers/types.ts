@@ -100,7 +100,7 @@ export interface HelperDef {
   readonly variants?: readonly ProtoVariant[];
   /** First Linux release that has it. */
   readonly since: string;
-  /** The argument checks compiled from `proto` by `defineHelper`; what `checkHelperArgs` calls. */
+  /** The argument checks compiled from `proto` and `variants` by `defineHelper`; what `checkHelperArgs` calls. */
   readonly check?: (env: HelperEnv) => void;
   /** False where farcall has the contract but not the behaviour: calling it ends the run. */
   readonly implemented?: boolean;

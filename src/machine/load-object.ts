@@ -1,4 +1,4 @@
-import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
+import { BPF_PSEUDO_KFUNC_CALL, type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import { type BpfMap, isPerfEventArrayMap, type MapDef } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import type { ExternSpec, InsnRef, ObjectMap, ObjectSpec, ProgramSpec } from '../object/index.ts';
@@ -12,8 +12,8 @@ export interface ObjectHost {
   readonly cpuCount: number;
   createMap(def: MapDef): BpfMap;
   addProgram(name: string, type: number, insns: readonly Insn[], spec: ProgramSpec): MachineProgram;
-  /** Number by which instructions call a kernel function; undefined when farcall has none of that name. */
-  kfuncNumber(name: string): number | undefined;
+  /** Number by which instructions call a kernel function. */
+  kfuncNumber(name: string): number;
 }
 
 /** Bytes given to a kernel variable whose address nobody named. */
@@ -149,8 +149,9 @@ function resolveRefs(program: ProgramSpec, resolver: Resolver): Insn[] {
     const insn = insns[ref.insnIdx];
     // A CO-RE relocation may have poisoned the instruction; then there is nothing to resolve.
     if (ref.kind === 'extern' && ref.call) {
-      const number = resolver.host.kfuncNumber(ref.extern);
-      if (number !== undefined && insn.src === 2) insns[ref.insnIdx] = { ...insn, imm: number, off: 0 };
+      if (insn.src === BPF_PSEUDO_KFUNC_CALL) {
+        insns[ref.insnIdx] = { ...insn, imm: resolver.host.kfuncNumber(ref.extern), off: 0 };
+      }
       continue;
     }
     if (insn.code !== LD_IMM64) continue;

@@ -8,6 +8,7 @@ import {
   redirectsOf,
   runAttributes,
   timerExpired,
+  unknownKfunc,
 } from '../helpers/index.ts';
 import { type Insn, LD_IMM64, makeInsn, ProgramBuilder, R1, R2, R3, R4 } from '../isa/index.ts';
 import {
@@ -163,11 +164,9 @@ export class Machine {
     return program;
   }
 
-  #kfuncNumber(name: string): number | undefined {
-    const def = kfuncDef(name);
-    if (def === undefined) return undefined;
-    const at = this.#kfuncs.indexOf(def);
-    return at >= 0 ? at + 1 : this.#kfuncs.push(def);
+  #kfuncNumber(name: string): number {
+    const at = this.#kfuncs.findIndex(def => def.name === name);
+    return at >= 0 ? at + 1 : this.#kfuncs.push(kfuncDef(name) ?? unknownKfunc(name));
   }
 
   /**

@@ -2,6 +2,7 @@ import type { HelperDef } from '../types.ts';
 import { ARENA_KFUNCS } from './arena.ts';
 import { BASIC_KFUNCS } from './basics.ts';
 import { CPUMASK_KFUNCS } from './cpumask.ts';
+import { unimplemented } from './define.ts';
 import { DYNPTR_KFUNCS } from './dynptr.ts';
 import { ITER_KFUNCS } from './iter.ts';
 import { NAMED_KFUNCS } from './named.ts';
@@ -21,4 +22,9 @@ export const KFUNCS: ReadonlyMap<string, HelperDef> = new Map(FAMILIES.flat().ma
 /** The kernel function called `name`. */
 export function kfuncDef(name: string): HelperDef | undefined {
   return KFUNCS.get(name);
+}
+
+/** What stands for a kernel function farcall has never heard of: a call ends the run with a fault that names it. */
+export function unknownKfunc(name: string): HelperDef {
+  return unimplemented(name, '');
 }
