@@ -10,6 +10,8 @@ export interface EngineProgram {
   readonly insns: readonly Insn[];
   /** Machine-wide number of the program, 1, 2, … */
   readonly id: number;
+  /** Slot of the function `bpf_throw` ends in, given the cookie; without one the cookie is what the program returns. */
+  readonly exceptionCallback?: number;
 }
 
 /** What an engine asks of the machine; `env` is what it hands to helpers. */

@@ -24,6 +24,7 @@ const MAP_OF: Readonly<
 };
 /** Helpers that first need something another helper made; families' own tests show their good use. */
 const NEEDS_MORE = new Set([
+  'bpf_throw',
   'ringbuf_submit',
   'ringbuf_discard',
   'spin_unlock',

@@ -201,3 +201,19 @@ export class ProgramFault extends Error {
     this.sizeBytes = sizeBytes;
   }
 }
+
+/**
+ * Thrown by `bpf_throw`: the program ends at once, whatever its frames; engines run its exception callback on the cookie or,
+ * without one, return the cookie. Never leaves `run()`.
+ *
+ * Source: `kernel/bpf/helpers.c: bpf_throw`.
+ */
+export class ProgramThrow extends Error {
+  override readonly name = 'ProgramThrow';
+  readonly cookie: bigint;
+
+  constructor(cookie: bigint) {
+    super('bpf_throw');
+    this.cookie = cookie;
+  }
+}

@@ -157,7 +157,8 @@ export class Machine {
 
   #addProgram(name: string, type: number, insns: readonly Insn[], spec: ProgramSpec | undefined): MachineProgram {
     const id = this.#env.programs.length + 1;
-    const source: EngineProgram = { name, insns, id };
+    const callback = spec?.subprogs.find(subprog => subprog.name === spec.exceptionCallback);
+    const source: EngineProgram = { name, insns, id, exceptionCallback: callback?.insnIdx };
     const loaded = (this.#options.engine ?? interpEngine).load(source, this.#host);
     const program: MachineProgram = { id, name, type, insns, loaded, spec };
     this.#env.programs.push(program);

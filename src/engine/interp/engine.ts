@@ -1,4 +1,4 @@
-import { type HelperEnv, ProgramFault } from '../../helpers/index.ts';
+import { type HelperEnv, ProgramFault, ProgramThrow } from '../../helpers/index.ts';
 import { classifyInsn, type Insn, type InsnDef, type InsnProblem, isInsnProblem, LD_IMM64 } from '../../isa/index.ts';
 import type { Region } from '../../mem/index.ts';
 import { FarcallError, hi32, lo32, u64Of } from '../../util/index.ts';
@@ -128,7 +128,12 @@ class InterpLoaded implements LoadedProgram {
     const previous = vm.host.setCallFunc((addr, ...args) => callBack(vm, addr, args));
     try {
       vm.enter(this.interp, 0);
-      execute(vm);
+      try {
+        execute(vm);
+      } catch (error) {
+        if (!(error instanceof ProgramThrow)) throw error;
+        endInException(vm, error.cookie);
+      }
       return { ok: true, r0: u64Of(vm.r[1], vm.r[0]), insnCount: vm.insnCount, probedReads: vm.probedReads };
     } catch (error) {
       if (!(error instanceof ProgramFault)) throw error;
@@ -167,6 +172,21 @@ function execute(vm: Vm): void {
     vm.at = vm.pc++;
     op.exec(vm, op);
   }
+}
+
+/** Drops every frame and runs the exception callback of the program in the outermost one. */
+function endInException(vm: Vm, cookie: bigint): void {
+  const { program } = vm.frames[0];
+  const callback = program.source.exceptionCallback;
+  vm.unwind(0);
+  vm.baseDepth = 0;
+  if (callback === undefined) {
+    setReg(vm, 0, cookie);
+    return;
+  }
+  setReg(vm, 1, cookie);
+  vm.enter(program, callback);
+  execute(vm);
 }
 
 /** A helper calls a function of a program: a nested run on the same stack, after which the registers are as before. */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { HelperEnv } from '../../helpers/index.ts';
+import { type HelperEnv, kfuncDef } from '../../helpers/index.ts';
 import {
   type AluOp,
   type AtomicOp,
@@ -18,7 +18,7 @@ import {
   R10,
 } from '../../isa/index.ts';
 import { LinearMemory } from '../../mem/index.ts';
-import type { ByteOrder } from '../../util/index.ts';
+import { type ByteOrder, u64Of } from '../../util/index.ts';
 import type { EngineHost, RunOptions, RunResult } from '../types.ts';
 import { interpEngine } from './index.ts';
 
@@ -326,6 +326,40 @@ it('probe reads find 0 where nothing is, and only there', () => {
   expect(probe(b().mov(R1, 0).store('w', R1, 8, 1).exit())).toMatchObject({ ok: false });
   expect(probe(b().store('dw', R10, -8, 7).load('dw', R0, R10, -8).exit())).toMatchObject({ r0: 7n, probedReads: 0 });
   expect(probe(b().load('dw', R0, R10, -516).exit())).toMatchObject({ ok: true });
+});
+
+describe('exceptions', () => {
+  const throwing: EngineHost = {
+    ...bareHost(),
+    kfunc: () => kfuncDef('bpf_throw'),
+  };
+  (throwing.env as { arg64: HelperEnv['arg64'] }).arg64 = n => {
+    const { regs } = throwing.env;
+    return u64Of(regs[2 * n + 1], regs[2 * n]);
+  };
+  const insns = new ProgramBuilder()
+    .mov(R6, 1)
+    .call('deep')
+    .exit()
+    .label('deep')
+    .mov(R1, 40)
+    .emit('call_kfunc', { imm: 1 })
+    .exit()
+    .label('callback')
+    .mov(R0, R1)
+    .alu64('add', R0, 2)
+    .exit()
+    .build();
+  it.each([
+    ['end in the callback', 6, 42n],
+    ['return the cookie without one', undefined, 40n],
+  ])('%s', (_, exceptionCallback, r0) => {
+    const loaded = interpEngine.load({ name: 'throws', id: 1, insns, exceptionCallback }, throwing);
+    expect([loaded.run(0n), loaded.run(0n)]).toMatchObject([
+      { ok: true, r0 },
+      { ok: true, r0 },
+    ]);
+  });
 });
 
 describe('faults', () => {

@@ -3,7 +3,7 @@ import { readString } from '../memory.ts';
 import { ANY, CTX, fixed, MEM_OUT, SIZE_OR_ZERO } from '../proto.ts';
 import { currentTaskAddr } from '../task.ts';
 import { runAttributes } from '../tracing.ts';
-import type { HelperDef, HelperEnv } from '../types.ts';
+import { type HelperDef, type HelperEnv, ProgramThrow } from '../types.ts';
 import { returning, silent } from './define.ts';
 
 const { EINVAL, EFAULT, EOPNOTSUPP } = ERRNO;
@@ -35,6 +35,9 @@ const U32_OUT = fixed(4, 'MEM_UNINIT', 'MEM_WRITE');
 export const BASIC_KFUNCS: readonly HelperDef[] = [
   returning('bpf_cast_to_kern_ctx', '6.2', [CTX], same),
   returning('bpf_rdonly_cast', '6.2', [ANY, ANY], env => env.arg64(1)),
+  silent('bpf_throw', '6.7', [ANY], env => {
+    throw new ProgramThrow(env.arg64(1));
+  }),
   silent('bpf_rcu_read_lock', '6.2', []),
   silent('bpf_rcu_read_unlock', '6.2', []),
   silent('bpf_preempt_disable', '6.10', []),

@@ -15,7 +15,6 @@ export const NAMED_KFUNCS: readonly HelperDef[] = [
   unimplemented('bpf_rbtree_add_impl', '6.3'),
   unimplemented('bpf_rbtree_remove', '6.3'),
   unimplemented('bpf_rbtree_first', '6.3'),
-  unimplemented('bpf_throw', '6.7'),
   unimplemented('bpf_wq_init', '6.10'),
   unimplemented('bpf_wq_start', '6.10'),
   unimplemented('bpf_wq_set_callback_impl', '6.10'),
