@@ -69,6 +69,27 @@ describe('tail calls', () => {
     expect(retval(machine, program)).toBe(34);
   });
 
+  it('from functions open frames below those still open, 33 times', () => {
+    const machine = createMachine();
+    const jumps = machine.createMap({ ...array('jumps', 4), type: bpf_map_type.BPF_MAP_TYPE_PROG_ARRAY });
+    // Each round calls a function that tail-calls the program again; every return adds one.
+    const rounds = new ProgramBuilder()
+      .call('again')
+      .alu64('add', R0, 1)
+      .exit()
+      .label('again')
+      .wide('lddw_map_fd', R2, 0)
+      .mov(R3, 0)
+      .helper(helper('tail_call'))
+      .mov(R0, 0)
+      .exit()
+      .build();
+    const program = machine.loadInsns('rounds', XDP, rounds, [jumps]);
+    expect(jumps.userUpdate(u32(0), u32(program.id))).toBe(0);
+    expect(retval(machine, program)).toBe(34);
+    expect(retval(machine, program)).toBe(34);
+  });
+
   it('take programs of one type only, and only those there are', () => {
     const machine = createMachine();
     const jumps = machine.createMap({ ...array('jumps', 4), type: bpf_map_type.BPF_MAP_TYPE_PROG_ARRAY });

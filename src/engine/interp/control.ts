@@ -117,8 +117,7 @@ function tailCall(vm: Vm): void {
   const program = vm.loaded.get(target);
   if (program === undefined) throw new ProgramFault('bad-call', 'bpf_tail_call: the target runs on another engine');
   vm.tailCalls++;
-  vm.frame.program = program;
-  vm.switchTo(program, 0);
+  vm.replace(program);
 }
 
 function callHelperById(vm: Vm, id: number): void {

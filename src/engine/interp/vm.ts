@@ -1,5 +1,5 @@
 import { ProgramFault } from '../../helpers/index.ts';
-import { MAX_BPF_STACK, MAX_CALL_FRAMES } from '../../isa/index.ts';
+import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from '../../isa/index.ts';
 import { type Access, type Region, regionAllows } from '../../mem/index.ts';
 import { u64Of } from '../../util/index.ts';
 import type { EngineHost, LoadedProgram } from '../types.ts';
@@ -8,8 +8,16 @@ import type { InterpProgram, Op } from './program.ts';
 /** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
 const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 
+/**
+ * Frames there can be: a tail call from a function starts a program that may call 8 deep again, as in Linux, where its
+ * frames lie below those of the callers that are still open.
+ */
+const MAX_FRAMES = MAX_CALL_FRAMES * (MAX_TAIL_CALL_CNT + 1);
+
 interface Frame {
   program: InterpProgram;
+  /** 1 for a program's own frame, one more for each call since: what the limit of 8 counts. */
+  level: number;
   /** Slot to go on at when the frame above returns. */
   returnTo: number;
   mayGotoLeft: number;
@@ -56,12 +64,13 @@ export class Vm {
     this.host = host;
     this.r = host.env.regs;
     const { mem } = host.env;
-    const size = MAX_BPF_STACK * MAX_CALL_FRAMES;
+    const size = MAX_BPF_STACK * MAX_FRAMES;
     const base = mem.alloc(size, 16);
     this.#stackTop = base + size;
     this.#stack = mem.addRegion({ kind: 'stack', name: 'stack', start: base, sizeBytes: 0 });
-    this.frames = Array.from({ length: MAX_CALL_FRAMES }, () => ({
+    this.frames = Array.from({ length: MAX_FRAMES }, () => ({
       program: undefined as unknown as InterpProgram,
+      level: 0,
       returnTo: 0,
       mayGotoLeft: 0,
       saved: new Int32Array(8),
@@ -74,7 +83,8 @@ export class Vm {
 
   /** Opens a frame for `program` and points R10 at its zeroed stack. */
   enter(program: InterpProgram, pc: number): void {
-    if (this.depth === MAX_CALL_FRAMES) {
+    const level = this.depth === 0 ? 1 : this.frames[this.depth - 1].level + 1;
+    if (level > MAX_CALL_FRAMES || this.depth === MAX_FRAMES) {
       throw new ProgramFault(
         'too-deep',
         `the call stack of ${MAX_CALL_FRAMES + 1} frames is too deep, at most ${MAX_CALL_FRAMES} are allowed`,
@@ -83,6 +93,7 @@ export class Vm {
     const { r } = this;
     const frame = this.frames[this.depth];
     frame.program = program;
+    frame.level = level;
     frame.mayGotoLeft = MAY_GOTO_BUDGET;
     for (let i = 0; i < 8; i++) frame.saved[i] = r[12 + i];
     const top = this.#stackTop - MAX_BPF_STACK * this.depth;
@@ -93,6 +104,17 @@ export class Vm {
     r[21] = 0;
     this.depth++;
     this.switchTo(program, pc);
+  }
+
+  /** Puts another program in the innermost frame's place (`bpf_tail_call`), its stack zeroed again. */
+  replace(program: InterpProgram): void {
+    const { frame } = this;
+    frame.program = program;
+    frame.level = 1;
+    frame.mayGotoLeft = MAY_GOTO_BUDGET;
+    const top = this.r[20];
+    this.host.env.mem.u8.fill(0, top - MAX_BPF_STACK, top);
+    this.switchTo(program, 0);
   }
 
   /** Closes the innermost frame; R6..R9 and R10 are the caller's again. */
