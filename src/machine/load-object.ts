@@ -1,5 +1,5 @@
 import { BPF_PSEUDO_KFUNC_CALL, type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
-import { type BpfMap, isPerfEventArrayMap, type MapDef } from '../maps/index.ts';
+import { type BpfMap, isArenaMap, isPerfEventArrayMap, type MapDef } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import type { ExternSpec, InsnRef, ObjectMap, ObjectSpec, ProgramSpec } from '../object/index.ts';
 import { bpf_map_type, errnoName } from '../uapi/index.ts';
@@ -99,7 +99,8 @@ function createMaps(host: ObjectHost, spec: ObjectSpec, notes: string[]): Map<st
     if (isPerfEventArrayMap(made)) made.openAll();
     if (map.data !== undefined) {
       const at = made.directValueAddr(0);
-      if (at !== 0) host.mem.write(at, map.data);
+      if (isArenaMap(made)) made.write(0, map.data);
+      else if (at !== 0) host.mem.write(at, map.data);
       if (/^\.rodata|^\.kconfig/.test(map.section)) made.freeze();
     }
   }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProgramBuilder, R0, R1, R2, R3, R4, R6, R10 } from '../isa/index.ts';
+import { isArenaMap } from '../maps/index.ts';
+import type { ObjectMap, ObjectSpec } from '../object/index.ts';
 import { bpf_map_type, bpf_prog_type, helperId } from '../uapi/index.ts';
 import { FarcallError, fromHex } from '../util/index.ts';
 import { createMachine, type Machine, type MachineProgram } from './index.ts';
@@ -149,6 +151,42 @@ it('timers run when time has passed', () => {
   expect(machine.advanceTime(2_000_000n)).toEqual({ ran: 1, fault: undefined });
   expect(ticks()).toBe(1);
   expect(machine.advanceTime(2_000_000n)).toEqual({ ran: 0, fault: undefined });
+});
+
+it('arena variables take their pages: none is handed out a second time', () => {
+  const machine = createMachine();
+  const arena: ObjectMap = {
+    def: { ...array('arena', 0, 4), type: bpf_map_type.BPF_MAP_TYPE_ARENA, keySizeBytes: 0, flags: 1 << 10 },
+    origin: '.maps',
+    section: '.maps',
+    data: new Uint8Array(5000).fill(7),
+    keyTypeId: 0,
+    valueTypeId: 0,
+    pinning: 0,
+    autocreate: true,
+    initialValues: [],
+  };
+  const spec: ObjectSpec = {
+    name: 'arena',
+    order: 'little',
+    license: 'GPL',
+    kernVersion: 0,
+    programs: [],
+    maps: [arena],
+    externs: [],
+    structOps: [],
+    btf: undefined,
+    btfExt: undefined,
+    notes: [],
+  };
+  const made = machine.loadObject(spec).maps.get('arena');
+  if (!isArenaMap(made)) throw new Error('not an arena');
+  expect([made.allocPages(0, 1), made.allocPages(0, 1), made.allocPages(0, 1)]).toEqual([
+    made.base + 2 * 4096,
+    made.base + 3 * 4096,
+    0,
+  ]);
+  expect(machine.mem.read(made.base, 5000).every(byte => byte === 7)).toBe(true);
 });
 
 describe('what a run refuses', () => {
