@@ -94,7 +94,7 @@ function createMaps(host: ObjectHost, spec: ObjectSpec, notes: string[]): Map<st
         continue;
       }
     } else made = make();
-    maps.set(keyOf(map), made);
+    maps.set(map.def.name, made);
     // Somebody who loads an object listens to it, as with perf_buffer__new.
     if (isPerfEventArrayMap(made)) made.openAll();
     if (map.data !== undefined) {
@@ -113,12 +113,9 @@ function createMaps(host: ObjectHost, spec: ObjectSpec, notes: string[]): Map<st
   return maps;
 }
 
-/** Data maps are referred to by the name the object gave them. */
-const keyOf = (map: ObjectMap): string => map.def.name;
-
 /** Writes an id into a slot of a map of maps or prog array, whose keys and values are u32 from user space. */
 function putId(mem: LinearMemory, map: ObjectMap, maps: ReadonlyMap<string, BpfMap>, index: number, id: number): void {
-  const target = maps.get(keyOf(map));
+  const target = maps.get(map.def.name);
   if (target === undefined) return;
   const bytes = (value: number): Uint8Array => {
     const out = new Uint8Array(4);

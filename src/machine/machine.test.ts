@@ -189,6 +189,52 @@ it('arena variables take their pages: none is handed out a second time', () => {
   expect(machine.mem.read(made.base, 5000).every(byte => byte === 7)).toBe(true);
 });
 
+it('a timer that arms itself for the past runs once a call', () => {
+  const machine = createMachine();
+  const timers = machine.createMap({
+    ...array('timers', 16, 1),
+    fields: [{ kind: 'timer', offBytes: 0, sizeBytes: 16 }],
+  });
+  const arm = (b: ProgramBuilder, timer: typeof R1): ProgramBuilder =>
+    b.mov(R1, timer).mov(R2, 0).mov(R3, 1).helper(helper('timer_start')).mov(R0, 0).exit();
+  const program = new ProgramBuilder()
+    .store('w', R10, -4, 0)
+    .wide('lddw_map_fd', R1, 0)
+    .mov(R2, R10)
+    .alu64('add', R2, -4)
+    .helper(helper('map_lookup_elem'))
+    .mov(R6, R0)
+    .mov(R1, R6)
+    .wide('lddw_map_fd', R2, 0)
+    .mov(R3, 1)
+    .helper(helper('timer_init'))
+    .mov(R1, R6)
+    .func(R2, 'tick')
+    .helper(helper('timer_set_callback'));
+  arm(arm(program, R6).label('tick'), R3);
+  expect(retval(machine, machine.loadInsns('again', XDP, program.build(), [timers]))).toBe(0);
+  expect(machine.advanceTime(1n)).toEqual({ ran: 1, fault: undefined });
+  expect(machine.advanceTime(1n)).toEqual({ ran: 1, fault: undefined });
+});
+
+it('a callback address between two instructions is a fault', () => {
+  const machine = createMachine();
+  const insns = new ProgramBuilder()
+    .mov(R1, 3)
+    .func(R2, 'each')
+    .alu64('add', R2, 4)
+    .mov(R3, 0)
+    .mov(R4, 0)
+    .helper(helper('loop'))
+    .exit()
+    .label('each')
+    .mov(R0, 0)
+    .exit()
+    .build();
+  const { fault } = machine.run(machine.loadInsns('askew', XDP, insns), { dataIn: packet });
+  expect(fault).toMatchObject({ kind: 'bad-call', insnIdx: 6 });
+});
+
 describe('what a run refuses', () => {
   const machine = createMachine();
   const pass = new ProgramBuilder().mov(R0, 2).exit().build();

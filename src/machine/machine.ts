@@ -1,4 +1,4 @@
-import { type EngineHost, type EngineProgram, interpEngine, type RunResult } from '../engine/index.ts';
+import { type Engine, type EngineHost, type EngineProgram, interpEngine, type RunResult } from '../engine/index.ts';
 import {
   type HelperDef,
   type HelperEnv,
@@ -24,7 +24,7 @@ import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
 import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES, progTypeRow } from '../progtypes/index.ts';
 import { FarcallError } from '../util/index.ts';
 import { type Clock, StepClock } from './clock.ts';
-import { MachineEnv } from './env.ts';
+import { type ArmedTimer, MachineEnv } from './env.ts';
 import { loadObject } from './load-object.ts';
 import { packetLoad } from './packet-load.ts';
 import { Prandom } from './random.ts';
@@ -48,7 +48,7 @@ export class Machine {
   readonly #env: MachineEnv;
   readonly #host: EngineHost;
   readonly #contexts: ContextHost;
-  readonly #options: MachineOptions;
+  readonly #engine: Engine;
   readonly #clock: Clock & { advance?(ns: bigint): void };
   readonly #pipe = new TracePipe();
   readonly #kfuncs: HelperDef[] = [];
@@ -63,7 +63,7 @@ export class Machine {
         found: String(cpuCount),
       });
     }
-    this.#options = options;
+    this.#engine = options.engine ?? interpEngine;
     this.#clock = options.clock ?? new StepClock();
     this.mem = new LinearMemory(options.order);
     this.#env = new MachineEnv({
@@ -159,7 +159,7 @@ export class Machine {
     const id = this.#env.programs.length + 1;
     const callback = spec?.subprogs.find(subprog => subprog.name === spec.exceptionCallback);
     const source: EngineProgram = { name, insns, id, exceptionCallback: callback?.insnIdx };
-    const loaded = (this.#options.engine ?? interpEngine).load(source, this.#host);
+    const loaded = this.#engine.load(source, this.#host);
     const program: MachineProgram = { id, name, type, insns, loaded, spec };
     this.#env.programs.push(program);
     return program;
@@ -269,7 +269,7 @@ export class Machine {
     return this.#pipe.read();
   }
 
-  /** Records of perf event arrays and ring buffers since the last call, those of ring buffers consumed. */
+  /** Records of perf event arrays and ring buffers since the last call; they are consumed. */
   readEvents(): MachineEvent[] {
     const events: MachineEvent[] = [];
     for (const map of this.#env.maps) {
@@ -284,35 +284,45 @@ export class Machine {
     return events;
   }
 
-  /** Lets time pass and runs the timers that fall due, in order. Returns how many ran; a fault ends it and is returned. */
+  /**
+   * Lets time pass and runs the timers that are due then, each once, in order; one that a callback arms again waits for the
+   * next call, however soon it is due. Returns how many ran; a fault ends it and is returned.
+   */
   advanceTime(ns: bigint): { readonly ran: number; readonly fault: RunResult | undefined } {
     this.#clock.advance?.(ns);
     const env = this.#env;
+    const now = env.now('monotonic');
+    const due = [...env.timers.values()]
+      .filter(timer => timer.dueNs <= now)
+      .sort((a, b) => (a.dueNs < b.dueNs ? -1 : 1));
     let ran = 0;
-    for (;;) {
-      const now = env.now('monotonic');
-      const due = [...env.timers.values()]
-        .filter(timer => timer.dueNs <= now)
-        .sort((a, b) => (a.dueNs < b.dueNs ? -1 : 1))[0];
-      if (due === undefined) return { ran, fault: undefined };
-      env.timers.delete(due.addr);
-      timerExpired(env, due.addr);
-      const place = this.#valueHolding(due.map, due.addr);
-      const call = new ProgramBuilder()
-        .imm64(R1, BigInt(due.map.addr))
-        .imm64(R2, BigInt(place.keyAddr))
-        .imm64(R3, BigInt(place.valueAddr))
-        .imm64(R4, BigInt(due.funcAddr))
-        .emit('callx', { dst: 4 })
-        .exit()
-        .build();
-      const engine = this.#options.engine ?? interpEngine;
-      const loaded = engine.load({ name: 'timer', id: 0, insns: call }, this.#host);
-      const result = loaded.run(0n);
-      loaded.free();
+    for (const timer of due) {
+      // An earlier callback may have cancelled it or armed it anew.
+      if (env.timers.get(timer.addr) !== timer) continue;
+      env.timers.delete(timer.addr);
+      timerExpired(env, timer.addr);
+      const result = this.#runTimer(timer);
       ran++;
       if (!result.ok) return { ran, fault: result };
     }
+    return { ran, fault: undefined };
+  }
+
+  /** Calls back with map, key and value, from a program of that one call. */
+  #runTimer({ map, addr, funcAddr }: ArmedTimer): RunResult {
+    const place = this.#valueHolding(map, addr);
+    const insns = new ProgramBuilder()
+      .imm64(R1, BigInt(map.addr))
+      .imm64(R2, BigInt(place.keyAddr))
+      .imm64(R3, BigInt(place.valueAddr))
+      .imm64(R4, BigInt(funcAddr))
+      .emit('callx', { dst: 4 })
+      .exit()
+      .build();
+    const loaded = this.#engine.load({ name: 'timer', id: 0, insns }, this.#host);
+    const result = loaded.run(0n);
+    loaded.free();
+    return result;
   }
 
   #valueHolding(map: BpfMap, addr: number): { keyAddr: number; valueAddr: number } {
@@ -329,6 +339,5 @@ export class Machine {
 
 /** A fresh machine. */
 export function createMachine(options: MachineOptions = {}): Machine {
-  const machine = new Machine(options);
-  return machine;
+  return new Machine(options);
 }

@@ -149,4 +149,8 @@ export function endExec(def: InsnDef): Exec {
 /** Arena pointers are linear-memory addresses already: both casts keep the low half. */
 export const addrSpaceCastExec: Exec = ({ r }, o) => set(r, o.dst, 0, r[o.src]);
 
-export const ldImm64Exec: Exec = ({ r }, o) => set(r, o.dst, o.immHi, o.imm);
+/** Steps over the second slot. */
+export const ldImm64Exec: Exec = (vm, o) => {
+  vm.pc++;
+  set(vm.r, o.dst, o.immHi, o.imm);
+};

@@ -54,20 +54,15 @@ export const mayGotoExec: Exec = (vm, o) => {
   if (vm.frame.mayGotoLeft-- <= 0) vm.pc = o.target;
 };
 
-/** Slot of a function address in dst, which must be one of `vm.program`'s own or another program's. */
-function functionAt(vm: Vm, reg2: number): { program: Vm['program']; slot: number } | undefined {
-  if (vm.r[reg2 + 1] !== 0) return undefined;
-  const addr = vm.r[reg2] >>> 0;
-  const region = vm.host.env.mem.regionAt(addr);
-  if (region === undefined || region.kind !== 'func' || (addr - region.start) % 8 !== 0) return undefined;
-  const program = vm.functions.get(region);
-  return program === undefined ? undefined : { program, slot: (addr - region.start) / 8 };
+/** The function whose address is in a register. */
+function functionIn(vm: Vm, reg2: number): ReturnType<Vm['functionAt']> {
+  return vm.r[reg2 + 1] === 0 ? vm.functionAt(vm.r[reg2] >>> 0) : undefined;
 }
 
 export const gotoxExec: Exec = (vm, o) => {
-  const target = functionAt(vm, o.dst);
+  const target = functionIn(vm, o.dst);
   if (target === undefined || target.program !== vm.program) {
-    o.faultReg = o.dst >> 1;
+    vm.faultReg = o.dst >> 1;
     throw new ProgramFault('bad-instruction', `gotox r${o.dst >> 1}: not an address of this program's instructions`);
   }
   vm.pc = target.slot;
@@ -120,7 +115,7 @@ function tailCall(vm: Vm): void {
   vm.replace(program);
 }
 
-function callHelperById(vm: Vm, id: number): void {
+function callHelper(vm: Vm, id: number): void {
   if (id === TAIL_CALL) {
     tailCall(vm);
     return;
@@ -130,20 +125,12 @@ function callHelperById(vm: Vm, id: number): void {
   callDef(vm, def);
 }
 
-export const callHelperExec: Exec = (vm, o) => {
-  if (o.imm === TAIL_CALL) {
-    tailCall(vm);
-    return;
-  }
-  o.callee ??= vm.host.helper(o.imm);
-  if (o.callee === undefined) throw new ProgramFault('bad-call', `no helper has number ${o.imm}`);
-  callDef(vm, o.callee as HelperDef);
-};
+export const callHelperExec: Exec = (vm, o) => callHelper(vm, o.imm);
 
 export const callKfuncExec: Exec = (vm, o) => {
-  o.callee ??= vm.host.kfunc(o.imm, o.off);
-  if (o.callee === undefined) throw new ProgramFault('bad-call', `kernel function of BTF id ${o.imm} is not there`);
-  callDef(vm, o.callee as HelperDef);
+  const def = vm.host.kfunc(o.imm, o.off);
+  if (def === undefined) throw new ProgramFault('bad-call', `kernel function of BTF id ${o.imm} is not there`);
+  callDef(vm, def);
 };
 
 /**
@@ -151,15 +138,15 @@ export const callKfuncExec: Exec = (vm, o) => {
  * a helper's number. Linux has no callx.
  */
 export const callxExec: Exec = (vm, o) => {
-  const target = functionAt(vm, o.dst);
+  const target = functionIn(vm, o.dst);
   if (target !== undefined) {
     vm.frame.returnTo = vm.pc;
     vm.enter(target.program, target.slot);
     return;
   }
-  o.faultReg = o.dst >> 1;
+  vm.faultReg = o.dst >> 1;
   if (vm.r[o.dst + 1] !== 0) throw new ProgramFault('bad-call', `callx r${o.dst >> 1}: not a function`);
-  callHelperById(vm, vm.r[o.dst]);
+  callHelper(vm, vm.r[o.dst]);
 };
 
 /** `ld_abs` and `ld_ind`: packet bytes in network order to R0; outside the packet the program ends with 0. */

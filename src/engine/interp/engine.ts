@@ -45,17 +45,8 @@ function makeOps(insns: readonly Insn[], functionBase: number): Op[] {
       immHi: secondSlot && !isFunc ? insns[idx + 1].imm : 0,
       target: targetOf(idx, def?.off === 'jump' ? insn.off : insn.imm, count),
       region: undefined,
-      faultReg: undefined,
       problem,
-      callee: undefined,
     };
-    if (insn.code === LD_IMM64 && def !== undefined) {
-      const { exec } = ops[idx];
-      ops[idx].exec = (vm, op) => {
-        vm.pc = idx + 2;
-        exec(vm, op);
-      };
-    }
   }
   const outside = `control left the program, which has ${count} slots`;
   ops[count] = { ...blankOp, idx: count, exec: badSlot, problem: outside };
@@ -70,8 +61,6 @@ const blankOp = {
   immHi: 0,
   target: 0,
   region: undefined,
-  faultReg: undefined,
-  callee: undefined,
 };
 
 /** One Vm a machine. */
@@ -121,6 +110,7 @@ class InterpLoaded implements LoadedProgram {
     vm.tailCalls = 0;
     vm.probeReads = options.probeReads ?? false;
     vm.probedReads = 0;
+    vm.faultReg = undefined;
     vm.baseDepth = 0;
     vm.r.fill(0);
     setReg(vm, 1, ctx);
@@ -191,9 +181,8 @@ function endInException(vm: Vm, cookie: bigint): void {
 
 /** A helper calls a function of a program: a nested run on the same stack, after which the registers are as before. */
 function callBack(vm: Vm, funcAddr: number, args: readonly (number | bigint)[]): ReturnType<HelperEnv['callFunc']> {
-  const region = vm.host.env.mem.regionAt(funcAddr);
-  const program = region === undefined ? undefined : vm.functions.get(region);
-  if (program === undefined || region === undefined) {
+  const callee = vm.functionAt(funcAddr);
+  if (callee === undefined) {
     throw new ProgramFault('bad-call', `callback 0x${funcAddr.toString(16)} is not a function`, BigInt(funcAddr));
   }
   const saved = vm.r.slice();
@@ -201,7 +190,7 @@ function callBack(vm: Vm, funcAddr: number, args: readonly (number | bigint)[]):
   vm.baseDepth = vm.depth;
   try {
     for (let i = 0; i < 5; i++) setReg(vm, i + 1, BigInt(args[i] ?? 0));
-    vm.enter(program, (funcAddr - region.start) / 8);
+    vm.enter(callee.program, callee.slot);
     execute(vm);
     return vm.r[0];
   } finally {
@@ -217,7 +206,6 @@ function callBack(vm: Vm, funcAddr: number, args: readonly (number | bigint)[]):
 }
 
 function describeFault(vm: Vm, error: ProgramFault): Fault {
-  const op = vm.ops[vm.at];
   const frames = [vm.at];
   for (let d = vm.depth - 2; d >= 0; d--) frames.push(Math.max(0, vm.frames[d].returnTo - 1));
   return {
@@ -227,7 +215,7 @@ function describeFault(vm: Vm, error: ProgramFault): Fault {
     message: error.message,
     addr: error.addr,
     sizeBytes: error.sizeBytes,
-    reg: op?.faultReg,
+    reg: vm.faultReg,
     regs: Array.from({ length: 11 }, (_, i) => u64Of(vm.r[2 * i + 1], vm.r[2 * i])),
     frames,
   };

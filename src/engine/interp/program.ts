@@ -7,7 +7,7 @@ export type Exec = (vm: Vm, op: Op) => void;
 
 /** One slot made ready: operands as indices into `vm.r`, jump targets as slots. */
 export interface Op {
-  exec: Exec;
+  readonly exec: Exec;
   /** Slot index. */
   readonly idx: number;
   /** Index of the low half of dst and src in `vm.r`. */
@@ -21,12 +21,8 @@ export interface Op {
   readonly target: number;
   /** Where the last memory access fell: an inline cache. */
   region: Region | undefined;
-  /** Register at fault, once one happened. */
-  faultReg: number | undefined;
   /** Set for slots that are no instruction. */
   readonly problem: string | undefined;
-  /** What a call found at its first execution. */
-  callee: unknown;
 }
 
 /** A program made ready for this interpreter. */

@@ -43,6 +43,8 @@ export class Vm {
   pc = 0;
   /** The slot being executed, for faults. */
   at = 0;
+  /** The register a fault is about, once one happened in this run. */
+  faultReg: number | undefined;
   ops: readonly Op[] = [];
   program!: InterpProgram;
   running = false;
@@ -175,13 +177,21 @@ export class Vm {
     return -1;
   }
 
+  /** The function an address from a `ld_imm64` of a subprogram stands for; undefined for any other address. */
+  functionAt(addr: number): { readonly program: InterpProgram; readonly slot: number } | undefined {
+    const region = this.host.env.mem.regionAt(addr);
+    const program = region === undefined ? undefined : this.functions.get(region);
+    if (region === undefined || program === undefined || (addr - region.start) % 8 !== 0) return undefined;
+    return { program, slot: (addr - region.start) / 8 };
+  }
+
   #accessFault(op: Op, reg2: number, sizeBytes: number, access: Access): ProgramFault {
     const base = u64Of(this.r[reg2 + 1], this.r[reg2]);
     const addr = BigInt.asUintN(64, base + BigInt(op.off));
     const { mem } = this.host.env;
     const region = addr < BigInt(mem.u8.length) ? mem.regionAt(Number(addr)) : undefined;
     const what = `${access} of ${sizeBytes} bytes at r${reg2 >> 1}${op.off < 0 ? op.off : `+${op.off}`} = 0x${addr.toString(16)}`;
-    op.faultReg = reg2 >> 1;
+    this.faultReg = reg2 >> 1;
     if (region === undefined) {
       const null_ =
         base < 4096n ? `: r${reg2 >> 1} is ${base === 0n ? 'NULL' : `the small number ${base}`}` : ': nothing is there';
