@@ -3,8 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openBtf } from '../src/btf/index.ts';
 import { openElf } from '../src/elf/index.ts';
-import { fuzzBtf, fuzzBtfExt, fuzzInsns, fuzzObject } from './support/fuzz-targets.ts';
-import { mutate } from './support/mutate.ts';
+import { encodeInsns } from '../src/isa/index.ts';
+import { fuzzBtf, fuzzBtfExt, fuzzInsns, fuzzNearlySound, fuzzObject } from './support/fuzz-targets.ts';
+import { mutate, mutateInsns } from './support/mutate.ts';
+import { generateProgram } from './support/program-generator.ts';
 import { Random } from './support/random.ts';
 
 // A short run of test/tools/fuzz.ts: the outcome of each input is a value or a FarcallError's code, anything else throws.
@@ -24,6 +26,13 @@ describe('damaged input ends in a value or a FarcallError', () => {
     for (let i = 0; i < count; i++) {
       const r = new Random(SEED + i);
       expect(typeof run(mutate(r.pick(seeds), r))).toBe('string');
+    }
+  });
+
+  it('nearly sound programs', () => {
+    for (let i = 0; i < 500; i++) {
+      const r = new Random(SEED + i);
+      expect(typeof fuzzNearlySound(encodeInsns(mutateInsns(generateProgram(SEED + i).insns, r)))).toBe('string');
     }
   });
 

@@ -4,6 +4,7 @@ import { checkForm, decodeInsns, encodeInsns } from '../../src/isa/index.ts';
 import { createMachine } from '../../src/machine/index.ts';
 import { openObject, relocateObject } from '../../src/object/index.ts';
 import { FarcallError } from '../../src/util/index.ts';
+import { GENERATED_MAPS, GENERATED_TYPES } from './program-generator.ts';
 
 /** What became of one input: a value, or the code of the FarcallError it ended in. Anything else is thrown on. */
 export type FuzzOutcome = string;
@@ -64,5 +65,18 @@ export function fuzzInsns(bytes: Uint8Array): FuzzOutcome {
     const machine = createMachine();
     const program = machine.loadInsns('fuzz', 6, insns);
     machine.run(program, { dataIn: new Uint8Array(64), insnBudget: INSN_BUDGET });
+  });
+}
+
+/** Runs a program that is nearly sound, with the generator's maps, and lets the timers it armed fire. */
+export function fuzzNearlySound(bytes: Uint8Array): FuzzOutcome {
+  return outcomeOf(() => {
+    const machine = createMachine();
+    const maps = GENERATED_MAPS.map(def => machine.createMap(def));
+    for (const type of GENERATED_TYPES) {
+      const program = machine.loadInsns('nearly sound', type, decodeInsns(bytes), maps);
+      machine.run(program, { dataIn: new Uint8Array(64), insnBudget: INSN_BUDGET });
+      machine.advanceTime(1_000_000_000n);
+    }
   });
 }

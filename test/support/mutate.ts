@@ -1,3 +1,4 @@
+import { CALL, type Insn } from '../../src/isa/index.ts';
 import type { Random } from './random.ts';
 
 const INTERESTING_U32 = [
@@ -49,5 +50,28 @@ const DAMAGES: readonly ((bytes: Uint8Array, r: Random) => Uint8Array)[] = [
 export function mutate(bytes: Uint8Array, r: Random): Uint8Array {
   let out: Uint8Array = bytes.slice();
   for (let n = r.pick([1, 1, 1, 2, 3, 8]); n > 0 && out.length > 0; n--) out = r.pick(DAMAGES)(out, r);
+  return out;
+}
+
+/** Codes that turn an instruction into one with other operands. */
+const CODES = [CALL, 0x07, 0xbf, 0xb7, 0x0f, 0x79, 0x7b, 0x61, 0x63, 0xdb, 0x8d, 0x05, 0x15];
+const HELPERS_MOST = 211;
+
+/** A program a few fields away from a sound one: it gets further than random bytes do, into helpers above all. */
+export function mutateInsns(insns: readonly Insn[], r: Random): Insn[] {
+  const out = [...insns];
+  for (let n = r.between(1, 6); n > 0; n--) {
+    const at = r.below(out.length);
+    const insn = out[at];
+    const helperCall = insn.code === CALL && insn.src === 0;
+    const changes: readonly (() => Partial<Insn>)[] = [
+      () => ({ imm: helperCall ? r.between(1, HELPERS_MOST) : r.edgeI32() }),
+      () => ({ off: r.between(-20, 20) }),
+      () => ({ dst: r.below(11) }),
+      () => ({ src: r.below(11) }),
+      () => ({ code: r.pick(CODES) }),
+    ];
+    out[at] = { ...insn, ...r.pick(changes)() };
+  }
   return out;
 }

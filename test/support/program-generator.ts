@@ -51,7 +51,7 @@ const ARRAY = 0;
 const HASH = 1;
 const GLOBALS = 2;
 /** The maps of every program that uses any: an array, a small hash, and an array of one element for direct addresses. */
-const MAPS: readonly MapDef[] = [
+export const GENERATED_MAPS: readonly MapDef[] = [
   {
     name: 'array',
     type: bpf_map_type.BPF_MAP_TYPE_ARRAY,
@@ -482,5 +482,5 @@ export function generateProgram(seed: number, options: GeneratorOptions = {}): G
   const packet = random.bytes(random.chance(80) ? random.between(60, 120) : random.between(14, 59));
   // Some frames are IPv4, most are nothing known.
   if (packet.length >= 15 && random.chance(40)) packet.set([0x08, 0x00, 0x45], 12);
-  return { seed, type, insns, packet, maps: generator.usesMaps ? MAPS : [] };
+  return { seed, type, insns, packet, maps: generator.usesMaps ? GENERATED_MAPS : [] };
 }

@@ -1,15 +1,24 @@
 /**
- * Feeds damaged objects, damaged BTF and random instructions to farcall and checks that each ends in a value or a
+ * Feeds damaged objects, damaged BTF, nearly sound programs and random instructions to farcall and checks that each ends in a value or a
  * FarcallError, in time and in memory. Exits 1 and writes the input to a file when one does not.
- *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--only object|btf|ext|insn] SEED_FILE…
+ *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--only object|btf|ext|near|insn] SEED_FILE…
  * SEED_FILEs are BPF objects (at least ten for a run that counts); their .BTF and .BTF.ext are the seeds for BTF.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { openBtf } from '../../src/btf/index.ts';
 import { openElf } from '../../src/elf/index.ts';
-import { type FuzzOutcome, fuzzBtf, fuzzBtfExt, fuzzInsns, fuzzObject } from '../support/fuzz-targets.ts';
-import { mutate } from '../support/mutate.ts';
+import { encodeInsns } from '../../src/isa/index.ts';
+import {
+  type FuzzOutcome,
+  fuzzBtf,
+  fuzzBtfExt,
+  fuzzInsns,
+  fuzzNearlySound,
+  fuzzObject,
+} from '../support/fuzz-targets.ts';
+import { mutate, mutateInsns } from '../support/mutate.ts';
+import { generateProgram } from '../support/program-generator.ts';
 import { Random } from '../support/random.ts';
 
 const LIMIT_MS = 1000;
@@ -54,6 +63,11 @@ const kinds: Record<
       own = btfs[at];
       return mutate(seeds[at], r);
     },
+  },
+  near: {
+    seeds: [],
+    run: fuzzNearlySound,
+    make: r => encodeInsns(mutateInsns(generateProgram(r.u32()).insns, r)),
   },
   insn: { seeds: [], run: fuzzInsns, make: r => r.bytes(8 * r.between(1, 40)) },
 };
