@@ -3,5 +3,6 @@ export * from './builder.ts';
 export * from './codec.ts';
 export * from './insn.ts';
 export * from './insn-table.ts';
+export * from './internal.ts';
 export * from './lookup.ts';
 export * from './well-formed.ts';

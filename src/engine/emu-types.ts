@@ -1,0 +1,76 @@
+import type { FaultKind } from '../helpers/index.ts';
+import type { LinearMemory } from '../mem/index.ts';
+
+/** Where an emulated CPU finds code: images at kernel addresses. Looked up when control enters an address for the first time. */
+export interface CodeSource {
+  /** The image that holds `addr`, with the address of its first byte. */
+  imageAt(addr: bigint): { readonly addr: bigint; readonly bytes: Uint8Array } | undefined;
+}
+
+/**
+ * The kernel's own functions as an emulated CPU reaches them: at an address of kernel text. The CPU checks the calling
+ * convention, calls the gate, poisons what a call may clobber, puts the result in the return register and returns.
+ */
+export interface KernelGate {
+  readonly name: string;
+  /** Arguments as 64-bit halves through the CPU; returns low and high half in `out[0]`, `out[1]`. */
+  call(cpu: EmulatedCpu, out: Int32Array): void;
+}
+
+export interface GateSource {
+  /** The function whose text begins at `addr` (global entry). */
+  gateAt(addr: bigint): KernelGate | undefined;
+}
+
+/** Why emulation ended without a result, beside the kinds programs share. */
+export type EmuFaultKind =
+  | FaultKind
+  | 'illegal-instruction' // not decodable, or newer than the CPU
+  | 'bad-fetch' // a branch outside every image and gate
+  | 'bad-toc' // r2 or r12 not what the ABI wants at an entry
+  | 'bad-stack' // misaligned, outside, or not restored
+  | 'clobbered'; // a non-volatile register was not restored
+
+/** Thrown inside an emulator, never out of `run`. */
+export interface EmuFault {
+  readonly kind: EmuFaultKind;
+  /** One line: what was attempted. */
+  readonly message: string;
+  /** Address of the instruction. */
+  readonly pc: bigint;
+  readonly addr?: bigint;
+  readonly sizeBytes?: number;
+  /** General registers, unsigned. */
+  readonly regs: readonly bigint[];
+}
+
+export type EmuResult = { readonly insnCount: number } & (
+  | { readonly ok: true; readonly value: bigint }
+  | { readonly ok: false; readonly fault: EmuFault }
+);
+
+/** A CPU that executes bytes; it knows no BPF. */
+export interface EmulatedCpu {
+  readonly mem: LinearMemory;
+  /** Integer argument `n` (0..7) of the call being made: halves. */
+  argLo(n: number): number;
+  argHi(n: number): number;
+  /**
+   * Calls the function a pointer holds (a descriptor on ELFv1) with up to eight integer arguments and runs until it returns. Inside a gate this
+   * nests: registers are afterwards as before.
+   */
+  call(funcPointer: bigint, args: readonly bigint[], options?: { readonly insnBudget?: number }): EmuResult;
+}
+
+export interface EmulatorOptions {
+  readonly mem: LinearMemory;
+  readonly code: CodeSource;
+  readonly gates: GateSource;
+  readonly cpu: string;
+  /** The kernel's TOC (ppc64), 0 elsewhere. */
+  readonly kernelToc: bigint;
+  /** Addresses up to this are user space's: a probe access there faults into the exception table like any other. */
+  readonly userLimit: bigint;
+  /** Address of an exception's continuation for a faulting instruction at `pc`, or undefined: the kernel's exception table. */
+  fixupFor?(pc: bigint): bigint | undefined;
+}

@@ -1,0 +1,2 @@
+/** What kernels know: recorded builds, address layouts, and the simulated kernel address space. */
+export type * from './types.ts';
