@@ -177,7 +177,6 @@ export const cror = (bt: number, ba: number, bb: number) => xl(bt, ba, bb, 449);
 export const crxor = (bt: number, ba: number, bb: number) => xl(bt, ba, bb, 193);
 export const crnor = (bt: number, ba: number, bb: number) => xl(bt, ba, bb, 33);
 export const mfcr = (rt: number) => x(rt, 0, 0, 19);
-export const mtcrf = (fxm: number, rs: number) => x(rs, fxm >> 4, (fxm << 1) & 31, 144);
 
 // ---- loads
 
