@@ -1,3 +1,3 @@
 /** What runs a program: one interface, several engines. */
 export { DEFAULT_INSN_BUDGET, interpEngine } from './interp/index.ts';
-export type * from './types.ts';
+export * from './types.ts';

@@ -1,5 +1,8 @@
+import type { Btf } from '../btf/index.ts';
 import type { FaultKind, HelperDef, HelperEnv } from '../helpers/index.ts';
 import type { Insn } from '../isa/index.ts';
+import type { BpfMap } from '../maps/index.ts';
+import type { ProgramSpec } from '../object/index.ts';
 
 /**
  * A program as engines take it: every `ld_imm64` of a map, map value, variable or kernel symbol has become a plain
@@ -7,12 +10,33 @@ import type { Insn } from '../isa/index.ts';
  */
 export interface EngineProgram {
   readonly name: string;
+  /** `BPF_PROG_TYPE_*`; 0 where nobody knows. */
+  readonly type: number;
   readonly insns: readonly Insn[];
   /** Machine-wide number of the program, 1, 2, … */
   readonly id: number;
+  /** Address of its handle, laid out as {@link PROG_HANDLE}; 0 for programs no map can hold. */
+  readonly handle: number;
+  /** As it was loaded, map references still pseudo: what tags are computed of. Default `insns`. */
+  readonly original?: readonly Insn[];
+  /** Where it came from: names, line and function records by slot. */
+  readonly spec?: ProgramSpec;
+  readonly btf?: Btf;
   /** Slot of the function `bpf_throw` ends in, given the cookie; without one the cookie is what the program returns. */
   readonly exceptionCallback?: number;
 }
+
+/**
+ * A program's handle in the linear memory, what elements of prog arrays point to: as much of `struct bpf_prog` as
+ * compiled code reaches into. Offsets in bytes.
+ */
+export const PROG_HANDLE = {
+  /** u32 */
+  id: 0,
+  /** u64: where compiled code enters it, 0 while it is interpreted. */
+  bpfFunc: 8,
+  sizeBytes: 16,
+} as const;
 
 /** What an engine asks of the machine; `env` is what it hands to helpers. */
 export interface EngineHost {
@@ -23,6 +47,8 @@ export interface EngineHost {
   /** Bytes of the packet in network order for `ld_abs` and `ld_ind`, or undefined outside it (the program then ends with 0). */
   packetLoad(offBytes: number, sizeBytes: 1 | 2 | 4): number | undefined;
   /** The program in slot `index` of the prog array whose handle is `mapAddr`; undefined if there is none. */
+  /** Arenas and other maps of the machine. */
+  readonly maps: readonly BpfMap[];
   tailCallTarget(mapAddr: number, index: number): LoadedProgram | undefined;
   /** The engine names the function that `env.callFunc` reaches while it runs; it restores the previous one. */
   setCallFunc(call: HelperEnv['callFunc']): HelperEnv['callFunc'];
@@ -79,6 +105,8 @@ export interface LoadedProgram {
 
 export interface Engine {
   readonly name: string;
+  /** Calls a function a program gave out the address of, between runs: a timer's callback. R1.. are `args`. */
+  callFunction(host: EngineHost, funcAddr: number, args: readonly bigint[]): RunResult;
   /** Prepares a program. Does not judge it: what is wrong with it shows when it runs. */
   load(program: EngineProgram, host: EngineHost): LoadedProgram;
 }

@@ -34,6 +34,7 @@ export class MachineEnv implements HelperEnv {
   packet: PacketAccess | undefined;
   callFunc: HelperEnv['callFunc'] = noCallFunc;
   readonly #mapsByAddr = new Map<number, BpfMap>();
+  readonly #progsByHandle = new Map<number, number>();
   /** Program type a prog array is bound to: that of its first program. */
   readonly #owners = new WeakMap<BpfMap, number>();
   readonly #state = new Map<symbol, unknown>();
@@ -80,6 +81,17 @@ export class MachineEnv implements HelperEnv {
     if (owner !== undefined && owner !== program.type) return -ERRNO.EINVAL;
     this.#owners.set(map, program.type);
     return 0;
+  }
+
+  progHandle(progId: number): number {
+    return this.programs[progId - 1]?.handle ?? 0;
+  }
+  progIdAt(addr: number): number {
+    return this.#progsByHandle.get(addr) ?? 0;
+  }
+  addProgram(program: MachineProgram): void {
+    this.programs.push(program);
+    this.#progsByHandle.set(program.handle, program.id);
   }
 
   freeField(_map: BpfMap, field: MapField, addr: number): void {

@@ -1,4 +1,12 @@
-import { type Engine, type EngineHost, type EngineProgram, interpEngine, type RunResult } from '../engine/index.ts';
+import type { Btf } from '../btf/index.ts';
+import {
+  type Engine,
+  type EngineHost,
+  type EngineProgram,
+  interpEngine,
+  PROG_HANDLE,
+  type RunResult,
+} from '../engine/index.ts';
 import {
   type HelperDef,
   type HelperEnv,
@@ -10,7 +18,7 @@ import {
   timerExpired,
   unknownKfunc,
 } from '../helpers/index.ts';
-import { type Insn, LD_IMM64, makeInsn, ProgramBuilder, R1, R2, R3, R4 } from '../isa/index.ts';
+import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import {
   type BpfMap,
   createMap,
@@ -91,6 +99,7 @@ export class Machine {
     return {
       env,
       helper: helperDef,
+      maps: env.maps,
       kfunc: (number, fdIdx) => (fdIdx === 0 ? this.#kfuncs[number - 1] : undefined),
       packetLoad: (off, size) => packetLoad(env.mem, env.packet, off, size),
       tailCallTarget: (mapAddr, index) => {
@@ -127,7 +136,8 @@ export class Machine {
         mem: this.mem,
         cpuCount: this.#env.cpuCount,
         createMap: def => this.createMap(def),
-        addProgram: (name, type, insns, program) => this.#addProgram(name, type, insns, program),
+        addProgram: (name, type, insns, program) =>
+          this.#addProgram(name, type, insns, program.insns, program, spec.btf),
         kfuncNumber: name => this.#kfuncNumber(name),
       },
       spec,
@@ -152,16 +162,42 @@ export class Machine {
       }
       idx++;
     }
-    return this.#addProgram(name, type, resolved, undefined);
+    return this.#addProgram(name, type, resolved, insns, undefined, undefined);
   }
 
-  #addProgram(name: string, type: number, insns: readonly Insn[], spec: ProgramSpec | undefined): MachineProgram {
+  #makeHandle(name: string, id: number): number {
+    const start = this.mem.alloc(PROG_HANDLE.sizeBytes);
+    this.mem.view.setInt32(start + PROG_HANDLE.id, id, this.mem.littleEndian);
+    const sizeBytes = PROG_HANDLE.sizeBytes;
+    this.mem.addRegion({ kind: 'prog', name, start, sizeBytes, readable: false, writable: false });
+    return start;
+  }
+
+  #addProgram(
+    name: string,
+    type: number,
+    insns: readonly Insn[],
+    original: readonly Insn[],
+    spec: ProgramSpec | undefined,
+    btf: Btf | undefined,
+  ): MachineProgram {
     const id = this.#env.programs.length + 1;
     const callback = spec?.subprogs.find(subprog => subprog.name === spec.exceptionCallback);
-    const source: EngineProgram = { name, insns, id, exceptionCallback: callback?.insnIdx };
+    const handle = this.#makeHandle(name, id);
+    const source: EngineProgram = {
+      name,
+      type,
+      insns,
+      id,
+      handle,
+      original,
+      spec,
+      btf,
+      exceptionCallback: callback?.insnIdx,
+    };
     const loaded = this.#engine.load(source, this.#host);
-    const program: MachineProgram = { id, name, type, insns, loaded, spec };
-    this.#env.programs.push(program);
+    const program: MachineProgram = { id, name, type, insns, loaded, handle, spec };
+    this.#env.addProgram(program);
     return program;
   }
 
@@ -308,21 +344,11 @@ export class Machine {
     return { ran, fault: undefined };
   }
 
-  /** Calls back with map, key and value, from a program of that one call. */
+  /** Calls back with map, key and value. */
   #runTimer({ map, addr, funcAddr }: ArmedTimer): RunResult {
     const place = this.#valueHolding(map, addr);
-    const insns = new ProgramBuilder()
-      .imm64(R1, BigInt(map.addr))
-      .imm64(R2, BigInt(place.keyAddr))
-      .imm64(R3, BigInt(place.valueAddr))
-      .imm64(R4, BigInt(funcAddr))
-      .emit('callx', { dst: 4 })
-      .exit()
-      .build();
-    const loaded = this.#engine.load({ name: 'timer', id: 0, insns }, this.#host);
-    const result = loaded.run(0n);
-    loaded.free();
-    return result;
+    const args = [map.addr, place.keyAddr, place.valueAddr].map(BigInt);
+    return this.#engine.callFunction(this.#host, funcAddr, args);
   }
 
   #valueHolding(map: BpfMap, addr: number): { keyAddr: number; valueAddr: number } {

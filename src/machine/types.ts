@@ -30,6 +30,8 @@ export interface MachineProgram {
   /** What the engine runs: addresses in place of maps and variables. */
   readonly insns: readonly Insn[];
   readonly loaded: LoadedProgram;
+  /** Address of its handle in the linear memory, laid out as PROG_HANDLE: what a prog array's element holds. */
+  readonly handle: number;
   /** Where it came from; undefined for raw instructions. */
   readonly spec: ProgramSpec | undefined;
 }

@@ -68,8 +68,9 @@ export class ArrayMap extends MapBase {
   protected readonly cpuBytes: number;
   readonly #keys: KeyCells;
 
-  constructor(host: MapHost, def: MapDef, id: number) {
-    super(host, def, id, ARRAY_LAYOUT.handleBytes);
+  /** @param inlineBytes bytes of the handle behind ARRAY_LAYOUT, for elements kept there */
+  constructor(host: MapHost, def: MapDef, id: number, inlineBytes = 0) {
+    super(host, def, id, ARRAY_LAYOUT.handleBytes + inlineBytes);
     this.cpuBytes = roundUp8(def.valueSizeBytes);
     this.#keys = new KeyCells(host.mem, def.name);
   }
@@ -82,11 +83,16 @@ export class ArrayMap extends MapBase {
   override setUp(): void {
     this.elemBytes = this.cpuBytes * this.cellsPerElem;
     const sizeBytes = this.elemBytes * this.def.maxEntries;
-    this.values = this.block(sizeBytes);
+    this.values = this.makeElements(sizeBytes);
     this.store(this.addr + ARRAY_LAYOUT.values, this.values);
     this.store(this.addr + ARRAY_LAYOUT.elemBytes, this.elemBytes);
     this.store(this.addr + ARRAY_LAYOUT.cpuBytes, this.cpuBytes);
     this.exposeValues(sizeBytes);
+  }
+
+  /** Address of room for all elements. */
+  protected makeElements(sizeBytes: number): number {
+    return this.block(sizeBytes);
   }
 
   /** Lets programs at the values; arrays of kernel objects do not. */

@@ -11,8 +11,8 @@ export function checkFdArray(def: MapDef): number {
 
 /**
  * An array of kernel objects: user space writes a file descriptor (here an id of the machine) and the element holds what
- * it stands for. The layout is that of ARRAY_LAYOUT; elements are words, 0 for an empty one, and closed to
- * programs.
+ * it stands for. The layout is that of ARRAY_LAYOUT; elements are words in cells of 8 bytes, 0 for an empty one, and
+ * closed to programs.
  */
 export abstract class FdArrayMap extends ArrayMap {
   protected override exposeValues(_sizeBytes: number): void {}
@@ -24,9 +24,16 @@ export abstract class FdArrayMap extends ArrayMap {
     return undefined;
   }
 
+  /** Where in its cell the word is: at its low end, so that the cell read whole is the same number. */
+  protected get wordOffset(): number {
+    return this.little ? 0 : 4;
+  }
+
   /** The element's word; 0 when it is empty or past the end. */
   protected wordAt(index: number): number {
-    return index >= 0 && index < this.def.maxEntries ? this.load(this.values + index * this.elemBytes) : 0;
+    return index >= 0 && index < this.def.maxEntries
+      ? this.load(this.values + index * this.elemBytes + this.wordOffset)
+      : 0;
   }
 
   override lookup(_keyAddr: number): number {
@@ -38,8 +45,8 @@ export abstract class FdArrayMap extends ArrayMap {
   override delete(keyAddr: number): number {
     const elem = this.elem(keyAddr);
     if (elem === 0) return -ERRNO.E2BIG;
-    if (this.load(elem) === 0) return -ERRNO.ENOENT;
-    this.store(elem, 0);
+    if (this.load(elem + this.wordOffset) === 0) return -ERRNO.ENOENT;
+    this.store(elem + this.wordOffset, 0);
     return 0;
   }
   override forEach(_callback: (keyAddr: number, valueAddr: number) => number): number {
@@ -53,7 +60,7 @@ export abstract class FdArrayMap extends ArrayMap {
   protected override sysLookup(keyAddr: number): Uint8Array | null | number {
     if (this.give(1) === undefined) return -ERRNO.ENOTSUPP;
     const elem = this.elem(keyAddr);
-    const word = elem === 0 ? 0 : this.load(elem);
+    const word = elem === 0 ? 0 : this.load(elem + this.wordOffset);
     if (word === 0) return null;
     const at = this.valueScratch();
     this.store(at, this.give(word)!);
@@ -67,7 +74,7 @@ export abstract class FdArrayMap extends ArrayMap {
     if (elem === 0) return -ERRNO.E2BIG;
     const word = this.take(this.loadU32(valueAddr));
     if (word < 0) return word;
-    this.store(elem, word);
+    this.store(elem + this.wordOffset, word);
     return 0;
   }
 }

@@ -22,7 +22,7 @@ export { LRU_HASH_LAYOUT } from './lru-hash.ts';
 export { mapMetaEqual } from './map-in-map.ts';
 export { isPerfEventArrayMap } from './perf-event-array.ts';
 export { POOL_LAYOUT } from './pool.ts';
-export { isProgArrayMap } from './prog-array.ts';
+export { isProgArrayMap, PROG_ARRAY_PTRS } from './prog-array.ts';
 export { isQueueStackMap, QUEUE_LAYOUT } from './queue-stack-maps.ts';
 export {
   isRingbufMap,

@@ -73,7 +73,7 @@ function handleOf(host: MapHost, def: MapDef, id: number): number {
 export class ArrayOfMapsMap extends FdArrayMap {
   override lookup(keyAddr: number): number {
     const elem = this.elem(keyAddr);
-    return elem === 0 ? 0 : this.load(elem);
+    return elem === 0 ? 0 : this.load(elem + this.wordOffset);
   }
   protected override take(id: number): number {
     return handleOf(this.host, this.def, id);

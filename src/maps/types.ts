@@ -59,6 +59,10 @@ export interface MapHost {
   mapById(id: number): BpfMap | undefined;
   /** Whether a loaded program of this id may go into prog array `map`: 0 or -errno. */
   checkProg(map: BpfMap, progId: number): number;
+  /** Address of a loaded program's handle: what an element of a prog array holds. */
+  progHandle(progId: number): number;
+  /** Id of the program whose handle is at `addr`, 0 for none. */
+  progIdAt(addr: number): number;
   /**
    * The special field at `addr` dies with its value (deleted, replaced, evicted, map freed): cancel the timer, drop the
    * reference. The map zeroes the bytes afterwards. Not called for spin locks.

@@ -53,6 +53,12 @@ export class TestMapHost implements MapHost {
   checkProg(_map: BpfMap, progId: number): number {
     return this.progs.has(progId) ? 0 : -ERRNO.EBADF;
   }
+  progHandle(progId: number): number {
+    return progId;
+  }
+  progIdAt(addr: number): number {
+    return addr;
+  }
   freeField(_map: BpfMap, field: { kind: string; offBytes: number }): void {
     this.freedFields.push(`${field.kind}@${field.offBytes}`);
   }

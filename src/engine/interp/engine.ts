@@ -1,5 +1,13 @@
 import { type HelperEnv, ProgramFault, ProgramThrow } from '../../helpers/index.ts';
-import { classifyInsn, type Insn, type InsnDef, type InsnProblem, isInsnProblem, LD_IMM64 } from '../../isa/index.ts';
+import {
+  classifyInsn,
+  type Insn,
+  type InsnDef,
+  type InsnProblem,
+  isInsnProblem,
+  LD_IMM64,
+  ProgramBuilder,
+} from '../../isa/index.ts';
 import type { Region } from '../../mem/index.ts';
 import { FarcallError, hi32, lo32, u64Of } from '../../util/index.ts';
 import type { Engine, EngineHost, EngineProgram, Fault, LoadedProgram, RunOptions, RunResult } from '../types.ts';
@@ -228,4 +236,16 @@ function describeFault(vm: Vm, error: ProgramFault): Fault {
 export const interpEngine: Engine = {
   name: 'interp',
   load: (program, host) => new InterpLoaded(program, vmOf(host)),
+  callFunction: (host, funcAddr, args) => {
+    // A program of that one call, so that the callback has a frame to return to.
+    const builder = new ProgramBuilder();
+    args.slice(0, 4).forEach((value, i) => {
+      builder.imm64({ reg: i + 1 }, value);
+    });
+    const insns = builder.imm64({ reg: 9 }, BigInt(funcAddr)).emit('callx', { dst: 9 }).exit().build();
+    const loaded = new InterpLoaded({ name: 'callback', type: 0, id: 0, handle: 0, insns }, vmOf(host));
+    const result = loaded.run(0n);
+    loaded.free();
+    return result;
+  },
 };

@@ -30,6 +30,7 @@ function bareHost(order: ByteOrder = 'little'): EngineHost {
     helper: () => undefined,
     kfunc: () => undefined,
     packetLoad: () => undefined,
+    maps: [],
     tailCallTarget: () => undefined,
     setCallFunc: call => call,
   };
@@ -37,7 +38,7 @@ function bareHost(order: ByteOrder = 'little'): EngineHost {
 
 const host = bareHost();
 function run(insns: readonly Insn[], ctx = 0n, options?: RunOptions, on = host): RunResult {
-  const loaded = interpEngine.load({ name: 'test', id: 1, insns }, on);
+  const loaded = interpEngine.load({ name: 'test', type: 0, id: 1, handle: 0, insns }, on);
   const result = loaded.run(ctx, options);
   loaded.free();
   return result;
@@ -354,7 +355,7 @@ describe('exceptions', () => {
     ['end in the callback', 6, 42n],
     ['return the cookie without one', undefined, 40n],
   ])('%s', (_, exceptionCallback, r0) => {
-    const loaded = interpEngine.load({ name: 'throws', id: 1, insns, exceptionCallback }, throwing);
+    const loaded = interpEngine.load({ name: 'throws', type: 0, id: 1, handle: 0, insns, exceptionCallback }, throwing);
     expect([loaded.run(0n), loaded.run(0n)]).toMatchObject([
       { ok: true, r0 },
       { ok: true, r0 },
