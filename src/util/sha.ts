@@ -1,0 +1,109 @@
+/**
+ * SHA-1 and SHA-256 (FIPS 180-4), synchronous: browsers offer only promises of them. Made for the few kilobytes of a
+ * program, not for speed.
+ */
+
+/**
+ * The message, a 1 bit, zeroes and the length in bits as 64 big-endian bits: whole blocks of 64 bytes.
+ *
+ * ```
+ *  | message … | 80 | 00 … | bit length, 8 bytes |
+ * ```
+ */
+function padded(message: Uint8Array): DataView {
+  const blocks = Math.ceil((message.length + 9) / 64);
+  const bytes = new Uint8Array(blocks * 64);
+  bytes.set(message);
+  bytes[message.length] = 0x80;
+  const view = new DataView(bytes.buffer);
+  view.setUint32(bytes.length - 8, Math.floor(message.length / 0x20000000));
+  view.setUint32(bytes.length - 4, message.length << 3);
+  return view;
+}
+
+function digestOf(state: Uint32Array): Uint8Array {
+  const digest = new Uint8Array(state.length * 4);
+  const view = new DataView(digest.buffer);
+  for (let i = 0; i < state.length; i++) view.setUint32(i * 4, state[i]);
+  return digest;
+}
+
+const rotl = (value: number, n: number): number => (value << n) | (value >>> (32 - n));
+const rotr = (value: number, n: number): number => (value >>> n) | (value << (32 - n));
+
+const SHA1_K = [0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6] as const;
+
+/** 20 bytes. */
+export function sha1(message: Uint8Array): Uint8Array {
+  const view = padded(message);
+  const state = Uint32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0);
+  const w = new Int32Array(80);
+  for (let at = 0; at < view.byteLength; at += 64) {
+    for (let t = 0; t < 16; t++) w[t] = view.getInt32(at + t * 4);
+    for (let t = 16; t < 80; t++) w[t] = rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+    let [a, b, c, d, e] = state;
+    for (let t = 0; t < 80; t++) {
+      const round = Math.floor(t / 20);
+      const mixed = round === 0 ? (b & c) | (~b & d) : round === 2 ? (b & c) | (b & d) | (c & d) : b ^ c ^ d;
+      const next = (rotl(a, 5) + mixed + e + SHA1_K[round] + w[t]) | 0;
+      e = d;
+      d = c;
+      c = rotl(b, 30);
+      b = a;
+      a = next;
+    }
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+  }
+  return digestOf(state);
+}
+
+/** The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
+const SHA256_K = Int32Array.of(
+  ...[0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5],
+  ...[0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174],
+  ...[0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da],
+  ...[0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967],
+  ...[0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85],
+  ...[0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070],
+  ...[0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3],
+  ...[0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2],
+);
+
+/** 32 bytes. */
+export function sha256(message: Uint8Array): Uint8Array {
+  const view = padded(message);
+  const state = Uint32Array.of(
+    ...[0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19],
+  );
+  const w = new Int32Array(64);
+  for (let at = 0; at < view.byteLength; at += 64) {
+    for (let t = 0; t < 16; t++) w[t] = view.getInt32(at + t * 4);
+    for (let t = 16; t < 64; t++) {
+      const s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ (w[t - 15] >>> 3);
+      const s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ (w[t - 2] >>> 10);
+      w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+    }
+    let [a, b, c, d, e, f, g, h] = state;
+    for (let t = 0; t < 64; t++) {
+      const s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
+      const t1 = h + s1 + ((e & f) ^ (~e & g)) + SHA256_K[t] + w[t];
+      const s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
+      const t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+      h = g;
+      g = f;
+      f = e;
+      e = (d + t1) | 0;
+      d = c;
+      c = b;
+      b = a;
+      a = (t1 + t2) | 0;
+    }
+    const next = [a, b, c, d, e, f, g, h];
+    for (let i = 0; i < 8; i++) state[i] += next[i];
+  }
+  return digestOf(state);
+}
