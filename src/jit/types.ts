@@ -14,6 +14,9 @@ export class JitError extends Error {
   }
 }
 
+/** What tags are made with: SHA-1 up to 6.17, SHA-256 since. */
+export type TagHash = 'sha1' | 'sha256';
+
 /** `own`: farcall's shortest code. `compat`: what the 6.12 kernel's JIT for that CPU emits, instruction by instruction. */
 export type JitMode = 'own' | 'compat';
 
@@ -54,6 +57,8 @@ export interface FuncInput {
   readonly arena: { readonly kernVmStart: bigint; readonly userVmStart: bigint } | undefined;
   /** Address of a kfunc by the two fields of its call; undefined where the program may not call it. */
   kfuncAddr(imm: number, off: number): bigint | undefined;
+  /** Its parameters by BTF (`struct btf_func_model`), for ABIs whose callers extend them; absent: all take 8 bytes. */
+  kfuncArgs?(imm: number, off: number): readonly { readonly sizeBytes: number; readonly signed: boolean }[] | undefined;
 }
 
 /** What a target may know of the machine it compiles for. */
@@ -106,8 +111,10 @@ export interface ExtableEntry {
 
 /** One emission of one function. */
 export interface CompiledFunc {
-  /** All of it: descriptor (ELFv1), code, fixups. Length is `jited_len`. */
+  /** All of it: descriptor (ELFv1), code, fixups. Length is `jited_len` unless `jitedLen` says otherwise. */
   readonly bytes: Uint8Array;
+  /** `jited_len` where it leaves the end of `bytes` out: kernels may not count fixups and exception table. */
+  readonly jitedLen?: number;
   /** Offset of the first instruction: 24 behind a descriptor, else 0. */
   readonly entryOff: number;
   readonly localEntryOff: number;
@@ -115,6 +122,8 @@ export interface CompiledFunc {
   readonly tailEntryOff: number;
   /** Byte offset of each slot's code, and of the end: length = slots + 1. */
   readonly slotOffs: Int32Array;
+  /** What jited line records say, by slot and from `bpfFunc`, where a kernel's JIT says something else than `slotOffs`. */
+  readonly lineOffs?: Int32Array;
   readonly sites: readonly CallSite[];
   readonly extable: readonly ExtableEntry[];
 }
