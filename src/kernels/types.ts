@@ -19,15 +19,41 @@ export interface KernelImage {
   /** `_etext`'s distance from `__bpf_call_base`. */
   readonly etextOffset: number;
   /**
+   * Where the places given to functions the recording does not have end: from `_text` up to here belongs to the kernel.
+   */
+  readonly syntheticEndOffset: number;
+  /** Distance of what r2 holds in kernel text (`.TOC.`) from `__bpf_call_base` on ppc64; 0 elsewhere. */
+  readonly tocOffset: number;
+  /**
    * Distance of a function of the kernel's text from `__bpf_call_base`. Names the recording does not have get a distance
    * of their own past everything recorded, the same one every time, so that a program can always be compiled.
    */
   symbolOffset(name: string): number;
-  /** The symbol that begins exactly at that distance. */
+  /** The symbol that begins exactly at that distance; of several, the one kernel code exports, then by name. */
   symbolAt(offset: number): string | undefined;
+  /** Whether the recording has a function of that name: its distance is then the real one. */
+  hasSymbol(name: string): boolean;
+  /**
+   * How far behind a function's address a caller that shares its TOC enters: 8 where the function begins with the two
+   * instructions that set r2 up (`ppc_function_entry()`), 0 where it does not, and everywhere but on ppc64 ELFv2.
+   */
+  localEntryBytes(name: string): number;
+  /** The recorded symbols of kernel text, ascending by distance. */
+  symbols(): readonly KernelSymbol[];
   /** The kernel's function behind a helper, which differs by program type: `bpf_get_prandom_u32` is `bpf_user_rnd_u32`. */
   helperSymbol(helperId: number, progType: number): string;
   readonly structs: KernelStructs;
+}
+
+/** A function of the kernel's text. */
+export interface KernelSymbol {
+  readonly name: string;
+  /** Distance from `__bpf_call_base` in bytes. */
+  readonly offset: number;
+  /** Up to the next symbol the kernel had. */
+  readonly sizeBytes: number;
+  /** As `/proc/kallsyms` prints it: `T` global, `t` local, `W` weak. */
+  readonly kind: 'T' | 't' | 'W';
 }
 
 /** Offsets in bytes inside kernel structs, as that build lays them out. */
@@ -38,6 +64,10 @@ export interface KernelStructs {
   readonly arrayValue: number;
   /** `struct bpf_prog` */
   readonly progBpfFunc: number;
+  /** `struct htab_elem`: the key, behind which comes the value at the next multiple of 8. */
+  readonly htabElemKey: number;
+  /** `struct htab_elem`: the byte an LRU map's look-up sets. */
+  readonly htabElemLruRef: number;
 }
 
 /** A range of the simulated address space. `end` is exclusive. */
@@ -65,13 +95,20 @@ export interface LayoutRow {
   readonly userLimit: bigint;
   /** Bytes of a program pack; images share packs in chunks of 64 bytes. 0: every image has pages of its own. */
   readonly packBytes: number;
+  /** Bytes of a page: what images outside packs and packs themselves are aligned to. */
+  readonly pageBytes: number;
+  /** Where code may be at all: what a {@link Placement} can name. Wider than `images`. */
+  readonly canonical: AddressRange;
   /** Source: the kernel file that says so. */
   readonly source: string;
 }
 
-/** Where an image should go. Without any: the next free chunks of a pack. */
+/**
+ * Where an image should go. Without any: the next free chunks of a pack. Placed images have neither header nor pack;
+ * they may be anywhere in the layout's `canonical` range, aligned as the CPU wants code.
+ */
 export interface Placement {
-  /** Exactly here (64-byte aligned). */
+  /** Exactly here. */
   readonly at?: bigint;
   /** So that its start lies `distance` bytes after `from` (negative: before). */
   readonly from?: bigint;
@@ -80,10 +117,19 @@ export interface Placement {
 
 /** A reserved piece of the image region. */
 export interface ImageSlot {
-  /** Address of the first byte of code: 64-byte chunks, behind the pack header's room. */
+  /**
+   * Address of the first byte of code (of the descriptor on ELFv1). In a pack it lies 16 bytes into a 64-byte chunk, or
+   * up to 63 with `CreateSpaceOptions.random`: the size word of `struct bpf_binary_header` and a hole lie before it.
+   */
   readonly addr: bigint;
   /** Bytes reserved from `addr` on. */
   readonly sizeBytes: number;
+}
+
+/** Bytes at an address. The object changes whenever the bytes do. */
+export interface SpaceImage {
+  readonly addr: bigint;
+  readonly bytes: Uint8Array;
 }
 
 /** A line of `/proc/kallsyms`. */
@@ -116,12 +162,14 @@ export interface KernelSpace {
   reserve(sizeBytes: number, placement?: Placement): ImageSlot | undefined;
   /** Gives the tail behind the first `sizeBytes` back. */
   trim(slot: ImageSlot, sizeBytes: number): ImageSlot;
-  /** Puts bytes at a reserved slot. */
+  /** Puts bytes at a reserved slot, in place of those that were there. */
   write(slot: ImageSlot, bytes: Uint8Array): void;
   /** Gives slot and bytes back; unknown slots are an InternalError. */
   release(slot: ImageSlot): void;
   /** Images that hold bytes now, ascending. */
-  images(): readonly { readonly addr: bigint; readonly bytes: Uint8Array }[];
+  images(): readonly SpaceImage[];
+  /** The image one of whose bytes lies at `addr`: a binary search. */
+  imageAt(addr: bigint): SpaceImage | undefined;
   addKsym(ksym: Ksym): void;
   removeKsym(addr: bigint): void;
   /** BPF symbols now published, ascending by address; `all` adds the kernel's own. */

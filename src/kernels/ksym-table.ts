@@ -1,0 +1,35 @@
+import { InternalError } from '../util/index.ts';
+import { RangeSet } from './ranges.ts';
+import type { AddressRange, Ksym } from './types.ts';
+
+interface Entry extends AddressRange {
+  readonly ksym: Ksym;
+}
+
+/** Published symbols, by address. */
+export class KsymTable {
+  readonly #entries = new RangeSet<Entry>();
+  #list: readonly Ksym[] | undefined;
+
+  add(ksym: Ksym): void {
+    const entry = { start: ksym.addr, end: ksym.addr + BigInt(Math.max(1, ksym.sizeBytes)), ksym };
+    const other = this.#entries.overlapping(entry.start, entry.end);
+    if (other !== undefined) throw new InternalError(`symbols ${other.ksym.name} and ${ksym.name} overlap`);
+    this.#entries.add(entry);
+    this.#list = undefined;
+  }
+
+  remove(addr: bigint): void {
+    if (!this.#entries.remove(addr)) throw new InternalError(`no symbol at 0x${addr.toString(16)}`);
+    this.#list = undefined;
+  }
+
+  at(addr: bigint): Ksym | undefined {
+    return this.#entries.at(addr)?.ksym;
+  }
+
+  /** Ascending. */
+  list(): readonly Ksym[] {
+    return (this.#list ??= this.#entries.values().map(entry => entry.ksym));
+  }
+}

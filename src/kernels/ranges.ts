@@ -1,0 +1,55 @@
+import type { AddressRange } from './types.ts';
+
+/** Ranges of addresses that do not overlap, ascending. */
+export class RangeSet<T extends AddressRange> {
+  readonly #rows: T[] = [];
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  /** How many ranges start at or below `addr`. */
+  #countUpTo(addr: bigint): number {
+    const rows = this.#rows;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const mid = (low + high) >>> 1;
+      if (rows[mid].start <= addr) low = mid + 1;
+      else high = mid;
+    }
+    return low;
+  }
+
+  /** The range that holds `addr`. */
+  at(addr: bigint): T | undefined {
+    const row = this.#rows[this.#countUpTo(addr) - 1];
+    return row !== undefined && addr < row.end ? row : undefined;
+  }
+
+  /** The lowest range that shares a byte with `[start, end)`. */
+  overlapping(start: bigint, end: bigint): T | undefined {
+    const next = this.#countUpTo(start);
+    const before = this.#rows[next - 1];
+    if (before !== undefined && before.end > start) return before;
+    const after = this.#rows[next];
+    return after !== undefined && after.start < end ? after : undefined;
+  }
+
+  /** Adds a range that overlaps none. */
+  add(row: T): void {
+    this.#rows.splice(this.#countUpTo(row.start), 0, row);
+  }
+
+  /** Takes the range that starts at `start` out; false when there is none. */
+  remove(start: bigint): boolean {
+    const index = this.#countUpTo(start) - 1;
+    if (this.#rows[index]?.start !== start) return false;
+    this.#rows.splice(index, 1);
+    return true;
+  }
+
+  values(): readonly T[] {
+    return this.#rows;
+  }
+}
