@@ -100,11 +100,11 @@ function countProbes(insns: readonly Insn[]): number {
 /**
  * The kernel's compiler: what `bpf_int_jit_compile` of Linux 6.12 on ppc64 leaves in an image, instruction by
  * instruction. `emit` without callees is its first run, with them its extra pass. The image's length is what scouting
- * counted with the longest forms; what later passes leave free is filled with traps.
+ * counted with the longest forms; what later passes leave free holds traps, or the end of the first run.
  *
  * ```
- *   bytes:  descriptor (ELFv1) │ code │ traps │ fixups │ exception table
- *           └────────── jitedLen ─────────────┘
+ *   bytes:  descriptor (ELFv1) │ code │ rest │ fixups │ exception table
+ *           └────────── jitedLen ────────────┘
  * ```
  *
  * Source: arch/powerpc/net/bpf_jit_comp.c, bpf_jit_comp64.c. Errors: JitError with the errno those return.
@@ -121,24 +121,34 @@ export function compatCompiler(func: FuncInput, env: TargetEnv, abi: CompatAbi):
   const probes = countProbes(func.insns);
   let plan: Plan | undefined;
 
+  /** Two passes over `out`; the first finds the places of what lies ahead. */
+  const generate = (
+    out: Int32Array,
+    addrs: Int32Array,
+    at: bigint | undefined,
+    callees: readonly Callee[] | undefined,
+  ): Emission => {
+    const codeBase = (at ?? 0n) + BigInt(descriptorBytes(abi));
+    const seen = { ...(plan ??= scout(unit)).seen };
+    const pass = () => {
+      const e = new Emission(unit, seen, addrs, out, codeBase, callees);
+      emitPrologue(e);
+      emitBody(e);
+      emitEpilogue(e);
+      return e;
+    };
+    pass();
+    return pass();
+  };
+
   return {
     emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
       plan ??= scout(unit);
-      const entryOff = descriptorBytes(abi);
-      const codeBase = (at ?? 0n) + BigInt(entryOff);
-      const out = new Int32Array(plan.words);
+      const out = new Int32Array(plan.words).fill(trap());
       const addrs = plan.addrs.slice();
-      const seen = { ...plan.seen };
-      let e: Emission;
-      for (let pass = 1; ; pass++) {
-        out.fill(trap());
-        e = new Emission(unit, seen, addrs, out, codeBase, callees);
-        emitPrologue(e);
-        emitBody(e);
-        emitEpilogue(e);
-        if (pass === 2) break;
-      }
-      return image(unit, e, out, probes);
+      // The extra pass writes over what the first run left: where it is shorter, that run's end shows.
+      if (func.isFunc && callees !== undefined) generate(out, addrs, at, undefined);
+      return image(unit, generate(out, addrs, at, callees), out, probes);
     },
   };
 }
