@@ -1,0 +1,38 @@
+/** Loaded programs as inspection tools show them: `bpf_prog_info` and the texts bpftool makes of it. */
+
+export { encodingOf, type LocalCall, localCall, type NamingOptions } from './calls.ts';
+export { dumpXlatedGraph, type GraphDumpOptions } from './graph.ts';
+export {
+  type DisasmInsn,
+  type Disassembler,
+  dumpJited,
+  dumpJitedJson,
+  insnText,
+  type JitedDumpOptions,
+  type JitedFunctionDump,
+  type JitedFunctionJson,
+  type JitedInsnJson,
+  type JitedRow,
+  jitedFunctions,
+} from './jited.ts';
+export type { DumpLine } from './lines.ts';
+export { prototypeText } from './prototype.ts';
+export {
+  progFullName,
+  progMemlockBytes,
+  type ShowFacts,
+  type ShowJson,
+  showHeadJson,
+  showProg,
+  showProgJson,
+} from './show.ts';
+export { type DumpSource, type DumpSymbols, HIDDEN_SYMBOLS, symbolsOf } from './source.ts';
+export {
+  dumpXlated,
+  dumpXlatedJson,
+  type LineJson,
+  type XlatedDumpOptions,
+  type XlatedInsnJson,
+  type XlatedRow,
+  xlatedRows,
+} from './xlated.ts';

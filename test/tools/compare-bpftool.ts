@@ -1,0 +1,273 @@
+/**
+ * Compares what we print of loaded programs with what bpftool printed of them on a real kernel, byte for byte.
+ *   npx tsx test/tools/compare-bpftool.ts ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N]
+ * ANSWERS holds a line a program: file, prog, the kernel's bpf_prog_info (id, name, tag, xlated, ksyms, func_lens, jited,
+ * func_info, line_info, jited_line_info, prog_tags, map_ids …), and bpftool's texts as `bpftool_*`. DIR has the objects,
+ * whose BTF the programs were loaded with, and .prog files. Symbols of the kernel come from --ksyms or a blob line; those
+ * of programs are made from tags and function names.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Btf } from '../../src/btf/index.ts';
+import { decodeInsns, encodeInsns } from '../../src/isa/index.ts';
+import { type ProgInfo, progTag } from '../../src/jit/index.ts';
+import { bpfSymbolName } from '../../src/kernels/index.ts';
+import {
+  type DumpSource,
+  dumpXlated,
+  dumpXlatedGraph,
+  dumpXlatedJson,
+  progMemlockBytes,
+  showProg,
+  showProgJson,
+} from '../../src/machine/dump/index.ts';
+import { type ObjectSpec, openObject } from '../../src/object/index.ts';
+import { fromHex, toHex } from '../../src/util/index.ts';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { objs: { type: 'string' }, ksyms: { type: 'string' }, show: { type: 'string', default: '2' } },
+});
+const [answers] = positionals;
+if (answers === undefined || options.objs === undefined) {
+  process.stderr.write('usage: compare-bpftool ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N]\n');
+  process.exit(2);
+}
+
+interface Answer {
+  readonly file: string;
+  readonly prog: string;
+  readonly type?: number;
+  readonly errno: number;
+  readonly tag: string;
+  readonly verified_insns: number;
+  readonly xlated: string;
+  readonly jited: string;
+  readonly ksyms: string[];
+  readonly func_lens: number[];
+  readonly id: number;
+  readonly name: string;
+  readonly gpl: number;
+  readonly uid: number;
+  readonly load_time: number;
+  readonly btf_id: number;
+  readonly map_ids: number[];
+  readonly attach_btf_obj_id: number;
+  readonly attach_btf_id: number;
+  readonly func_info: string;
+  readonly line_info: string;
+  readonly jited_line_info: string[];
+  readonly prog_tags: string;
+  readonly [text: `bpftool_${string}`]: string;
+}
+
+const addrOf = (hex: string): bigint => BigInt(`0x${hex}`);
+
+function infoOf(answer: Answer, type: number): ProgInfo {
+  const words = (hex: string): DataView => {
+    const bytes = fromHex(hex);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  };
+  const funcs = words(answer.func_info);
+  const lines = words(answer.line_info);
+  const jited = fromHex(answer.jited);
+  return {
+    id: answer.id,
+    type,
+    name: answer.name,
+    tag: answer.tag,
+    gplCompatible: answer.gpl === 1,
+    loadTimeNs: BigInt(answer.load_time),
+    createdByUid: answer.uid,
+    mapIds: answer.map_ids,
+    btfId: answer.btf_id,
+    xlated: decodeInsns(fromHex(answer.xlated)),
+    xlatedBytes: answer.xlated.length / 2,
+    jited,
+    jitedBytes: jited.length,
+    jitedKsyms: answer.ksyms.map(addrOf),
+    jitedFuncLens: answer.func_lens,
+    progTags: answer.prog_tags.match(/.{16}/g) ?? [],
+    funcInfo: Array.from({ length: funcs.byteLength / 8 }, (_, i) => ({
+      insnIdx: funcs.getUint32(i * 8, true),
+      typeId: funcs.getUint32(i * 8 + 4, true),
+    })),
+    lineInfo: Array.from({ length: lines.byteLength / 16 }, (_, i) => {
+      const place = lines.getUint32(i * 16 + 12, true);
+      return {
+        insnIdx: lines.getUint32(i * 16, true),
+        fileNameOff: lines.getUint32(i * 16 + 4, true),
+        lineOff: lines.getUint32(i * 16 + 8, true),
+        line: place >>> 10,
+        column: place & 0x3ff,
+      };
+    }),
+    jitedLineInfo: answer.jited_line_info.map(addrOf),
+    verifiedInsns: answer.verified_insns,
+    attachBtfObjId: answer.attach_btf_obj_id,
+    attachBtfId: answer.attach_btf_id,
+  };
+}
+
+/** All names at an address: bpftool finds any of them. */
+const kernelNames = new Map<bigint, string[]>();
+let callBase = 0n;
+function readKsyms(text: string): void {
+  for (const line of text.split('\n')) {
+    const [addr, , name] = line.split(/\s+/);
+    if (name === undefined) continue;
+    const at = addrOf(addr);
+    if (name === '__bpf_call_base') callBase = at;
+    const names = kernelNames.get(at);
+    if (names === undefined) kernelNames.set(at, [name]);
+    else names.push(name);
+  }
+}
+if (options.ksyms !== undefined) readKsyms(readFileSync(options.ksyms, 'utf8'));
+
+function symbolsFor(info: ProgInfo, btf: Btf | undefined): Map<bigint, string> {
+  const names = new Map<bigint, string>();
+  for (const [i, addr] of info.jitedKsyms.entries()) {
+    const func = info.funcInfo[i];
+    const name = func !== undefined && btf !== undefined ? btf.nameOf(func.typeId) : i === 0 ? info.name : 'F';
+    names.set(addr, bpfSymbolName(i === 0 ? info.tag : info.progTags[i], name === '' ? undefined : name));
+  }
+  return names;
+}
+
+/** Names of one address are worth the same: both texts get the first of them. */
+function sameNames(text: string): string {
+  return text.replace(/call ([A-Za-z_][\w.]*)(?=#)/g, (whole, name: string) => {
+    const first = firstName.get(name);
+    return first === undefined ? whole : `call ${first}`;
+  });
+}
+const firstName = new Map<string, string>();
+
+const specs = new Map<string, ObjectSpec>();
+function specOf(file: string): ObjectSpec | undefined {
+  const path = join(options.objs!, file);
+  if (!file.endsWith('.o') || !existsSync(path)) return undefined;
+  let spec = specs.get(file);
+  if (spec === undefined) specs.set(file, (spec = openObject(new Uint8Array(readFileSync(path)), { name: file })));
+  return spec;
+}
+const raws = new Map<string, Map<string, { type: number; slots: number; insns: string }>>();
+function rawOf(file: string, prog: string): { type: number; slots: number; insns: string } | undefined {
+  let raw = raws.get(file);
+  if (raw === undefined) {
+    raw = new Map();
+    for (const text of readFileSync(join(options.objs!, file), 'utf8').split(/^end$/m)) {
+      const field = (name: string): string[] =>
+        [...text.matchAll(new RegExp(`^${name} (.*)$`, 'gm'))].map(match => match[1]);
+      const insns = field('insn').join(' ');
+      raw.set(field('name')[0], { type: Number(field('type')[0] ?? 1), slots: insns.split(/\s+/).length, insns });
+    }
+    raws.set(file, raw);
+  }
+  return raw.get(prog);
+}
+
+const tally = new Map<string, { same: number; different: string[] }>();
+function compare(what: string, place: string, theirs: string | undefined, ours: () => string): boolean {
+  if (theirs === undefined) return true;
+  const row = tally.get(what) ?? { same: 0, different: [] };
+  tally.set(what, row);
+  const [a, b] = [sameNames(theirs), sameNames(ours())];
+  if (a === b) {
+    row.same++;
+    return true;
+  }
+  const [left, right] = [a.split('\n'), b.split('\n')];
+  const at = left.findIndex((line, i) => line !== right[i]);
+  const around = (lines: string[]): string =>
+    at < 0
+      ? '(longer)'
+      : lines[at]?.length > 400
+        ? firstDifference(lines[at], (lines === left ? right : left)[at] ?? '')
+        : String(lines[at]);
+  row.different.push(`${place} line ${at + 1}\n    bpftool ${around(left)}\n    farcall ${around(right)}`);
+  return false;
+}
+function firstDifference(a: string, b: string): string {
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i++;
+  return `…${a.slice(Math.max(0, i - 60), i + 80)}…`;
+}
+
+const counts = { programs: 0, multi: 0, most: 0, sameAll: 0 };
+const maskTime = (text: string): string =>
+  text.replace(/loaded_at \S+/, 'loaded_at T').replace(/"loaded_at":\d+/, '"loaded_at":0');
+
+for (const line of readFileSync(answers, 'utf8').split('\n')) {
+  let record: { blob?: string; hex?: string } & Answer;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    // The last line of a run that was cut off.
+    continue;
+  }
+  if (record.blob === 'kallsyms' && record.hex !== undefined) readKsyms(new TextDecoder().decode(fromHex(record.hex)));
+  if (record.errno !== 0 || record.bpftool_xlated === undefined || record.func_info === undefined) continue;
+  if (firstName.size === 0)
+    for (const [first, ...others] of kernelNames.values()) for (const name of others) firstName.set(name, first);
+  const spec = specOf(record.file);
+  const raw = spec === undefined ? rawOf(record.file, record.prog) : undefined;
+  const program = spec?.programs.find(({ name }) => name === record.prog);
+  const info = infoOf(record, record.type ?? raw?.type ?? 0);
+  const btf = record.btf_id === 0 ? undefined : spec?.btf;
+  const own = symbolsFor(info, btf);
+  const source: DumpSource = {
+    info,
+    btf,
+    symbols: { callBase, symbolAt: addr => own.get(addr) ?? kernelNames.get(addr)?.[0] },
+  };
+  counts.programs++;
+  if (info.jitedKsyms.length > 1) counts.multi++;
+  counts.most = Math.max(counts.most, info.jitedKsyms.length);
+  const place = `${record.file} ${record.prog}`;
+  const slots = Math.max(info.xlated.length, program?.insns.length ?? raw?.slots ?? 0);
+  const facts = { bootSeconds: 0, memlockBytes: progMemlockBytes(slots) };
+  const xlated = { linux: '6.12' };
+  const json = (value: unknown): string => `${JSON.stringify(value)}\n`;
+  const results = [
+    compare('show', place, record.bpftool_show && maskTime(record.bpftool_show), () =>
+      maskTime(showProg(info, btf, facts)),
+    ),
+    compare('show json', place, record.bpftool_show_json && maskTime(record.bpftool_show_json), () =>
+      maskTime(json(showProgJson(info, btf, facts))),
+    ),
+    compare('xlated', place, record.bpftool_xlated, () => dumpXlated(source, xlated)),
+    compare('xlated opcodes linum', place, record.bpftool_xlated_opcodes, () =>
+      dumpXlated(source, { ...xlated, opcodes: true, linum: true }),
+    ),
+    compare('xlated json opcodes', place, record.bpftool_xlated_json, () =>
+      json(dumpXlatedJson(source, { ...xlated, opcodes: true })),
+    ),
+    compare('xlated json linum', place, record.bpftool_xlated_json_linum, () =>
+      json(dumpXlatedJson(source, { ...xlated, linum: true })),
+    ),
+    compare('xlated visual', place, record.bpftool_visual, () =>
+      dumpXlatedGraph(source, { ...xlated, asBpftool: true }),
+    ),
+    compare('xlated visual opcodes linum', place, record.bpftool_visual_full, () =>
+      dumpXlatedGraph(source, { ...xlated, asBpftool: true, opcodes: true, linum: true }),
+    ),
+  ];
+  if (raw !== undefined && !raw.insns.includes('1811'))
+    compare('tag', place, record.tag, () => progTag(decodeInsns(fromHex(raw.insns)), 'sha1'));
+  compare('bytes of slots', place, record.xlated, () => toHex(encodeInsns(info.xlated)));
+  if (results.every(Boolean)) counts.sameAll++;
+}
+
+let failed = false;
+for (const [what, { same, different }] of tally) {
+  process.stdout.write(`${what}: ${same} equal, ${different.length} different\n`);
+  for (const text of different.slice(0, Number(options.show))) process.stdout.write(`  ${text}\n`);
+  failed ||= different.length > 0;
+}
+process.stdout.write(
+  `${counts.programs} programs, ${counts.multi} with several functions (most: ${counts.most}); ${counts.sameAll} equal in every text\n`,
+);
+process.exit(failed || counts.programs === 0 ? 1 : 0);
