@@ -1,3 +1,11 @@
 /** `jit_subprogs`: split, compile, place, link, publish; and the CPUs that can be compiled for. */
+export { type JitOptions, jitProgram } from './driver.ts';
+export { dumpEncodingOf, prepareDump } from './dump-form.ts';
+export { callTarget, immTarget } from './func-addr.ts';
+export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';
 export type * from './prog-info.ts';
+export { tagHashOf } from './prog-tags.ts';
+export type * from './program.ts';
+export type { FaultInjector } from './steps.ts';
+export { progTag } from './tag.ts';
 export * from './types.ts';

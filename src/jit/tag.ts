@@ -1,6 +1,6 @@
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, encodeInsns, type Insn, isWide } from '../isa/index.ts';
 import { type ByteOrder, sha1, sha256, toHex } from '../util/index.ts';
-import type { TagHash } from './prog-tags.ts';
+import type { TagHash } from './types.ts';
 
 const HASHES = { sha1, sha256 } as const;
 const TAG_BYTES = 8;

@@ -1,0 +1,109 @@
+import {
+  BPF_LDX,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_PROBE_MEM,
+  BPF_PROBE_MEM32,
+  BPF_PROBE_MEMSX,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_STX,
+  CALL,
+  CALL_ARGS,
+  type Insn,
+  LD_IMM64,
+  makeInsn,
+  TAIL_CALL,
+} from '../isa/index.ts';
+import type { XlatedMap } from '../verifier/index.ts';
+import type { DumpEncoding } from './program.ts';
+import type { Marked } from './split.ts';
+
+/** 7.1 is the first release with the other encoding. */
+export function dumpEncodingOf(version: string): DumpEncoding {
+  const [major, minor] = version.split('.').map(Number);
+  return major > 7 || (major === 7 && minor >= 1) ? '7.1' : '6.12';
+}
+
+/**
+ * Makes a compiled program look interpreted, as the end of `jit_subprogs` does: local calls and function addresses get
+ * their distances back beside the callee's number.
+ */
+export function encodeForDump(insns: readonly Insn[], marked: Marked, encoding: DumpEncoding): Insn[] {
+  const out = insns.slice();
+  for (const [slot, distance] of marked.callImm) {
+    const insn = insns[slot];
+    const func = marked.funcRefs.get(slot);
+    if (func !== undefined) {
+      out[slot] = makeInsn(insn.code, insn.dst, insn.src, 0, distance);
+      out[slot + 1] = makeInsn(0, 0, 0, 0, func);
+      continue;
+    }
+    const callee = marked.insns[slot].off;
+    out[slot] =
+      encoding === '6.12'
+        ? makeInsn(insn.code, insn.dst, insn.src, distance, callee)
+        : makeInsn(insn.code, insn.dst, insn.src, callee, distance);
+  }
+  return out;
+}
+
+/** Maps by the addresses instructions hold. */
+function mapRef(maps: readonly XlatedMap[], value: bigint): { map: XlatedMap; off: number | undefined } | undefined {
+  for (const map of maps) {
+    if (map.addr === value) return { map, off: undefined };
+    const { values } = map;
+    if (values !== undefined && value >= values.start && value < values.start + BigInt(values.sizeBytes)) {
+      return { map, off: Number(value - values.start) };
+    }
+  }
+  return undefined;
+}
+
+/** A `ld_imm64` with its map reference back in place: map id, and the offset of a value. Undefined for other constants. */
+export function pseudoMapInsn(
+  maps: readonly XlatedMap[],
+  first: Insn,
+  second: Insn,
+): readonly [Insn, Insn] | undefined {
+  if (first.src !== 0) return undefined;
+  const value = (BigInt(second.imm >>> 0) << 32n) | BigInt(first.imm >>> 0);
+  const ref = mapRef(maps, value);
+  if (ref === undefined) return undefined;
+  const src = ref.off === undefined ? BPF_PSEUDO_MAP_FD : BPF_PSEUDO_MAP_VALUE;
+  return [makeInsn(first.code, first.dst, src, first.off, ref.map.id), makeInsn(0, 0, 0, 0, ref.off ?? 0)];
+}
+
+const isLoadOrStore = (code: number): boolean => (code & 7) === BPF_LDX || (code & 7) === BPF_STX || (code & 7) === 2;
+
+/**
+ * The slots as user space is shown them (`kernel/bpf/syscall.c: bpf_insn_prepare_dump`): kernel-internal instructions in
+ * the form they came in, map ids in place of addresses, and no distances of calls for those who may not see addresses.
+ */
+export function prepareDump(insns: readonly Insn[], maps: readonly XlatedMap[], showAddresses: boolean): Insn[] {
+  const out = insns.slice();
+  for (let slot = 0; slot < insns.length; slot++) {
+    const insn = insns[slot];
+    const { code } = insn;
+    if (code === TAIL_CALL) {
+      out[slot] = makeInsn(CALL, insn.dst, insn.src, insn.off, 12);
+    } else if (code === CALL || (code === CALL_ARGS && insn.src === BPF_PSEUDO_CALL)) {
+      out[slot] = makeInsn(CALL, insn.dst, insn.src, insn.off, showAddresses ? insn.imm : 0);
+    } else if (code === LD_IMM64) {
+      const pair = slot + 1 < insns.length ? pseudoMapInsn(maps, insn, insns[slot + 1]) : undefined;
+      if (pair !== undefined) [out[slot], out[slot + 1]] = pair;
+      slot++;
+    } else if (isLoadOrStore(code)) {
+      const mode = code & 0xe0;
+      const plain =
+        mode === BPF_PROBE_MEM32 || ((code & 7) === BPF_LDX && mode === BPF_PROBE_MEM)
+          ? BPF_MEM
+          : (code & 7) === BPF_LDX && mode === BPF_PROBE_MEMSX
+            ? BPF_MEMSX
+            : mode;
+      if (plain !== mode) out[slot] = makeInsn((code & 0x1f) | plain, insn.dst, insn.src, insn.off, insn.imm);
+    }
+  }
+  return out;
+}

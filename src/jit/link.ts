@@ -1,0 +1,64 @@
+import type { ImageSlot } from '../kernels/index.ts';
+import { InternalError } from '../util/index.ts';
+import type { Steps } from './steps.ts';
+import type { Callee, CompiledFunc, FuncCompiler, FuncInput } from './types.ts';
+
+/** A function between its first and its last pass. */
+export interface Part {
+  readonly input: FuncInput;
+  readonly compiler: FuncCompiler;
+  readonly slot: ImageSlot;
+  readonly first: CompiledFunc;
+}
+
+/** What the last pass made. */
+export interface Linked {
+  readonly images: readonly CompiledFunc[];
+  /** The shared `aux->func` table. */
+  readonly callees: readonly Callee[];
+  /** Emissions of the whole program, the one that changed nothing included. */
+  readonly rounds: number;
+}
+
+const calleeOf = (addr: bigint, image: CompiledFunc): Callee => ({
+  bpfFunc: addr,
+  entry: addr + BigInt(image.entryOff),
+  localEntry: addr + BigInt(image.localEntryOff),
+});
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/**
+ * The last pass: emits every function with its address and its callees' known, and again until a whole round leaves each
+ * byte and each entry as it was. Within one compiler forms only grow, so rounds are bounded by the number of calls and
+ * branches; running past that bound is a bug, never a hang.
+ */
+export function link(steps: Steps, parts: readonly Part[]): Linked {
+  // One table, filled before the pass: compilers hold on to it, so its elements are replaced, never the table.
+  const callees: Callee[] = parts.map(part => calleeOf(part.slot.addr, part.first));
+  let images = parts.map(part => part.first);
+  const slotCount = parts.reduce((sum, part) => sum + part.input.insns.length, 0);
+  const limit = 16 + 4 * slotCount;
+  for (let rounds = 1; rounds <= limit; rounds++) {
+    let changed = false;
+    const next: CompiledFunc[] = [];
+    for (let i = 0; i < parts.length; i++) {
+      steps.enter(`compile[${i}] extra round ${rounds}`);
+      const image = parts[i].compiler.emit(parts[i].slot.addr, callees);
+      const callee = calleeOf(parts[i].slot.addr, image);
+      if (callee.entry !== callees[i].entry || callee.localEntry !== callees[i].localEntry) {
+        callees[i] = callee;
+        changed = true;
+      }
+      if (!sameBytes(image.bytes, images[i].bytes)) changed = true;
+      next.push(image);
+    }
+    images = next;
+    if (!changed) return { images, callees, rounds };
+  }
+  throw new InternalError(`${parts.length} functions did not settle in ${limit} rounds`);
+}

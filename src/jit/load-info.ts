@@ -1,0 +1,69 @@
+import { encodeInsns } from '../isa/index.ts';
+import { prepareDump } from './dump-form.ts';
+import type { ProgInfo } from './prog-info.ts';
+import type { InterpretedProgram, JitedFunc, JitedProgram } from './program.ts';
+
+/** What the kernel knows of a loaded program besides its code. */
+export interface LoadFacts {
+  readonly id: number;
+  /** Since boot. */
+  readonly loadTimeNs: bigint;
+  readonly createdByUid: number;
+  /** 0 without BTF. */
+  readonly btfId: number;
+  /** Instructions the verifier walked; 0 when nobody verified. */
+  readonly verifiedInsns: number;
+  readonly attachBtfObjId: number;
+  readonly attachBtfId: number;
+}
+
+const MAX_NAME_BYTES = 15;
+
+/** Everything `BPF_OBJ_GET_INFO_BY_FD` can say of a program (`kernel/bpf/syscall.c: bpf_prog_get_info_by_fd`). */
+export function loadedProgInfo(prog: JitedProgram | InterpretedProgram, facts: LoadFacts): ProgInfo {
+  const { xlated } = prog;
+  const insns = prepareDump(prog.insns, xlated.maps, true);
+  const shown: readonly JitedFunc[] = prog.jited ? visibleFuncs(prog) : [];
+  const jited = new Uint8Array(shown.reduce((sum, func) => sum + func.bytes.length, 0));
+  let at = 0;
+  for (const func of shown) {
+    jited.set(func.bytes, at);
+    at += func.bytes.length;
+  }
+  return {
+    ...facts,
+    type: xlated.type,
+    name: xlated.name.slice(0, MAX_NAME_BYTES),
+    tag: prog.tag,
+    gplCompatible: xlated.gplCompatible,
+    mapIds: xlated.maps.map(map => map.id),
+    xlated: insns,
+    xlatedBytes: encodeInsns(insns).length,
+    jited,
+    jitedBytes: jited.length,
+    jitedKsyms: shown.map(func => func.addr),
+    jitedFuncLens: shown.map(func => func.bytes.length),
+    progTags: shown.length > 1 ? shown.map(func => func.tag) : [prog.tag],
+    funcInfo: xlated.funcInfo,
+    lineInfo: xlated.lineInfo,
+    jitedLineInfo: prog.jited ? xlated.lineInfo.map(line => addressOfSlot(prog, line.insnIdx)) : [],
+  };
+}
+
+/** What user space is told of: hidden functions come last and are left out (`func_cnt`). */
+function visibleFuncs({ aux, funcs }: JitedProgram): readonly JitedFunc[] {
+  return funcs.slice(0, Math.max(1, aux.funcCount));
+}
+
+/** Address of the code of a slot; of a function's first slot, the function's. */
+export function addressOfSlot({ funcs }: JitedProgram, slot: number): bigint {
+  let low = 0;
+  let high = funcs.length;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (funcs[mid].start <= slot) low = mid + 1;
+    else high = mid;
+  }
+  const func = funcs[Math.max(0, low - 1)];
+  return slot === func.start ? func.bpfFunc : func.addr + BigInt(func.slotOffs[slot - func.start]);
+}

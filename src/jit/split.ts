@@ -1,0 +1,113 @@
+import {
+  BPF_PSEUDO_KFUNC_CALL,
+  CALL,
+  type Insn,
+  isPseudoCall,
+  isPseudoFunc,
+  LD_IMM64,
+  makeInsn,
+} from '../isa/index.ts';
+import type { Subprog, XlatedProgram } from '../verifier/index.ts';
+import type { FuncInput } from './types.ts';
+
+/** A local call's target is no function's start: the verifier's own bug, which Linux answers with -EFAULT. */
+export class NoSubprog extends Error {
+  override readonly name = 'NoSubprog';
+  readonly slot: number;
+
+  constructor(slot: number) {
+    super(`verifier bug. No program starts at insn ${slot}`);
+    this.slot = slot;
+  }
+}
+
+/** A program marked for compilation: pass A of `jit_subprogs`. */
+export interface Marked {
+  /** Local calls hold `off` = callee, `imm` = 1; a placeholder that x86's JIT does not take for a call of nothing. */
+  readonly insns: readonly Insn[];
+  /** Distances the marking overwrote, by slot (`aux.call_imm`). */
+  readonly callImm: ReadonlyMap<number, number>;
+  /** Callee of each `ld_imm64` of a function, by slot. */
+  readonly funcRefs: ReadonlyMap<number, number>;
+}
+
+/** Number of the function that begins at `slot`, by binary search; -1 for none (`find_subprog`). */
+export function findSubprog(subprogs: readonly Subprog[], slot: number): number {
+  let low = 0;
+  let high = subprogs.length - 1;
+  while (low <= high) {
+    const mid = (low + high) >> 1;
+    const { start } = subprogs[mid];
+    if (start === slot) return mid;
+    if (start < slot) low = mid + 1;
+    else high = mid - 1;
+  }
+  return -1;
+}
+
+/**
+ * Names the callee in every local call and function address. Throws {@link NoSubprog}.
+ *
+ * @param enter told before each look-up, by slot
+ */
+export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: number) => void): Marked {
+  const marked = insns.slice();
+  const callImm = new Map<number, number>();
+  const funcRefs = new Map<number, number>();
+  for (let slot = 0; slot < insns.length; slot++) {
+    const insn = insns[slot];
+    const call = isPseudoCall(insn);
+    if (!call && !isPseudoFunc(insn)) {
+      if (insn.code === LD_IMM64) slot++;
+      continue;
+    }
+    enter(slot);
+    const target = slot + insn.imm + 1;
+    const callee = findSubprog(subprogs, target);
+    if (callee < 0) throw new NoSubprog(target);
+    callImm.set(slot, insn.imm);
+    if (call) marked[slot] = makeInsn(insn.code, insn.dst, insn.src, callee, 1);
+    else {
+      funcRefs.set(slot, callee);
+      slot++;
+    }
+  }
+  return { insns: marked, callImm, funcRefs };
+}
+
+/** Whether a program may end through `bpf_throw`. */
+function throws(xlated: XlatedProgram): boolean {
+  return xlated.kfuncs.some(kfunc => kfunc.name === 'bpf_throw');
+}
+
+/** What the target is given for function `index`: pass B's split. */
+export function funcInput(
+  xlated: XlatedProgram,
+  marked: Marked,
+  index: number,
+  kfuncAddr: FuncInput['kfuncAddr'],
+): FuncInput {
+  const subprog = xlated.subprogs[index];
+  const funcRefs = new Map<number, number>();
+  for (const [slot, callee] of marked.funcRefs) {
+    if (slot >= subprog.start && slot < subprog.end) funcRefs.set(slot - subprog.start, callee);
+  }
+  return {
+    index,
+    isFunc: xlated.subprogs.length > 1,
+    insns: marked.insns.slice(subprog.start, subprog.end),
+    funcRefs,
+    stackDepthBytes: subprog.stackDepthBytes,
+    tailCallReachable: subprog.tailCallReachable,
+    exceptionBoundary: index === 0 && throws(xlated),
+    exceptionCallback: subprog.isExceptionCallback,
+    verifierZext: xlated.verifierZext,
+    arena: xlated.arena,
+    kfuncAddr,
+  };
+}
+
+/** Whether the program calls kernel functions by BTF (`bpf_prog_has_kfunc_call`). */
+export function hasKfuncCall(insns: readonly Insn[]): boolean {
+  return insns.some(insn => insn.code === CALL && insn.src === BPF_PSEUDO_KFUNC_CALL);
+}
