@@ -26,6 +26,7 @@ export interface GateSource {
 export type EmuFaultKind =
   | FaultKind
   | 'illegal-instruction' // not decodable, or newer than the CPU
+  | 'trap' // a trap instruction whose condition held
   | 'bad-fetch' // a branch outside every image and gate
   | 'bad-toc' // r2 or r12 not what the ABI wants at an entry
   | 'bad-stack' // misaligned, outside, or not restored
@@ -49,6 +50,25 @@ export type EmuResult = { readonly insnCount: number } & (
   | { readonly ok: false; readonly fault: EmuFault }
 );
 
+/** A frame of the machine stack. */
+export interface EmuFrame {
+  /** Its stack pointer. */
+  readonly sp: bigint;
+  /** Where control returns to in the function that owns it. */
+  readonly pc: bigint;
+}
+
+/** Where a gate that does not return to its caller goes on; see {@link EmulatedCpu.resumeAt}. */
+export interface ResumePoint {
+  /** What a function pointer to it holds. */
+  readonly func: bigint;
+  readonly args: readonly bigint[];
+  /** The stack pointer it is entered with; default one below everything in use. */
+  readonly sp?: bigint;
+  /** Stack pointer of the frame it will return from: calls nested further in than that frame are given up. */
+  readonly frameSp: bigint;
+}
+
 /** A CPU that executes bytes; it knows no BPF. */
 export interface EmulatedCpu {
   readonly mem: LinearMemory;
@@ -60,6 +80,13 @@ export interface EmulatedCpu {
    * nests: registers are afterwards as before.
    */
   call(funcPointer: bigint, args: readonly bigint[], options?: { readonly insnBudget?: number }): EmuResult;
+  /** Inside a gate: the frames on the stack, innermost (the gate's caller) first, through all nested calls. */
+  frames(): readonly EmuFrame[];
+  /**
+   * Inside a gate: leaves it for good and enters a function instead, every register a callee may not rely on poisoned.
+   * Throws to get out of the gate, which must let it pass.
+   */
+  resumeAt(to: ResumePoint): never;
 }
 
 export interface EmulatorOptions {
