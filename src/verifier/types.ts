@@ -76,6 +76,8 @@ export interface XlatedProgram {
   readonly kfuncs: readonly { readonly imm: number; readonly off: number; readonly name: string }[];
   /** Helper ids behind the distances in helper calls. */
   readonly helpers: ReadonlyMap<number, number>;
+  /** Kernel functions that fixups call themselves and no helper id names: distance → symbol (`bpf_skb_load_helper_8_no_cache`). */
+  readonly internalCalls: ReadonlyMap<number, string>;
   readonly btf: Btf | undefined;
   /** By xlated slot. */
   readonly funcInfo: readonly FuncInfo[];

@@ -1,0 +1,34 @@
+import { BPF_HELPER_CALL, makeInsn, TAIL_CALL } from '../../isa/index.ts';
+import { bpf_func_id } from '../../uapi/index.ts';
+import type { Fixup } from './context.ts';
+import { aluImm, callDistance, OP } from './insns.ts';
+
+/** Helpers whose kernel functions take allocation flags behind their own arguments (`is_storage_get_function`). */
+const STORAGE_GET_IDS: ReadonlySet<number> = new Set([
+  bpf_func_id.BPF_FUNC_sk_storage_get,
+  bpf_func_id.BPF_FUNC_inode_storage_get,
+  bpf_func_id.BPF_FUNC_task_storage_get,
+  bpf_func_id.BPF_FUNC_cgrp_storage_get,
+]);
+/** `GFP_ATOMIC` and `GFP_KERNEL` of `include/linux/gfp_types.h`. */
+const GFP_ATOMIC = 0x820;
+const GFP_KERNEL = 0xcc0;
+
+/**
+ * A helper call as the distance of the kernel's function from `__bpf_call_base`; `bpf_tail_call` as its own instruction.
+ * Kernel functions and local calls stay as they are.
+ *
+ * Differs from Linux: calls of map operations are not bound to the map type's functions and nothing is inlined, which
+ * takes what the verifier knows; `bpf_timer_set_callback` gets no third argument.
+ *
+ * Source: `kernel/bpf/verifier.c: do_misc_fixups`.
+ */
+export const fixCall: Fixup = (insn, _, ctx) => {
+  if (insn.src !== BPF_HELPER_CALL) return undefined;
+  if (insn.imm === bpf_func_id.BPF_FUNC_tail_call) return { insns: [makeInsn(TAIL_CALL, 0, 0, 0, 0)] };
+  const distance = ctx.kernel.symbolOffset(ctx.kernel.helperSymbol(insn.imm, ctx.progType));
+  if (!ctx.helpers.has(distance)) ctx.helpers.set(distance, insn.imm);
+  const call = callDistance(distance);
+  if (!STORAGE_GET_IDS.has(insn.imm)) return { insns: [call] };
+  return { insns: [aluImm(true, OP.mov, 5, ctx.sleepable ? GFP_KERNEL : GFP_ATOMIC), call] };
+};
