@@ -6,3 +6,4 @@ export { bpfSymbolName, type FormatKallsymsOptions, formatKallsyms, formatKsym }
 export { defaultLayout, findLayout, LAYOUTS, layoutsOf } from './layouts.ts';
 export { type CreateSpaceOptions, createKernelSpace } from './space.ts';
 export type * from './types.ts';
+export { withStructs } from './with-structs.ts';
