@@ -30,7 +30,13 @@ export interface GeneratorOptions {
   readonly kernel?: string;
   /** Statements of the main function, at most. */
   readonly size?: number;
+  /** Local functions at most; default 3, which only main calls. More than that call each other too. */
+  readonly functions?: number;
 }
+
+const FEW_FUNCTIONS = 3;
+/** Linux allows eight frames. */
+const MAX_CALL_DEPTH = 7;
 
 // The frame: every slot of [-STACK, 0) is initialised first, so any aligned access is allowed.
 const STACK_BYTES = 64;
@@ -88,15 +94,20 @@ class Generator {
   readonly #rows: ReadonlyMap<string, readonly InsnDef[]>;
   readonly #b = new ProgramBuilder();
   #labels = 0;
+  readonly #functions: number;
   #subprogs = 0;
+  /** Calls that lead to the function being made, and to each that is still to be made. */
+  #depth = 0;
+  readonly #depths: number[] = [];
   /** Inside a subprogram there is neither context nor packet. */
   #inMain = true;
   /** Cleared by helpers that move the packet: later code may not use pointers into it. */
   #packetValid = true;
   usesMaps = false;
 
-  constructor(random: Random, type: GeneratedType, kernel: string) {
+  constructor(random: Random, type: GeneratedType, kernel: string, functions: number) {
     this.#r = random;
+    this.#functions = functions;
     this.#type = type;
     const rows = INSN_TABLE.filter(def => versionAtMost(def.since, kernel));
     this.#rows = new Map(
@@ -120,6 +131,7 @@ class Generator {
     if (this.#type !== 1) b.label('short').mov(reg(0), 0).exit();
     for (let i = 0; i < this.#subprogs; i++) {
       this.#inMain = false;
+      this.#depth = this.#depths[i];
       b.label(`sub${i}`);
       for (const n of [0, 8, 9]) b.imm64(reg(n), r.edgeU64());
       this.#initStack();
@@ -186,7 +198,7 @@ class Generator {
       [this.#type === 3 && !this.#rows.has('load_acq') ? 2 : 0, () => this.#csumDiff()],
       [this.#inMain && this.#type !== 6 ? 6 : 0, () => this.#packetLoad()],
       [this.#inMain ? 5 : 0, () => this.#context()],
-      [this.#inMain && this.#subprogs < 3 ? 3 : 0, () => this.#callLocal()],
+      [this.#callWeight(), () => this.#callLocal()],
     ];
     let at = r.below(kinds.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, make] of kinds) {
@@ -467,7 +479,14 @@ class Generator {
       );
   }
 
+  #callWeight(): number {
+    const many = this.#functions > FEW_FUNCTIONS;
+    if (this.#subprogs >= this.#functions || !(this.#inMain || (many && this.#depth < MAX_CALL_DEPTH))) return 0;
+    return many ? 20 : 3;
+  }
+
   #callLocal(): void {
+    this.#depths.push(this.#depth + 1);
     this.#b.call(`sub${this.#subprogs++}`);
     this.#revive();
   }
@@ -477,7 +496,7 @@ class Generator {
 export function generateProgram(seed: number, options: GeneratorOptions = {}): GeneratedProgram {
   const random = new Random(seed);
   const type = random.pick(GENERATED_TYPES);
-  const generator = new Generator(random, type, options.kernel ?? '6.12');
+  const generator = new Generator(random, type, options.kernel ?? '6.12', options.functions ?? FEW_FUNCTIONS);
   const insns = generator.generate(options.size ?? 25);
   const packet = random.bytes(random.chance(80) ? random.between(60, 120) : random.between(14, 59));
   // Some frames are IPv4, most are nothing known.

@@ -24,6 +24,7 @@ import {
 } from '../../src/machine/dump/index.ts';
 import { type ObjectSpec, openObject } from '../../src/object/index.ts';
 import { fromHex, toHex } from '../../src/util/index.ts';
+import { addrOf, type LabProgram, labProgInfo } from '../support/lab-prog.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,81 +34,6 @@ const [answers] = positionals;
 if (answers === undefined || options.objs === undefined) {
   process.stderr.write('usage: compare-bpftool ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N]\n');
   process.exit(2);
-}
-
-interface Answer {
-  readonly file: string;
-  readonly prog: string;
-  readonly type?: number;
-  readonly errno: number;
-  readonly tag: string;
-  readonly verified_insns: number;
-  readonly xlated: string;
-  readonly jited: string;
-  readonly ksyms: string[];
-  readonly func_lens: number[];
-  readonly id: number;
-  readonly name: string;
-  readonly gpl: number;
-  readonly uid: number;
-  readonly load_time: number;
-  readonly btf_id: number;
-  readonly map_ids: number[];
-  readonly attach_btf_obj_id: number;
-  readonly attach_btf_id: number;
-  readonly func_info: string;
-  readonly line_info: string;
-  readonly jited_line_info: string[];
-  readonly prog_tags: string;
-  readonly [text: `bpftool_${string}`]: string;
-}
-
-const addrOf = (hex: string): bigint => BigInt(`0x${hex}`);
-
-function infoOf(answer: Answer, type: number): ProgInfo {
-  const words = (hex: string): DataView => {
-    const bytes = fromHex(hex);
-    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  };
-  const funcs = words(answer.func_info);
-  const lines = words(answer.line_info);
-  const jited = fromHex(answer.jited);
-  return {
-    id: answer.id,
-    type,
-    name: answer.name,
-    tag: answer.tag,
-    gplCompatible: answer.gpl === 1,
-    loadTimeNs: BigInt(answer.load_time),
-    createdByUid: answer.uid,
-    mapIds: answer.map_ids,
-    btfId: answer.btf_id,
-    xlated: decodeInsns(fromHex(answer.xlated)),
-    xlatedBytes: answer.xlated.length / 2,
-    jited,
-    jitedBytes: jited.length,
-    jitedKsyms: answer.ksyms.map(addrOf),
-    jitedFuncLens: answer.func_lens,
-    progTags: answer.prog_tags.match(/.{16}/g) ?? [],
-    funcInfo: Array.from({ length: funcs.byteLength / 8 }, (_, i) => ({
-      insnIdx: funcs.getUint32(i * 8, true),
-      typeId: funcs.getUint32(i * 8 + 4, true),
-    })),
-    lineInfo: Array.from({ length: lines.byteLength / 16 }, (_, i) => {
-      const place = lines.getUint32(i * 16 + 12, true);
-      return {
-        insnIdx: lines.getUint32(i * 16, true),
-        fileNameOff: lines.getUint32(i * 16 + 4, true),
-        lineOff: lines.getUint32(i * 16 + 8, true),
-        line: place >>> 10,
-        column: place & 0x3ff,
-      };
-    }),
-    jitedLineInfo: answer.jited_line_info.map(addrOf),
-    verifiedInsns: answer.verified_insns,
-    attachBtfObjId: answer.attach_btf_obj_id,
-    attachBtfId: answer.attach_btf_id,
-  };
 }
 
 /** All names at an address: bpftool finds any of them. */
@@ -170,8 +96,14 @@ function rawOf(file: string, prog: string): { type: number; slots: number; insns
 }
 
 const tally = new Map<string, { same: number; different: string[] }>();
+let died = 0;
 function compare(what: string, place: string, theirs: string | undefined, ours: () => string): boolean {
   if (theirs === undefined) return true;
+  // It follows a null pointer where a local call ends a block.
+  if (what.startsWith('xlated visual') && !theirs.endsWith('}\n}\n')) {
+    died++;
+    return true;
+  }
   const row = tally.get(what) ?? { same: 0, different: [] };
   tally.set(what, row);
   const [a, b] = [sameNames(theirs), sameNames(ours())];
@@ -201,7 +133,7 @@ const maskTime = (text: string): string =>
   text.replace(/loaded_at \S+/, 'loaded_at T').replace(/"loaded_at":\d+/, '"loaded_at":0');
 
 for (const line of readFileSync(answers, 'utf8').split('\n')) {
-  let record: { blob?: string; hex?: string } & Answer;
+  let record: { blob?: string; hex?: string } & LabProgram;
   try {
     record = JSON.parse(line);
   } catch {
@@ -215,7 +147,7 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
   const spec = specOf(record.file);
   const raw = spec === undefined ? rawOf(record.file, record.prog) : undefined;
   const program = spec?.programs.find(({ name }) => name === record.prog);
-  const info = infoOf(record, record.type ?? raw?.type ?? 0);
+  const info = labProgInfo(record, record.type ?? raw?.type ?? 0);
   const btf = record.btf_id === 0 ? undefined : spec?.btf;
   const own = symbolsFor(info, btf);
   const source: DumpSource = {
@@ -270,4 +202,5 @@ for (const [what, { same, different }] of tally) {
 process.stdout.write(
   `${counts.programs} programs, ${counts.multi} with several functions (most: ${counts.most}); ${counts.sameAll} equal in every text\n`,
 );
+if (died > 0) process.stdout.write(`${died} graphs that bpftool did not finish\n`);
 process.exit(failed || counts.programs === 0 ? 1 : 0);

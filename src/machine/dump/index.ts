@@ -16,7 +16,25 @@ export {
   jitedFunctions,
 } from './jited.ts';
 export type { DumpLine } from './lines.ts';
+export {
+  answerProgInfo,
+  PROG_INFO_BYTES,
+  PROG_INFO_OFFSETS,
+  type ProgInfoAnswer,
+  type ProgInfoCall,
+} from './prog-info-struct.ts';
 export { prototypeText } from './prototype.ts';
+export {
+  getProgInfo,
+  INFO_ARRAYS,
+  INFO_ELEMENT_BYTES,
+  type InfoArray,
+  type InfoArrayReply,
+  type ProgInfoQuery,
+  type ProgInfoReply,
+  type RecordArray,
+  visibleInfo,
+} from './query.ts';
 export {
   progFullName,
   progMemlockBytes,
