@@ -1,6 +1,9 @@
 /** bpf_check: the stages of the kernel's verifier, and the fixups that make an XlatedProgram. */
-export type * from './types.ts';
-export { type KfuncName, type XlateArena, type XlateInput, type XlateOptions, xlateUnverified } from './xlate.ts';
+
+export type { FuncLinkage } from './btf-info.ts';
+export type { CfgMarks } from './cfg.ts';
+export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
+export { roundStackDepth } from './stack-depth.ts';
 export { checkStructure, type ProgramStructure, STAGES, type Stage } from './structure.ts';
 export {
   coreReloTable,
@@ -13,8 +16,6 @@ export {
   type StructureOptions,
   type WalkResult,
 } from './structure-input.ts';
-export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
-export type { CfgMarks } from './cfg.ts';
-export type { FuncLinkage } from './btf-info.ts';
-export { roundStackDepth } from './stack-depth.ts';
 export { MAX_SUBPROGS } from './subprogs.ts';
+export type * from './types.ts';
+export { type KfuncName, type XlateArena, type XlateInput, type XlateOptions, xlateUnverified } from './xlate.ts';

@@ -1,0 +1,84 @@
+import {
+  BPF_LDX,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  INSN_TABLE,
+  type Insn,
+  LD_IMM64,
+} from '../isa/index.ts';
+import type { Rejection } from './types.ts';
+import type { VerifierLog } from './verifier-log.ts';
+
+/** Maps one program may use (`include/linux/bpf_verifier.h: MAX_USED_MAPS`). */
+const MAX_USED_MAPS = 64;
+
+const release = (version: string): number => {
+  const [major, minor] = version.split('.');
+  return Number(major) * 1000 + Number(minor);
+};
+
+/** Codes a 6.12 kernel knows, whatever their other fields; calls through registers no kernel takes. */
+const KNOWN_CODES: Uint8Array = (() => {
+  const known = new Uint8Array(256);
+  for (const def of INSN_TABLE) if (def.kind !== 'callx' && release(def.since) <= 6012) known[def.code] = 1;
+  return known;
+})();
+
+/**
+ * Checks every `ld_imm64`'s second slot and kind, the unused fields of loads, and that every code is an instruction.
+ * What the maps and kernel variables are that a `ld_imm64` names is not asked here.
+ *
+ * Source: `kernel/bpf/verifier.c: resolve_pseudo_ldimm64`.
+ */
+export function checkPseudoImms(
+  insns: readonly Insn[],
+  maps: ReadonlyMap<number, string> | undefined,
+  log: VerifierLog,
+): Rejection | undefined {
+  const used = new Set<string>();
+  for (let idx = 0; idx < insns.length; idx++) {
+    const insn = insns[idx];
+    if ((insn.code & 0x07) === BPF_LDX) {
+      const mode = insn.code & 0xe0;
+      if ((mode !== BPF_MEM && mode !== BPF_MEMSX) || insn.imm !== 0) return log.reject('ldxReserved', [], idx);
+    }
+    if (insn.code === LD_IMM64) {
+      const second = insns[idx + 1];
+      if (second === undefined || second.code !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) {
+        return log.reject('ldImm64Slot', [], idx);
+      }
+      if (!isKnownKind(insn, second)) return log.reject('ldImm64Kind', [], idx);
+      const map = maps?.get(idx);
+      if (map !== undefined && !used.has(map)) {
+        if (used.size >= MAX_USED_MAPS) return log.reject('tooManyMaps', [], idx);
+        used.add(map);
+      }
+      idx++;
+      continue;
+    }
+    if (KNOWN_CODES[insn.code] === 0) return log.reject('unknownOpcode', [insn.code], idx);
+  }
+  return undefined;
+}
+
+function isKnownKind(insn: Insn, second: Insn): boolean {
+  switch (insn.src) {
+    case 0:
+    case BPF_PSEUDO_BTF_ID:
+    case BPF_PSEUDO_FUNC:
+    case BPF_PSEUDO_MAP_VALUE:
+    case BPF_PSEUDO_MAP_IDX_VALUE:
+      return true;
+    case BPF_PSEUDO_MAP_FD:
+    case BPF_PSEUDO_MAP_IDX:
+      return second.imm === 0;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,66 @@
+import { BPF_JMP, BPF_JMP32, type Insn, MAX_BPF_STACK } from '../isa/index.ts';
+import { StackFacts } from './estimate/facts.ts';
+import { type CallbackMarks, FunctionWalk } from './estimate/function-walk.ts';
+import { type FastcallMarks, withFastcalls } from './fastcall.ts';
+import type { KfuncCalls } from './kfunc-calls.ts';
+import type { WalkResult } from './structure-input.ts';
+import type { SubprogTable } from './subprogs.ts';
+
+/** Stack slots are spills: the verifier counts whole ones. */
+const SLOT_BYTES = 8;
+
+/** 1 where a jump of any function arrives. */
+function jumpTargets(insns: readonly Insn[]): Uint8Array {
+  const targets = new Uint8Array(insns.length);
+  insns.forEach((insn, idx) => {
+    const cls = insn.code & 0x07;
+    const op = insn.code & 0xf0;
+    if ((cls !== BPF_JMP && cls !== BPF_JMP32) || op === 0x80 || op === 0x90) return;
+    const target = idx + 1 + (insn.code === BPF_JMP32 ? insn.imm : insn.off);
+    if (target >= 0 && target < insns.length) targets[target] = 1;
+  });
+  return targets;
+}
+
+/**
+ * How deep each function's frame is at most, and which functions are callbacks, without walking the program's paths: a
+ * flow of frame pointers plus constants through registers and stack slots, of pointers handed to callees, and of numbers
+ * known not to be negative. Depths are upper bounds of what the verifier would count for a program it accepts, and 512
+ * where a pointer's offset has no bound; the program has to have passed `checkCfg`.
+ *
+ * Differs from Linux, which takes depths from the paths it walks: branches never taken count here.
+ */
+export function estimateStackDepths(
+  insns: readonly Insn[],
+  subprogs: SubprogTable,
+  kfuncs: KfuncCalls,
+  fastcalls: FastcallMarks,
+): WalkResult {
+  const count = subprogs.count;
+  const facts = new StackFacts(count);
+  const callbacks: CallbackMarks = {
+    sync: new Uint8Array(count),
+    async: new Uint8Array(count),
+    unknownSync: false,
+    unknownAsync: false,
+  };
+  const targets = jumpTargets(insns);
+  for (let id = 0; id < count; id++) {
+    new FunctionWalk({ insns, subprogs, kfuncs, facts, callbacks, targets, spills: fastcalls.pattern }, id).run();
+  }
+  const depths = facts.solve(count, MAX_BPF_STACK);
+  const stackDepthBytes = depths.map((depth, id) => {
+    const whole = Math.ceil(depth / SLOT_BYTES) * SLOT_BYTES;
+    return withFastcalls(fastcalls, id, whole);
+  });
+  subprogs.list.forEach(({ isReferenced }, id) => {
+    if (!isReferenced || callbacks.sync[id] === 1 || callbacks.async[id] === 1) return;
+    if (callbacks.unknownSync) callbacks.sync[id] = 1;
+    else if (callbacks.unknownAsync) callbacks.async[id] = 1;
+  });
+  return {
+    stackDepthBytes,
+    isCallback: callbacks.sync.map((sync, id) => sync | callbacks.async[id]),
+    isAsyncCallback: callbacks.async,
+  };
+}

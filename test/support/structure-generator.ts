@@ -1,0 +1,417 @@
+import { BtfBuilder } from '../../src/btf/index.ts';
+import { type Insn, makeInsn } from '../../src/isa/index.ts';
+import type { InfoTable } from '../../src/verifier/index.ts';
+import type { ProgFileEntry } from './prog-file.ts';
+import { Random } from './random.ts';
+
+/**
+ * Small programs about functions and control flow: most are sound but for one thing. Each comes back from its seed.
+ * Kinds: jumps, chains of calls with stacks, many functions, tail calls, callbacks, odd fields, broken tables, exceptions.
+ */
+export function generateStructure(seed: number): ProgFileEntry {
+  const rng = new Random(seed);
+  const make = rng.pick(KINDS);
+  return { ...make(rng), name: String(seed) };
+}
+
+type Draft = Omit<ProgFileEntry, 'name'>;
+
+const MOV = 0xb7;
+const MOVX = 0xbf;
+const EXIT = makeInsn(0x95, 0, 0, 0, 0);
+const RANDOM = makeInsn(0x85, 0, 0, 0, 7);
+const TAIL_CALL = makeInsn(0x85, 0, 0, 0, 12);
+const mov = (dst: number, imm: number): Insn => makeInsn(MOV, dst, 0, 0, imm);
+const movx = (dst: number, src: number): Insn => makeInsn(MOVX, dst, src, 0, 0);
+const call = (imm: number): Insn => makeInsn(0x85, 0, 1, 0, imm);
+const store = (size: number, off: number): Insn => makeInsn(0x62 | size, 10, 0, off, 0);
+const wide = (dst: number, src: number, imm: number, high = 0): Insn[] => [
+  makeInsn(0x18, dst, src, 0, imm),
+  makeInsn(0, 0, 0, 0, high),
+];
+const SIZES = [
+  [0x18, 8],
+  [0x00, 4],
+  [0x08, 2],
+  [0x10, 1],
+] as const;
+
+/** Functions with calls by id, laid out one after another. */
+interface Func {
+  readonly insns: Insn[];
+  /** Place in `insns` → id of the function called or referred to there. */
+  readonly calls: Map<number, number>;
+}
+
+function layOut(funcs: readonly Func[]): { insns: Insn[]; starts: number[] } {
+  const starts: number[] = [];
+  let at = 0;
+  for (const func of funcs) {
+    starts.push(at);
+    at += func.insns.length;
+  }
+  const insns = funcs.flatMap((func, id) =>
+    func.insns.map((insn, i) => {
+      const callee = func.calls.get(i);
+      return callee === undefined ? insn : { ...insn, imm: starts[callee] - (starts[id] + i) - 1 };
+    }),
+  );
+  return { insns, starts };
+}
+
+const func = (...insns: Insn[]): Func => ({ insns, calls: new Map() });
+function addCall(target: Func, callee: number): void {
+  target.calls.set(target.insns.length, callee);
+  target.insns.push(call(0));
+}
+
+// ---- jumps
+
+function jumps(rng: Random): Draft {
+  const count = rng.between(1, 3);
+  const funcs = Array.from({ length: count }, (_, id) => {
+    const f = func(RANDOM);
+    for (let callee = 1; id === 0 && callee < count; callee++) if (rng.chance(95)) addCall(f, callee);
+    const length = rng.between(1, 10);
+    for (let i = 0; i < length; i++) jumpInsn(rng, f, length - i);
+    f.insns.push(rng.chance(96) ? EXIT : makeInsn(0x05, 0, 0, -rng.between(1, f.insns.length + 2), 0));
+    return f;
+  });
+  return { type: 1, insns: layOut(funcs).insns, unprivileged: count === 1 && rng.chance(40) };
+}
+
+function jumpInsn(rng: Random, { insns }: Func, left: number): void {
+  const off = rng.chance(88) ? rng.between(0, left) : rng.between(-8, 12);
+  const kind = rng.below(12);
+  if (kind < 4) insns.push(makeInsn(0x15 | (rng.chance(30) ? 0x01 : 0), 0, 0, off, rng.below(4)));
+  else if (kind === 4) insns.push(makeInsn(0x05, 0, 0, rng.chance(70) ? 0 : off, 0));
+  else if (kind === 5) insns.push(makeInsn(0x06, 0, 0, 0, rng.chance(70) ? 0 : off));
+  else if (kind === 6) insns.push(makeInsn(0xe5, 0, 0, off, 0));
+  else if (kind === 7) insns.push(...wide(1, 0, 5, 7));
+  else if (kind === 8 && rng.chance(20)) insns.push(EXIT);
+  else if (kind === 9) insns.push(RANDOM);
+  else insns.push(mov(rng.pick([0, 6, 7]), rng.below(9)));
+}
+
+// ---- chains of calls, stacks, tail calls
+
+function touch(rng: Random, target: Func, depth: number): void {
+  if (depth <= 0) return;
+  const [size, bytes] = rng.pick(SIZES);
+  const off = -Math.ceil(depth / bytes) * bytes;
+  const way = rng.below(4);
+  if (way === 0) target.insns.push(movx(2, 10), makeInsn(0x07, 2, 0, 0, off), makeInsn(0x62 | size, 2, 0, 0, 1));
+  else if (way === 1)
+    target.insns.push(mov(3, off), movx(2, 10), makeInsn(0x0f, 2, 3, 0, 0), makeInsn(0x62 | size, 2, 0, 0, 1));
+  else target.insns.push(store(size, off));
+}
+
+function chain(rng: Random): Draft {
+  const frames = rng.chance(40) ? rng.between(7, 10) : rng.between(1, 6);
+  const extra = rng.below(3);
+  const budget = rng.chance(60) ? Math.floor(512 / frames) + rng.between(-24, 24) : rng.between(0, 40);
+  const total = frames + extra;
+  const withTail = rng.chance(25);
+  const funcs = Array.from({ length: total }, () => func());
+  const entry = withTables(rng, total);
+  for (let id = 0; id < total; id++) {
+    const f = funcs[id];
+    f.insns.push(movx(6, 1));
+    touch(rng, f, rng.chance(80) ? Math.min(512, budget) : rng.between(0, 64));
+    const callees = id + 1 < frames ? [id + 1] : [];
+    if (extra > 0 && rng.chance(30)) callees.push(rng.between(Math.min(id + 1, total - 1), total - 1));
+    if (rng.chance(2)) callees.push(rng.below(total));
+    for (const callee of callees) {
+      if (callee === 0) continue;
+      f.insns.push(movx(1, 6));
+      addCall(f, callee);
+      if (rng.chance(20)) {
+        f.insns.push(movx(1, 6));
+        addCall(f, callee);
+      }
+    }
+    if (withTail && rng.chance(30)) f.insns.push(movx(1, 6), ...wide(2, 1, 0), mov(3, 0), TAIL_CALL);
+    f.insns.push(mov(0, 0), EXIT);
+  }
+  for (let id = frames; id < total; id++) {
+    if (funcs.some(f => [...f.calls.values()].includes(id))) continue;
+    funcs[0].insns.splice(-2, 0, movx(1, 6), call(0));
+    funcs[0].calls.set(funcs[0].insns.length - 3, id);
+  }
+  const { insns, starts } = layOut(funcs);
+  const ldmaps = insns.flatMap((insn, i) => (insn.code === 0x18 && insn.src === 1 ? [`${i} 0 1 0`] : []));
+  return {
+    type: 6,
+    insns,
+    ...entry(starts),
+    ...(ldmaps.length === 0 ? {} : { maps: ['3 4 4 4 0'], ldmaps }),
+  };
+}
+
+// ---- many functions
+
+function many(rng: Random): Draft {
+  const count = rng.between(253, 259);
+  const main = func(movx(6, 1));
+  for (let id = 1; id < count; id++) addCall(main, id);
+  main.insns.push(mov(0, 0), EXIT);
+  const rest = Array.from({ length: count - 1 }, () => func(mov(0, 0), EXIT));
+  return { type: 1, insns: layOut([main, ...rest]).insns };
+}
+
+// ---- callbacks
+
+function callbacks(rng: Random): Draft {
+  const nested = rng.between(1, 8);
+  const budget = rng.chance(50) ? Math.floor(512 / (nested + 1)) + rng.between(-20, 20) : rng.below(64);
+  const funcs: Func[] = [];
+  for (let id = 0; id <= nested; id++) {
+    const f = func();
+    touch(rng, f, rng.chance(85) ? budget : 0);
+    if (id < nested) {
+      if (rng.chance(25)) f.insns.push(mov(1, 0), mov(2, 0));
+      if (rng.chance(30)) {
+        f.insns.push(mov(1, 0), mov(2, 0));
+        addCall(f, id + 1);
+      } else {
+        f.insns.push(mov(1, rng.between(1, 3)));
+        f.calls.set(f.insns.length, id + 1);
+        f.insns.push(...wide(2, 4, 0), mov(3, 0), mov(4, 0), makeInsn(0x85, 0, 0, 0, 181));
+      }
+    }
+    f.insns.push(mov(0, 0), EXIT);
+    funcs.push(f);
+  }
+  const { insns, starts } = layOut(funcs);
+  return { type: 6, insns, ...withTables(rng, funcs.length, true)(starts) };
+}
+
+// ---- odd fields
+
+function odd(rng: Random): Draft {
+  const insns: Insn[] = [mov(0, 0), ...wide(1, 0, 1, 2), movx(2, 10), makeInsn(0x61, 3, 1, 0, 0), RANDOM, EXIT];
+  insns[4] = mov(3, 0);
+  const at = rng.below(insns.length);
+  const insn = insns[at];
+  switch (rng.below(7)) {
+    case 0:
+      insns[at] = { ...insn, code: rng.below(256) };
+      break;
+    case 1:
+      insns[at] = { ...insn, src: rng.below(16) };
+      break;
+    case 2:
+      insns[at] = { ...insn, dst: rng.below(16), off: rng.between(-1, 1) };
+      break;
+    case 3:
+      insns[4] = makeInsn(
+        0x01 | rng.pick([0x00, 0x20, 0x40, 0x60, 0x80, 0xa0, 0xc0, 0xe0]) | rng.pick([0, 8, 16, 24]),
+        3,
+        10,
+        -8,
+        rng.pick([0, 0, 1]),
+      );
+      break;
+    case 4:
+      insns[1] = { ...insns[1], src: rng.below(9), imm: rng.pick([0, 1, 100, -1]) };
+      insns[2] = {
+        ...insns[2],
+        ...rng.pick([{ imm: 0 }, { imm: 1 }, { off: 1 }, { dst: 1 }, { src: 1 }, { code: 5 }]),
+      };
+      break;
+    case 5:
+      insns.length = rng.between(1, insns.length);
+      break;
+    default:
+      insns[at] = call(rng.between(-8, 12));
+  }
+  return { type: 1, insns };
+}
+
+// ---- tables
+
+type Tables = Pick<ProgFileEntry, 'btf' | 'funcInfo' | 'lineInfo'>;
+
+function table(recSizeBytes: number, records: readonly (readonly number[])[]): InfoTable {
+  return { recSizeBytes, count: records.length, words: Uint32Array.from(records.flat()) };
+}
+
+/** A BTF with one function a subprogram, some of them global or of other return types. */
+function buildBtf(rng: Random, count: number, globals: number): { btf: BtfBuilder; ids: number[] } {
+  const btf = new BtfBuilder();
+  const int = btf.add({
+    kind: 'INT',
+    name: 'int',
+    sizeBytes: 4,
+    signed: true,
+    char: false,
+    bool: false,
+    encoding: 1,
+    bitOffset: 0,
+    bits: 32,
+  });
+  const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [{ name: 'ctx', typeId: int }] });
+  const none = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: 0, params: [] });
+  const ids: number[] = [];
+  for (let id = 0; id < count; id++) {
+    const typeId = rng.chance(92) ? proto : none;
+    ids.push(btf.add({ kind: 'FUNC', name: `f${id}`, typeId, linkage: id === 0 || rng.chance(globals) ? 1 : 0 }));
+  }
+  return { btf, ids };
+}
+
+/** Tables for functions at the starts given later: none, sound ones, or such with one thing wrong. */
+function withTables(rng: Random, count: number, always = false): (starts: readonly number[]) => Tables {
+  if (!always && rng.chance(40)) return () => ({});
+  const { btf, ids } = buildBtf(rng, count, rng.pick([0, 0, 20]));
+  const bytes = btf.build().bytes;
+  return starts => ({
+    btf: bytes,
+    funcInfo: table(
+      8,
+      starts.map((start, id) => [start, ids[id]]),
+    ),
+  });
+}
+
+function tables(rng: Random): Draft {
+  const count = rng.between(1, 4);
+  const funcs = Array.from({ length: count }, (_, id) => {
+    const f = func(movx(6, 1));
+    if (id === 0) for (let callee = 1; callee < count; callee++) addCall(f, callee);
+    if (rng.chance(10)) f.insns.push(...wide(2, 0, 1));
+    if (rng.chance(8)) f.insns.push(movx(1, 6), ...wide(2, 1, 0), mov(3, 0), TAIL_CALL);
+    if (rng.chance(8)) f.insns.push(makeInsn(0x30, 0, 0, 0, 0));
+    f.insns.push(mov(0, 0), EXIT);
+    return f;
+  });
+  const { insns, starts } = layOut(funcs);
+  const { btf, ids } = buildBtf(rng, count, 20);
+  const file = btf.string('dir/file.c');
+  const text = btf.string('\treturn 0;');
+  const built = btf.build();
+  const info = starts.map((start, id) => [start, ids[id]]);
+  const lines = insns.flatMap((insn, i) =>
+    insn.code !== 0 && (starts.includes(i) || rng.chance(40)) ? [[i, file, text, ((i >> 1) << 10) | 1]] : [],
+  );
+  const size = rng.chance(92) ? 8 : rng.pick([4, 6, 12, 16, 252, 256, 9, 0]);
+  const lineSize = rng.chance(92) ? 16 : rng.pick([4, 12, 18, 20, 24, 252, 256, 0]);
+  if (rng.chance(55)) breakRecord(rng, info, insns.length, built.typeCount);
+  if (rng.chance(55)) breakRecord(rng, lines, insns.length, built.strings.endOff);
+  const padded = (records: number[][], bytes: number, known: number): number[][] => {
+    const more = Math.max(0, Math.floor(bytes / 4) - known);
+    return records.map(record => [
+      ...record.slice(0, known),
+      ...Array.from({ length: more }, () => (rng.chance(2) ? 1 : 0)),
+    ]);
+  };
+  const ldmaps = insns.flatMap((insn, i) => (insn.code === 0x18 && insn.src === 1 ? [`${i} 0 1 0`] : []));
+  return {
+    type: 1,
+    insns,
+    ...(rng.chance(4) ? {} : { btf: built.bytes }),
+    ...(rng.chance(8) ? {} : { funcInfo: table(size, padded(info, size, 2)) }),
+    ...(rng.chance(30) ? {} : { lineInfo: table(lineSize, padded(lines, lineSize, 4)) }),
+    ...(ldmaps.length === 0 ? {} : { maps: ['3 4 4 4 0'], ldmaps }),
+  };
+}
+
+function breakRecord(rng: Random, records: number[][], limit: number, ids: number): void {
+  const at = rng.below(records.length);
+  const record = records[at];
+  switch (rng.below(6)) {
+    case 0:
+      records.splice(at, 1);
+      if (records.length === 0) records.push([0, 0, 0, 0]);
+      break;
+    case 1:
+      record[0] = rng.between(0, limit + 2);
+      break;
+    case 2:
+      record[rng.between(1, record.length - 1)] = rng.pick([0, 1, 2, ids - 1, ids, ids + 1, 0xffffffff]);
+      break;
+    case 3:
+      records.push([rng.between(0, limit), ...record.slice(1)]);
+      break;
+    case 4:
+      records.splice(at, 0, [...record]);
+      break;
+    default:
+      record[0]++;
+  }
+}
+
+// ---- exception callbacks
+
+function exceptions(rng: Random): Draft {
+  const funcs = [func(movx(6, 1)), func(mov(0, 0), EXIT), func(mov(0, 0), EXIT)];
+  addCall(funcs[0], 1);
+  if (rng.chance(15)) addCall(funcs[0], 2);
+  if (rng.chance(15)) {
+    funcs[0].calls.set(funcs[0].insns.length, 2);
+    funcs[0].insns.push(...wide(2, 4, 0));
+  }
+  funcs[0].insns.push(mov(0, 0), EXIT);
+  if (rng.chance(15)) funcs[2].insns.splice(0, 0, makeInsn(0x05, 0, 0, rng.between(-2, 2), 0));
+  const { insns, starts } = layOut(funcs);
+  const btf = new BtfBuilder();
+  const u64 = btf.add({
+    kind: 'INT',
+    name: 'u64',
+    sizeBytes: 8,
+    signed: false,
+    char: false,
+    bool: false,
+    encoding: 0,
+    bitOffset: 0,
+    bits: 64,
+  });
+  const int = btf.add({
+    kind: 'INT',
+    name: 'int',
+    sizeBytes: 4,
+    signed: true,
+    char: false,
+    bool: false,
+    encoding: 1,
+    bitOffset: 0,
+    bits: 32,
+  });
+  const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [] });
+  const cbProto = btf.add({
+    kind: 'FUNC_PROTO',
+    name: '',
+    returnTypeId: int,
+    params: [{ name: 'cookie', typeId: u64 }],
+  });
+  const linkage = rng.chance(85) ? 1 : 0;
+  const ids = [
+    btf.add({ kind: 'FUNC', name: 'main', typeId: proto, linkage: 1 }),
+    btf.add({ kind: 'FUNC', name: 'sub', typeId: proto, linkage: 0 }),
+    btf.add({ kind: 'FUNC', name: 'cb', typeId: cbProto, linkage }),
+  ];
+  const tag = (name: string): void => {
+    btf.add({ kind: 'DECL_TAG', name, typeId: rng.chance(92) ? ids[0] : ids[1], componentIdx: -1, isAttribute: false });
+  };
+  if (rng.chance(92)) tag(`exception_callback:${rng.chance(85) ? 'cb' : rng.pick(['', 'main', 'sub', 'nobody'])}`);
+  if (rng.chance(12)) tag('exception_callback:cb');
+  if (rng.chance(12)) tag('exception_callbacks:cb');
+  const info = starts.map((start, id) => [start, ids[id]]);
+  if (rng.chance(20)) breakRecord(rng, info, insns.length, btf.typeCount);
+  return { type: 6, insns, btf: btf.build().bytes, funcInfo: table(8, info) };
+}
+
+const KINDS: readonly ((rng: Random) => Draft)[] = [
+  jumps,
+  jumps,
+  jumps,
+  chain,
+  chain,
+  chain,
+  callbacks,
+  odd,
+  tables,
+  tables,
+  exceptions,
+  rng => (rng.chance(15) ? many(rng) : odd(rng)),
+];

@@ -1,0 +1,24 @@
+/**
+ * Writes small programs about functions and control flow as `.prog` files for a kernel lab.
+ *   npx tsx test/tools/generate-structure.ts OUT_DIR COUNT [FIRST_SEED]
+ * The lab has to know the keys of func_info and its like (test/support/prog-file.ts).
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatProg } from '../support/prog-file.ts';
+import { generateStructure } from '../support/structure-generator.ts';
+
+const [dir, countText, firstText] = process.argv.slice(2);
+if (dir === undefined || countText === undefined) {
+  process.stderr.write('usage: generate-structure OUT_DIR COUNT [FIRST_SEED]\n');
+  process.exit(2);
+}
+const PER_FILE = 500;
+const first = Number(firstText ?? 1);
+const end = first + Number(countText);
+mkdirSync(dir, { recursive: true });
+for (let seed = first; seed < end; seed += PER_FILE) {
+  const progs: string[] = [];
+  for (let s = seed; s < Math.min(seed + PER_FILE, end); s++) progs.push(formatProg(generateStructure(s)));
+  writeFileSync(join(dir, `structure-${String(seed).padStart(7, '0')}.prog`), progs.join(''));
+}
