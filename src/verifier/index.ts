@@ -2,6 +2,7 @@
 
 export type { FuncLinkage } from './btf-info.ts';
 export type { CfgMarks } from './cfg.ts';
+export { type KernelDump, xlatedFromKernel } from './from-kernel.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
 export { roundStackDepth } from './stack-depth.ts';
 export { checkStructure, type ProgramStructure, STAGES, type Stage } from './structure.ts';

@@ -1,5 +1,4 @@
 import type { Btf } from '../btf/index.ts';
-import { helperDef } from '../helpers/index.ts';
 import {
   BPF_HELPER_CALL,
   BPF_PSEUDO_KFUNC_CALL,
@@ -18,6 +17,7 @@ import type { FixupContext } from './fixups/context.ts';
 import { hiddenExceptionCallback } from './fixups/exception-callback.ts';
 import { functionFlags } from './fixups/function-flags.ts';
 import { type FunctionTable, findFunctions } from './fixups/functions.ts';
+import { argCountOf } from './fixups/helper-call.ts';
 import { MAY_GOTO, MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './fixups/may-goto.ts';
 import { applyPatches, type Patch } from './fixups/patch.ts';
 import { fixProbeRead } from './fixups/probe-reads.ts';
@@ -207,13 +207,6 @@ function xlate(input: XlateInput, options: XlateOptions): XlatedProgram {
     arena: input.arena,
     original: input.original ?? input.insns,
   });
-}
-
-/** Arguments a helper takes, over all its contracts. */
-function argCountOf(id: number): number | undefined {
-  const def = helperDef(id);
-  if (def === undefined) return undefined;
-  return Math.max(def.proto.args.length, ...(def.variants ?? []).map(variant => variant.proto.args.length));
 }
 
 function miscPatches(

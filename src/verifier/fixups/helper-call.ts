@@ -1,3 +1,4 @@
+import { helperDef } from '../../helpers/index.ts';
 import { BPF_HELPER_CALL, makeInsn, TAIL_CALL } from '../../isa/index.ts';
 import { bpf_func_id } from '../../uapi/index.ts';
 import type { Fixup } from './context.ts';
@@ -32,3 +33,10 @@ export const fixCall: Fixup = (insn, _, ctx) => {
   if (!STORAGE_GET_IDS.has(insn.imm)) return { insns: [call] };
   return { insns: [aluImm(true, OP.mov, 5, ctx.sleepable ? GFP_KERNEL : GFP_ATOMIC), call] };
 };
+
+/** Arguments a helper takes, over all its contracts. */
+export function argCountOf(id: number): number | undefined {
+  const def = helperDef(id);
+  if (def === undefined) return undefined;
+  return Math.max(def.proto.args.length, ...(def.variants ?? []).map(variant => variant.proto.args.length));
+}
