@@ -1,3 +1,14 @@
 /** What runs a program: one interface, several engines. */
+
+export { createPpc64Cpu, type Ppc64Cpu } from './emu-ppc64/index.ts';
+export type * from './emu-types.ts';
+export { type CompileOptions, emulatorEngine } from './emulators.ts';
 export { DEFAULT_INSN_BUDGET, interpEngine } from './interp/index.ts';
+export {
+  type JitEngine,
+  type JitEngineOptions,
+  type JitLoadedProgram,
+  jitEngine,
+  xlateForEngine,
+} from './jited/index.ts';
 export * from './types.ts';

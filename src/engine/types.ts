@@ -1,8 +1,9 @@
 import type { Btf } from '../btf/index.ts';
-import type { FaultKind, HelperDef, HelperEnv } from '../helpers/index.ts';
+import type { HelperDef, HelperEnv } from '../helpers/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { BpfMap } from '../maps/index.ts';
 import type { ProgramSpec } from '../object/index.ts';
+import type { EmuFaultKind } from './emu-types.ts';
 
 /**
  * A program as engines take it: every `ld_imm64` of a map, map value, variable or kernel symbol has become a plain
@@ -56,7 +57,8 @@ export interface EngineHost {
 
 /** Why and where a run ended without a result. */
 export interface Fault {
-  readonly kind: FaultKind;
+  /** Beside what programs do wrong, what code on an emulated CPU can. */
+  readonly kind: EmuFaultKind;
   /** Program the fault is in: after tail calls not the one started. */
   readonly prog: string;
   /** Slot index. */

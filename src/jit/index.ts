@@ -11,4 +11,5 @@ export { tagHashOf } from './prog-tags.ts';
 export type * from './program.ts';
 export type { FaultInjector } from './steps.ts';
 export { progTag } from './tag.ts';
+export { findTarget, TARGETS } from './targets.ts';
 export * from './types.ts';

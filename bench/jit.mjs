@@ -1,0 +1,64 @@
+// BPF instructions compiled a second, for programs of 100 to 100,000 instructions: the whole of jit_subprogs, from xlated
+// program to linked images in a fresh kernel address space. Medians after warm-up.
+//   npm run build && node bench/jit.mjs [TARGET] [CPU] [ROUNDS]
+import { ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 } from '../dist/isa/index.js';
+import { findTarget, jitProgram } from '../dist/jit/index.js';
+import { createKernelSpace, defaultKernelImage, defaultLayout } from '../dist/kernels/index.js';
+import { xlateUnverified } from '../dist/verifier/index.js';
+
+const target = findTarget(process.argv[2] ?? 'ppc64le');
+const cpu = process.argv[3] ?? target.cpus[0];
+const rounds = Number(process.argv[4] ?? 15);
+
+/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
+function program(size) {
+  const b = new ProgramBuilder();
+  b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
+  const step = n => {
+    b.load('w', R2, R6, (n * 4) % 64)
+      .alu64('add', R2, n & 0xffff)
+      .mov(R3, R2)
+      .alu64('rsh', R3, 7)
+      .alu32('xor', R3, R2)
+      .store('dw', R10, -8 * (1 + (n % 16)), R3)
+      .jumpIf('jgt', R3, R7, `l${n}`)
+      .alu64('and', R3, 0xff)
+      .alu64('or', R7, R3)
+      .label(`l${n}`)
+      .load('dw', R2, R10, -8 * (1 + (n % 16)))
+      .alu64('add', R7, R2);
+    if (n % 12 === 0) b.imm64(R2, 0xc000000012345678n + BigInt(n)).alu64('add', R7, R2);
+    if (n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
+  };
+  for (let n = 0; 11.4 * n < size - 12; n++) step(n);
+  b.mov(R0, R7).exit();
+  b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
+  return b.build();
+}
+
+const layout = defaultLayout(target.arch);
+const kernel = defaultKernelImage(target.arch, target.order);
+console.log(`node ${process.version}, target ${target.name}, cpu ${cpu}, ${rounds} rounds`);
+for (const size of [100, 1000, 5000, 20_000, 100_000]) {
+  const insns = program(size);
+  const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
+  const repeat = Math.max(1, Math.round(50_000 / size));
+  const samples = [];
+  let bytes = 0;
+  for (let round = -5; round < rounds; round++) {
+    const from = performance.now();
+    for (let i = 0; i < repeat; i++) {
+      const result = jitProgram(xlated, { target, cpu, space: createKernelSpace(layout, kernel) });
+      if (!result.ok || !result.prog.jited)
+        throw new Error(JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 300));
+      bytes = result.prog.funcs.reduce((sum, func) => sum + func.bytes.length, 0);
+    }
+    if (round >= 0) samples.push((performance.now() - from) / repeat);
+  }
+  samples.sort((a, b) => a - b);
+  const rate = ms => (insns.length / ms / 1000).toFixed(2);
+  console.log(
+    `${String(insns.length).padStart(7)} insns  ${rate(samples[samples.length >> 1]).padStart(6)} M insns/s` +
+      `  (${rate(samples.at(-1))}..${rate(samples[0])}, ${(bytes / insns.length).toFixed(2)} bytes an insn)`,
+  );
+}

@@ -1,0 +1,80 @@
+import { findTarget, type JitMode, type JitTarget } from '../jit/index.ts';
+import {
+  defaultKernelImage,
+  defaultLayout,
+  findLayout,
+  type KernelArch,
+  kernelImage,
+  type Placement,
+} from '../kernels/index.ts';
+import { FarcallError } from '../util/index.ts';
+import { createPpc64Cpu } from './emu-ppc64/index.ts';
+import type { EmulatedCpu, EmulatorOptions } from './emu-types.ts';
+import { type JitEngine, jitEngine } from './jited/index.ts';
+
+/** Emulated CPUs by architecture. */
+const CPUS: Partial<Record<KernelArch, (target: JitTarget, options: EmulatorOptions) => EmulatedCpu>> = {
+  ppc64: (target, options) =>
+    createPpc64Cpu({ ...options, order: target.order, abi: target.order === 'little' ? 'elfv2' : 'elfv1' }),
+};
+
+export interface CompileOptions {
+  /** Name of a row of TARGETS. */
+  readonly target: string;
+  /** Name of a row of LAYOUTS; default the architecture's. */
+  readonly layout?: string;
+  /** One of the target's; default its first. */
+  readonly cpu?: string;
+  readonly mode?: JitMode;
+  /** Name of a recorded kernel; default one of the architecture's. */
+  readonly kernel?: string;
+  readonly placement?: (program: string, index: number) => Placement | undefined;
+  readonly inject?: (site: string) => number;
+}
+
+/**
+ * The engine that compiles for a CPU and runs the code on an emulated one. Machines made with it must have the target's
+ * byte order. Throws `arg.target`, `arg.layout`, `arg.cpu`, and `arg.target` for CPUs that cannot be emulated.
+ */
+export function emulatorEngine(options: CompileOptions): JitEngine {
+  const target = findTarget(options.target);
+  const makeCpu = CPUS[target.arch];
+  const cpu = options.cpu ?? target.cpus[0];
+  if (!target.cpus.includes(cpu)) {
+    throw new FarcallError({
+      code: 'arg.cpu',
+      message: `${target.name} has no CPU ${cpu}`,
+      expected: target.cpus.join(', '),
+      found: cpu,
+    });
+  }
+  const layout = options.layout === undefined ? defaultLayout(target.arch) : findLayout(options.layout);
+  if (layout.arch !== target.arch) {
+    throw new FarcallError({
+      code: 'arg.layout',
+      message: `layout ${layout.name} is not for ${target.name}`,
+      expected: `a layout of ${target.arch}`,
+      found: layout.arch,
+    });
+  }
+  return jitEngine({
+    target,
+    layout,
+    cpu,
+    kernel: options.kernel === undefined ? defaultKernelImage(target.arch, target.order) : kernelImage(options.kernel),
+    mode: options.mode ?? 'own',
+    placement: options.placement,
+    inject: options.inject,
+    makeCpu: emulatorOptions => {
+      if (makeCpu === undefined) {
+        throw new FarcallError({
+          code: 'arg.target',
+          message: `there is no emulated ${target.arch}`,
+          expected: Object.keys(CPUS).join(', '),
+          found: target.name,
+        });
+      }
+      return makeCpu(target, emulatorOptions);
+    },
+  });
+}

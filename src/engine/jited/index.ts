@@ -1,0 +1,1 @@
+export { type JitEngine, type JitEngineOptions, type JitLoadedProgram, jitEngine, xlateForEngine } from './engine.ts';
