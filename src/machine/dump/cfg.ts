@@ -74,7 +74,7 @@ function blocksOf(insns: readonly Insn[], start: number, end: number, asBpftool:
     if (isWide(insns[idx])) idx++;
     if (!isJump(code) || opOf(code) === OP_CALL || (asBpftool && opOf(code) === OP_EXIT)) continue;
     if (opOf(code) !== OP_EXIT) add(jumpTarget(insns, idx, asBpftool));
-    if (opOf(code) !== OP_JA) add(idx + 1);
+    if (opOf(code) !== OP_JA || !asBpftool) add(idx + 1);
   }
   const sorted = [...heads].sort((a, b) => a - b);
   const numberAt = new Map(sorted.map((head, i) => [head, FIRST_BLOCK + i]));
