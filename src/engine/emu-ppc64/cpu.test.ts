@@ -18,7 +18,9 @@ function cpuWith(words: readonly number[], setup: Setup = {}) {
   const mem = setup.mem ?? new LinearMemory(order);
   const bytes = new Uint8Array(4 * words.length);
   const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => view.setUint32(4 * i, word >>> 0, order === 'little'));
+  words.forEach((word, i) => {
+    view.setUint32(4 * i, word >>> 0, order === 'little');
+  });
   const addr = setup.at ?? BASE;
   const cpu = createPpc64Cpu({
     mem,

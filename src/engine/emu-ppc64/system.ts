@@ -68,6 +68,11 @@ const td: Exec = (m, o) => trap(m, o, m.r[o.ra + 1], m.r[o.ra], m.r[o.rb + 1], m
 /** Barriers and hints: one thread runs, in order. */
 const nothing: Exec = () => {};
 
+/** A cache line written back or dropped: nothing to see, but the address must be good. */
+const touch: Exec = (m, o) => {
+  m.addrX(o, 1, 'read');
+};
+
 const dcbz: Exec = (m, o) => {
   const { r } = m;
   const lo = (r[o.ra] + r[o.rb]) & -CACHE_LINE_BYTES;
@@ -91,9 +96,9 @@ export function systemRows(): Row[] {
     row('isync', '19 /:15 150:10 /:1', nothing),
     row('dcbt', '31 th ra0 rb 278:10 /:1', nothing),
     row('dcbtst', '31 th ra0 rb 246:10 /:1', nothing),
-    row('dcbf', '31 th ra0 rb 86:10 /:1', nothing),
-    row('dcbst', '31 /:5 ra0 rb 54:10 /:1', nothing),
-    row('icbi', '31 /:5 ra0 rb 982:10 /:1', nothing),
+    row('dcbf', '31 th ra0 rb 86:10 /:1', touch, { sizeBytes: 1 }),
+    row('dcbst', '31 /:5 ra0 rb 54:10 /:1', touch, { sizeBytes: 1 }),
+    row('icbi', '31 /:5 ra0 rb 982:10 /:1', touch, { sizeBytes: 1 }),
     row('dcbz', '31 /:5 ra0 rb 1014:10 /:1', dcbz, { sizeBytes: CACHE_LINE_BYTES }),
   ];
 }
