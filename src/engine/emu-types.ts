@@ -13,6 +13,8 @@ export interface CodeSource {
  */
 export interface KernelGate {
   readonly name: string;
+  /** Arguments it takes, as far as that is known: what others registers hold does not matter. */
+  readonly argCount?: number;
   /** Arguments as 64-bit halves through the CPU; returns low and high half in `out[0]`, `out[1]`. */
   call(cpu: EmulatedCpu, out: Int32Array): void;
 }

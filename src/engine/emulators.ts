@@ -4,7 +4,9 @@ import {
   defaultLayout,
   findLayout,
   type KernelArch,
+  type KernelSpace,
   kernelImage,
+  type LayoutRow,
   type Placement,
 } from '../kernels/index.ts';
 import { FarcallError } from '../util/index.ts';
@@ -21,8 +23,8 @@ const CPUS: Partial<Record<KernelArch, (target: JitTarget, options: EmulatorOpti
 export interface CompileOptions {
   /** Name of a row of TARGETS. */
   readonly target: string;
-  /** Name of a row of LAYOUTS; default the architecture's. */
-  readonly layout?: string;
+  /** A layout, or the name of a row of LAYOUTS; default the architecture's. */
+  readonly layout?: string | LayoutRow;
   /** One of the target's; default its first. */
   readonly cpu?: string;
   readonly mode?: JitMode;
@@ -30,6 +32,17 @@ export interface CompileOptions {
   readonly kernel?: string;
   readonly placement?: (program: string, index: number) => Placement | undefined;
   readonly inject?: (site: string) => number;
+  /** Makes the CPU by `make` and may put something around it, or around the gates it is given. */
+  readonly wrapCpu?: (
+    options: EmulatorOptions,
+    space: KernelSpace,
+    make: (options: EmulatorOptions) => EmulatedCpu,
+  ) => EmulatedCpu;
+}
+
+function layoutOf(given: string | LayoutRow | undefined, target: JitTarget): LayoutRow {
+  if (given === undefined) return defaultLayout(target.arch);
+  return typeof given === 'string' ? findLayout(given) : given;
 }
 
 /**
@@ -48,7 +61,7 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
       found: cpu,
     });
   }
-  const layout = options.layout === undefined ? defaultLayout(target.arch) : findLayout(options.layout);
+  const layout = layoutOf(options.layout, target);
   if (layout.arch !== target.arch) {
     throw new FarcallError({
       code: 'arg.layout',
@@ -65,7 +78,7 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
     mode: options.mode ?? 'own',
     placement: options.placement,
     inject: options.inject,
-    makeCpu: emulatorOptions => {
+    makeCpu: (emulatorOptions, space) => {
       if (makeCpu === undefined) {
         throw new FarcallError({
           code: 'arg.target',
@@ -74,7 +87,8 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
           found: target.name,
         });
       }
-      return makeCpu(target, emulatorOptions);
+      const make = (given: EmulatorOptions): EmulatedCpu => makeCpu(target, given);
+      return options.wrapCpu === undefined ? make(emulatorOptions) : options.wrapCpu(emulatorOptions, space, make);
     },
   });
 }

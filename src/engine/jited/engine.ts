@@ -8,7 +8,7 @@ import {
   type JitTarget,
   jitProgram,
 } from '../../jit/index.ts';
-import type { KernelImage, LayoutRow, Placement } from '../../kernels/index.ts';
+import type { KernelImage, KernelSpace, LayoutRow, Placement } from '../../kernels/index.ts';
 import { isArenaMap } from '../../maps/index.ts';
 import { errnoName } from '../../uapi/index.ts';
 import { FarcallError } from '../../util/index.ts';
@@ -24,7 +24,7 @@ export interface JitEngineOptions {
   readonly kernel: KernelImage;
   readonly cpu: string;
   readonly mode: JitMode;
-  readonly makeCpu: (options: EmulatorOptions) => EmulatedCpu;
+  readonly makeCpu: (options: EmulatorOptions, space: KernelSpace) => EmulatedCpu;
   /** Where a program's functions go; default the next free place. */
   readonly placement?: (program: string, index: number) => Placement | undefined;
   readonly inject?: FaultInjector;

@@ -17,6 +17,7 @@ export function helperGate(state: JitedMachine, def: HelperDef): KernelGate {
   const funcs = funcArgs(def);
   return {
     name: def.name,
+    argCount: Math.min(ARGS, def.proto.args.length),
     call(cpu, out) {
       const { regs } = env;
       for (let n = 0; n < ARGS; n++) {

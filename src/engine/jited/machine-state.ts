@@ -57,15 +57,18 @@ export class JitedMachine {
     this.host = host;
     this.kernel = machineKernel(options.kernel);
     this.space = createKernelSpace(options.layout, this.kernel);
-    this.cpu = options.makeCpu({
-      mem: host.env.mem,
-      code: this.space,
-      gates: { gateAt: addr => this.#gates.get(addr) },
-      cpu: options.cpu,
-      kernelToc: this.space.kernelToc,
-      userLimit: USER_LIMIT,
-      fixupFor: pc => this.#fixupFor(pc),
-    });
+    this.cpu = options.makeCpu(
+      {
+        mem: host.env.mem,
+        code: this.space,
+        gates: { gateAt: addr => this.#gates.get(addr) },
+        cpu: options.cpu,
+        kernelToc: this.space.kernelToc,
+        userLimit: USER_LIMIT,
+        fixupFor: pc => this.#fixupFor(pc),
+      },
+      this.space,
+    );
   }
 
   /** Puts a program's helpers at their addresses and its functions where helpers can call them. */

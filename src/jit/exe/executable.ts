@@ -22,7 +22,7 @@ import { exeArch } from './arches.ts';
 import { ExeData } from './data.ts';
 import { PAGE_BYTES, type Piece, pageEnd, pageStart, type Run, runBytes, runsOf } from './pages.ts';
 import { ReplayLog } from './replay-log.ts';
-import { buildRuntime, ENTRY_CLEAR, ENTRY_DUMP } from './runtime.ts';
+import { buildRuntime, ENTRY_CLEAR, ENTRY_DUMP, type RuntimeInit } from './runtime.ts';
 import { EXE_STATE, EXE_STATE_BYTES, type ExeEntry, type ExeGlue, type ExeInit, type ExeMemory } from './types.ts';
 
 /** Linux lets nobody but root have memory below 64 KiB. */
@@ -60,6 +60,8 @@ interface CodePiece extends Piece {
 export function writeExecutable(init: ExeInit): Uint8Array {
   return new Executable(init).finish();
 }
+
+type RuntimePlaces = Pick<RuntimeInit, 'maps' | 'copies' | 'entries' | 'gateNames' | 'handlerStack'>;
 
 class Executable {
   readonly #init: ExeInit;
@@ -125,9 +127,11 @@ class Executable {
     const entries = this.#entries(data);
     const extable = data.words([...this.#extable(), 0, 0]);
 
-    const stacks = pageEnd(data.here + 0x10000n);
-    const runtimeCode = this.#runtime(glue, data, { maps, copies, entries, gateNames, handlerStack: stacks });
-    if (data.here > stacks) throw new InternalError('texts of the runtime do not fit before its stacks');
+    const places = { maps, copies, entries, gateNames };
+    // The first time, its texts are put into the data; then it is known where those end.
+    this.#buildRuntime(glue, data, { ...places, handlerStack: 0n });
+    const stacks = pageEnd(data.here);
+    const runtimeCode = this.#runtime(glue, data, { ...places, handlerStack: stacks });
     const stackTop = stacks + BigInt(HANDLER_STACK_BYTES + STACK_BYTES - STACK_HEADER_BYTES);
     arch.state({ view: new DataView(this.#state.buffer), order, space });
     this.#setState(EXE_STATE.stackTop, stackTop);
@@ -156,15 +160,10 @@ class Executable {
     return writer.finish();
   }
 
-  /** Compiles the runtime, behind the glue. */
-  #runtime(
-    glue: ExeGlue,
-    data: ExeData,
-    places: { maps: bigint; copies: bigint; entries: bigint; gateNames: bigint; handlerStack: bigint },
-  ): Uint8Array {
-    const { target, cpu, space, entries, format, memoryEnd, limitSeconds, gates } = this.#init;
+  #buildRuntime(glue: ExeGlue, data: ExeData, places: RuntimePlaces): ReturnType<typeof buildRuntime> {
+    const { target, space, entries, format, memoryEnd, limitSeconds } = this.#init;
     const arch = exeArch(target);
-    const { funcs, gate } = buildRuntime({
+    return buildRuntime({
       ...places,
       glue,
       syscalls: arch.syscalls,
@@ -179,6 +178,13 @@ class Executable {
       callbackGapBytes: arch.callbackGapBytes(this.#order),
       text: text => data.text(text),
     });
+  }
+
+  /** Compiles the runtime, behind the glue. */
+  #runtime(glue: ExeGlue, data: ExeData, places: RuntimePlaces): Uint8Array {
+    const { target, cpu, space, gates } = this.#init;
+    const arch = exeArch(target);
+    const { funcs, gate } = this.#buildRuntime(glue, data, places);
     const env: TargetEnv = { cpu, mode: 'own', space, userLimit: space.layout.userLimit, pcrel: false };
     const base = this.#codeBase + BigInt(arch.glueBytes);
     let at = base;
@@ -213,11 +219,12 @@ class Executable {
   }
 
   #entry(data: ExeData, entry: ExeEntry): (bigint | number)[] {
-    const { func, args, sp, log, clear, patches = [], digest = [], dump } = entry;
+    const { func, args, sp, log, clear, patches = [], zero = [], digest = [], dump } = entry;
     let patchesAt = 0n;
-    if (patches.length > 0) {
+    if (patches.length + zero.length > 0) {
       const events = new ReplayLog(this.#order);
       for (const { addr, bytes } of patches) events.write(addr, bytes);
+      for (const { addr, sizeBytes } of zero) events.fill(addr, sizeBytes);
       patchesAt = data.bytes(events.finish());
     }
     const ranges = digest.filter(range => range.sizeBytes > 0).flatMap(range => [range.addr, range.sizeBytes]);

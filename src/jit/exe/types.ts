@@ -44,6 +44,8 @@ export interface ExeEntry {
   readonly clear?: boolean;
   /** Put into memory before the run. */
   readonly patches?: readonly ExeMemory[];
+  /** Zeroed before the run, after the patches. */
+  readonly zero?: readonly ExeRange[];
   /** Memory whose digest (FNV-1a, 64 bits) is printed with the result. */
   readonly digest?: readonly ExeRange[];
   /** Print those ranges in hex, too. */
