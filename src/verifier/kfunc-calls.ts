@@ -1,4 +1,4 @@
-import type { Btf } from '../btf/index.ts';
+import type { Btf, BtfKind } from '../btf/index.ts';
 import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn } from '../isa/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { JitSupport } from './structure-input.ts';
@@ -13,6 +13,8 @@ export interface KfuncContext {
   readonly jit: JitSupport;
   readonly gplCompatible: boolean;
   readonly kernelBtf: Btf | undefined;
+  /** Whether the kernel has a symbol of that name; default: it has all. */
+  readonly hasSymbol?: (name: string) => boolean;
   /** Names by slot, for calls whose id is not of `kernelBtf`. */
   readonly names: ReadonlyMap<number, string> | undefined;
 }
@@ -61,7 +63,13 @@ export class KfuncCalls {
     if (this.#met.has(key)) return undefined;
     if (this.#met.size === MAX_KFUNC_DESCS) return log.reject('kfuncTooMany', [], idx);
     this.#met.add(key);
-    return undefined;
+    return given === undefined && name !== undefined ? this.#checkFunction(insn, idx, name, log) : undefined;
+  }
+
+  #checkFunction(insn: Insn, idx: number, name: string, log: VerifierLog): Rejection | undefined {
+    const btf = this.#context.kernelBtf as Btf;
+    if (this.#context.hasSymbol?.(name) === false) return log.reject('kfuncNoAddress', [name], idx);
+    return checkPrototype(btf, insn.imm, name, idx, log);
   }
 
   // Module functions are named through an array of file descriptors, which nobody gives here.
@@ -82,6 +90,38 @@ export class KfuncCalls {
     }
     return btf.nameOf(id);
   }
+}
+
+const MAX_ARGS = 12;
+const MAX_ARG_BYTES = 16;
+const POINTER_BYTES = 8;
+const MODIFIERS: ReadonlySet<BtfKind> = new Set<BtfKind>(['TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'TYPE_TAG']);
+
+/** Kind and size of what a function takes or gives; -1 for what no register can hold. */
+function passedAs(btf: Btf, typeId: number): { kind: BtfKind; sizeBytes: number } {
+  let id = typeId;
+  for (let left = btf.typeCount; left > 0 && MODIFIERS.has(btf.kindOf(id)); left--) id = btf.types.third(id);
+  const kind = btf.kindOf(id);
+  const sized = kind === 'INT' || kind === 'ENUM' || kind === 'ENUM64' || kind === 'STRUCT';
+  const sizeBytes = sized ? btf.types.third(id) : kind === 'PTR' ? POINTER_BYTES : typeId === 0 ? 0 : -1;
+  return { kind, sizeBytes };
+}
+
+/** Source: `kernel/bpf/btf.c: btf_distill_func_proto`. */
+function checkPrototype(btf: Btf, id: number, name: string, idx: number, log: VerifierLog): Rejection | undefined {
+  const proto = btf.types.third(id);
+  const count = btf.types.vlen(proto);
+  if (count > MAX_ARGS) return log.reject('kfuncManyArgs', [name, count], idx);
+  const result = passedAs(btf, btf.types.third(proto));
+  if (result.sizeBytes < 0 || result.kind === 'STRUCT') return log.reject('kfuncReturn', [name, result.kind], idx);
+  for (let arg = 0; arg < count; arg++) {
+    const typeId = btf.types.item(proto, arg, 1);
+    if (arg === count - 1 && typeId === 0) return log.reject('kfuncVariadic', [name], idx);
+    const { kind, sizeBytes } = passedAs(btf, typeId);
+    if (sizeBytes < 0 || sizeBytes > MAX_ARG_BYTES) return log.reject('kfuncArg', [name, arg, kind], idx);
+    if (sizeBytes === 0) return log.reject('kfuncVoidArg', [name], idx);
+  }
+  return undefined;
 }
 
 /** Kernel functions that call back at once, and the argument (1..5) that is the callback. */

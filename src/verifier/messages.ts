@@ -51,7 +51,6 @@ export const MESSAGES = {
   exceptionCallbackLinkage: row('EINVAL', (name: string) => `exception callback '${name}' must have global linkage`),
   exceptionCallbackFirst: plain('EINVAL', 'invalid exception callback insn_off in func_info: 0'),
   exceptionCallbackInfo: plain('EINVAL', 'exception callback type id not found in func_info'),
-  kfuncNoBtf: plain('ENOTSUPP', 'calling kernel function is not supported without CONFIG_DEBUG_INFO_BTF'),
   kfuncNoJit: plain('ENOTSUPP', 'JIT is required for calling kernel function'),
   kfuncJitSupport: plain('ENOTSUPP', 'JIT does not support calling kernel function'),
   kfuncLicense: plain('EINVAL', 'cannot call kernel function from non-GPL compatible program'),
@@ -60,8 +59,21 @@ export const MESSAGES = {
   kfuncBtf: row('EINVAL', () => 'failed to find BTF for kernel function'),
   kfuncTooMany: plain('E2BIG', 'too many different kernel function calls'),
   kfuncNotFunc: row('EINVAL', (id: number) => `kernel btf_id ${id >>> 0} is not a function`),
-  kfuncNoProto: row('EINVAL', (id: number) => `kernel function btf_id ${id >>> 0} does not have a valid func_proto`),
   kfuncNoAddress: row('EINVAL', (name: string) => `cannot find address for kernel function ${name}`),
+  kfuncManyArgs: row(
+    'EINVAL',
+    (name: string, count: number) => `The function ${name} has ${count} arguments. Too many.`,
+  ),
+  kfuncReturn: row(
+    'EINVAL',
+    (name: string, kind: string) => `The function ${name} return type ${kind} is unsupported.`,
+  ),
+  kfuncVariadic: row('EINVAL', (name: string) => `The function ${name} with variable args is unsupported.`),
+  kfuncArg: row(
+    'EINVAL',
+    (name: string, arg: number, kind: string) => `The function ${name} arg${arg} type ${kind} is unsupported.`,
+  ),
+  kfuncVoidArg: row('EINVAL', (name: string) => `The function ${name} has malformed void argument.`),
 
   // check_subprogs, check_cfg
   jumpOutOfRange: row('EINVAL', (from: number, to: number) => `jump out of range from insn ${from} to ${to}`),

@@ -34,7 +34,7 @@ export function estimateStackDepths(
   insns: readonly Insn[],
   subprogs: SubprogTable,
   kfuncs: KfuncCalls,
-  fastcalls: FastcallMarks,
+  fastcalls?: FastcallMarks,
 ): WalkResult {
   const count = subprogs.count;
   const facts = new StackFacts(count);
@@ -45,13 +45,14 @@ export function estimateStackDepths(
     unknownAsync: false,
   };
   const targets = jumpTargets(insns);
+  const spills = fastcalls?.pattern ?? new Uint8Array(insns.length);
   for (let id = 0; id < count; id++) {
-    new FunctionWalk({ insns, subprogs, kfuncs, facts, callbacks, targets, spills: fastcalls.pattern }, id).run();
+    new FunctionWalk({ insns, subprogs, kfuncs, facts, callbacks, targets, spills }, id).run();
   }
   const depths = facts.solve(count, MAX_BPF_STACK);
   const stackDepthBytes = depths.map((depth, id) => {
     const whole = Math.ceil(depth / SLOT_BYTES) * SLOT_BYTES;
-    return withFastcalls(fastcalls, id, whole);
+    return fastcalls === undefined ? whole : withFastcalls(fastcalls, id, whole);
   });
   subprogs.list.forEach(({ isReferenced }, id) => {
     if (!isReferenced || callbacks.sync[id] === 1 || callbacks.async[id] === 1) return;

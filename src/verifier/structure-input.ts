@@ -73,6 +73,8 @@ export interface StructureOptions {
   readonly jit?: JitSupport;
   /** The kernel's own BTF, which kernel function calls name by id. Without it their ids are not checked. */
   readonly kernelBtf?: Btf;
+  /** Whether the kernel has a function of that name beside its BTF (inlined ones are gone); default: it has all. */
+  readonly hasKernelSymbol?: (name: string) => boolean;
   /** The walk over the program's paths; by default depths and callbacks are estimated. Subprogs by id, start and end set. */
   readonly walk?: (subprogs: {
     readonly list: readonly { readonly start: number; readonly end: number }[];

@@ -90,6 +90,7 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
     jit,
     gplCompatible: input.gplCompatible ?? true,
     kernelBtf: options.kernelBtf,
+    hasSymbol: options.hasKernelSymbol,
     names: input.kfuncs,
   });
   const subprogs = addSubprogsAndKfuncs({ insns, capBpf, kfuncs, funcInfo: funcs, log });

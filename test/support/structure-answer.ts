@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { type Btf, openBtf } from '../../src/btf/index.ts';
 import { MESSAGES } from '../../src/verifier/index.ts';
 
 /** A line of a kernel lab's answers, as far as it is looked at here. */
@@ -13,22 +16,33 @@ export interface LabAnswer {
 
 const STATS = /verification time \d+ usec|processed \d+ insns /;
 
+/** The kernel's log without its statistics. */
+export function logLines(log: string): string {
+  const at = log.search(STATS);
+  return (at < 0 ? log : log.slice(0, at)).trimEnd();
+}
+
 /** The kernel's last line before its statistics: why it refused. Empty where it gave no reason. */
 export function refusalOf(log: string): string {
-  const at = log.search(STATS);
-  const text = at < 0 ? log : log.slice(0, at);
-  const last = text.trimEnd().split('\n').at(-1) ?? '';
+  const last = logLines(log).split('\n').at(-1) ?? '';
   return /^func#\d+ @\d+$/.test(last) ? '' : last;
 }
 
+/** Stands for every number and name in a message, and its form in hexadecimal. */
+const SAMPLE = 987654;
+
 /** Our messages as patterns, numbers and names left open. */
 const PATTERNS: readonly RegExp[] = Object.values(MESSAGES)
-  .map(({ text }) => (text as (...args: string[]) => string)(...new Array<string>(text.length).fill('\u0001')))
-  .map(text => text.replace(/NaN/g, '\u0001'))
+  .map(({ text }) => (text as (...args: unknown[]) => string)(...new Array<number>(text.length).fill(SAMPLE)))
   .filter(text => text !== '')
-  .map(
-    text => new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\u0001|0(?= in func info)/g, '.*')}$`),
-  );
+  .map(text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/987654|f1206/g, '.*'))
+  .map(text => new RegExp(`^${text}$`));
 
 /** Whether a refusal of the kernel is one of those that `checkStructure` gives. */
 export const isStructural = (message: string): boolean => PATTERNS.some(pattern => pattern.test(message));
+
+/** The BTF of the kernel that answered (6.12 for amd64). */
+export function kernelBtf(): Btf {
+  const url = new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url);
+  return openBtf(new Uint8Array(gunzipSync(readFileSync(url))));
+}

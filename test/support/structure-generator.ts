@@ -1,4 +1,4 @@
-import { BtfBuilder } from '../../src/btf/index.ts';
+import { type Btf, BtfBuilder } from '../../src/btf/index.ts';
 import { type Insn, makeInsn } from '../../src/isa/index.ts';
 import type { InfoTable } from '../../src/verifier/index.ts';
 import type { ProgFileEntry } from './prog-file.ts';
@@ -8,10 +8,19 @@ import { Random } from './random.ts';
  * Small programs about functions and control flow: most are sound but for one thing. Each comes back from its seed.
  * Kinds: jumps, chains of calls with stacks, many functions, tail calls, callbacks, odd fields, broken tables, exceptions.
  */
-export function generateStructure(seed: number): ProgFileEntry {
+export function generateStructure(seed: number, kernel: Btf): ProgFileEntry {
   const rng = new Random(seed);
   const make = rng.pick(KINDS);
-  return { ...make(rng), name: String(seed) };
+  return { ...make(rng, kernel), name: String(seed) };
+}
+
+/** One program for every code there is: whether it is an instruction is all that is wrong with it. */
+export function everyCode(): ProgFileEntry[] {
+  return Array.from({ length: 256 }, (_, code) => ({
+    name: `code ${code}`,
+    type: 1,
+    insns: [mov(0, 0), makeInsn(code, 0, 0, 0, 0), EXIT],
+  }));
 }
 
 type Draft = Omit<ProgFileEntry, 'name'>;
@@ -236,20 +245,18 @@ function table(recSizeBytes: number, records: readonly (readonly number[])[]): I
   return { recSizeBytes, count: records.length, words: Uint32Array.from(records.flat()) };
 }
 
+function addInts(btf: BtfBuilder): { int: number; u64: number } {
+  const common = { kind: 'INT', char: false, bool: false, bitOffset: 0 } as const;
+  return {
+    int: btf.add({ ...common, name: 'int', sizeBytes: 4, signed: true, encoding: 1, bits: 32 }),
+    u64: btf.add({ ...common, name: 'u64', sizeBytes: 8, signed: false, encoding: 0, bits: 64 }),
+  };
+}
+
 /** A BTF with one function a subprogram, some of them global or of other return types. */
 function buildBtf(rng: Random, count: number, globals: number): { btf: BtfBuilder; ids: number[] } {
   const btf = new BtfBuilder();
-  const int = btf.add({
-    kind: 'INT',
-    name: 'int',
-    sizeBytes: 4,
-    signed: true,
-    char: false,
-    bool: false,
-    encoding: 1,
-    bitOffset: 0,
-    bits: 32,
-  });
+  const { int } = addInts(btf);
   const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [{ name: 'ctx', typeId: int }] });
   const none = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: 0, params: [] });
   const ids: number[] = [];
@@ -297,7 +304,8 @@ function tables(rng: Random): Draft {
   const size = rng.chance(92) ? 8 : rng.pick([4, 6, 12, 16, 252, 256, 9, 0]);
   const lineSize = rng.chance(92) ? 16 : rng.pick([4, 12, 18, 20, 24, 252, 256, 0]);
   if (rng.chance(55)) breakRecord(rng, info, insns.length, built.typeCount);
-  if (rng.chance(55)) breakRecord(rng, lines, insns.length, built.strings.endOff);
+  if (rng.chance(8)) lines.length = rng.between(1, lines.length);
+  if (rng.chance(50)) breakRecord(rng, lines, insns.length, built.strings.endOff);
   const padded = (records: number[][], bytes: number, known: number): number[][] => {
     const more = Math.max(0, Math.floor(bytes / 4) - known);
     return records.map(record => [
@@ -355,28 +363,7 @@ function exceptions(rng: Random): Draft {
   if (rng.chance(15)) funcs[2].insns.splice(0, 0, makeInsn(0x05, 0, 0, rng.between(-2, 2), 0));
   const { insns, starts } = layOut(funcs);
   const btf = new BtfBuilder();
-  const u64 = btf.add({
-    kind: 'INT',
-    name: 'u64',
-    sizeBytes: 8,
-    signed: false,
-    char: false,
-    bool: false,
-    encoding: 0,
-    bitOffset: 0,
-    bits: 64,
-  });
-  const int = btf.add({
-    kind: 'INT',
-    name: 'int',
-    sizeBytes: 4,
-    signed: true,
-    char: false,
-    bool: false,
-    encoding: 1,
-    bitOffset: 0,
-    bits: 32,
-  });
+  const { int, u64 } = addInts(btf);
   const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [] });
   const cbProto = btf.add({
     kind: 'FUNC_PROTO',
@@ -401,7 +388,158 @@ function exceptions(rng: Random): Draft {
   return { type: 6, insns, btf: btf.build().bytes, funcInfo: table(8, info) };
 }
 
-const KINDS: readonly ((rng: Random) => Draft)[] = [
+// ---- kernel functions
+
+const KFUNC_CALL = 2;
+const callKernel = (id: number, off = 0): Insn => makeInsn(0x85, 0, KFUNC_CALL, off, id);
+
+/** Programs that throw, from main, functions, callbacks and the exception callback itself. */
+function throwing(rng: Random, kernel: Btf): Draft {
+  const bpfThrow = kernel.findByName('bpf_throw', 'FUNC');
+  const throws = (f: Func): void => {
+    f.insns.push(mov(1, 0), callKernel(bpfThrow));
+  };
+  const [main, sub, cb, leaf] = [func(), func(), func(), func()];
+  if (rng.chance(40)) {
+    main.insns.push(mov(1, 1));
+    main.calls.set(main.insns.length, 1);
+    main.insns.push(...wide(2, 4, 0), mov(3, 0), mov(4, 0), makeInsn(0x85, 0, 0, 0, 181));
+  } else addCall(main, 1);
+  if (rng.chance(25)) {
+    main.insns.push(mov(1, 0));
+    addCall(main, 2);
+  }
+  addCall(sub, 3);
+  if (rng.chance(30)) {
+    cb.insns.push(mov(1, 0));
+    addCall(cb, 3);
+  }
+  for (const [f, percent] of [
+    [main, 30],
+    [sub, 25],
+    [leaf, 40],
+    [cb, 5],
+  ] as const)
+    if (rng.chance(percent)) throws(f);
+  if (rng.chance(25)) leaf.insns.push(movx(1, 1), ...wide(2, 1, 0), mov(3, 0), TAIL_CALL);
+  const funcs = [main, sub, cb, leaf];
+  for (const f of funcs) f.insns.push(mov(0, 0), EXIT);
+  const { insns, starts } = layOut(funcs);
+  const btf = new BtfBuilder();
+  const { int, u64 } = addInts(btf);
+  const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [] });
+  const cbProto = btf.add({
+    kind: 'FUNC_PROTO',
+    name: '',
+    returnTypeId: int,
+    params: [{ name: 'cookie', typeId: u64 }],
+  });
+  const ids = ['main', 'sub', 'cb', 'leaf'].map((name, id) =>
+    btf.add({ kind: 'FUNC', name, typeId: id === 2 ? cbProto : proto, linkage: id % 2 === 0 ? 1 : 0 }),
+  );
+  if (rng.chance(85)) {
+    btf.add({ kind: 'DECL_TAG', name: 'exception_callback:cb', typeId: ids[0], componentIdx: -1, isAttribute: false });
+  }
+  const ldmaps = insns.flatMap((insn, i) => (insn.code === 0x18 && insn.src === 1 ? [`${i} 0 1 0`] : []));
+  return {
+    type: 6,
+    insns,
+    btf: btf.build().bytes,
+    funcInfo: table(
+      8,
+      starts.map((start, id) => [start, ids[id]]),
+    ),
+    ...(ldmaps.length === 0 ? {} : { maps: ['3 4 4 4 0'], ldmaps }),
+  };
+}
+
+/** A function of the kernel as likely as an id that is none. */
+function anyId(rng: Random, kernel: Btf): number {
+  if (rng.chance(30)) return rng.pick([0, 1, kernel.typeCount - 1, kernel.typeCount, -1]);
+  let id = rng.between(1, kernel.typeCount - 1);
+  while (kernel.kindOf(id) !== 'FUNC' && id > 1) id--;
+  return id;
+}
+
+function kfuncs(rng: Random, kernel: Btf): Draft {
+  const known = [
+    'bpf_throw',
+    'bpf_iter_num_next',
+    'bpf_rcu_read_lock',
+    'bpf_rdonly_cast',
+    'bpf_get_kmem_cache',
+    'schedule',
+  ];
+  const ids = (): number => {
+    const name = rng.pick(known);
+    return rng.chance(70) ? kernel.findByName(name, 'FUNC') : anyId(rng, kernel);
+  };
+  const calls = Array.from({ length: rng.between(1, 4) }, () =>
+    callKernel(ids(), rng.chance(85) ? 0 : rng.pick([1, -1, 7])),
+  );
+  if (rng.chance(6)) {
+    calls.length = 0;
+    let left = rng.between(254, 260);
+    for (let id = 1; id < kernel.typeCount && left > 0; id++) {
+      if (kernel.kindOf(id) !== 'FUNC' || !/^(tcp|udp|inet)_[a-z]+_[a-z]+$/.test(kernel.nameOf(id))) continue;
+      calls.push(callKernel(id));
+      left--;
+    }
+  }
+  const insns = [mov(0, 0), ...calls, EXIT];
+  if (rng.chance(30)) insns.splice(1, 0, makeInsn(0x15, 0, 0, rng.between(0, insns.length), 0));
+  return { type: 6, insns, license: rng.chance(85) ? 'GPL' : 'BSD', unprivileged: false };
+}
+
+/** Without capabilities: calls of every kind, loops. */
+function unprivileged(rng: Random, kernel: Btf): Draft {
+  const insns = [mov(0, 0), mov(1, 0), EXIT, mov(0, 0), EXIT];
+  insns[1] = rng.pick([
+    call(1),
+    callKernel(kernel.findByName('bpf_throw', 'FUNC')),
+    makeInsn(0x15, 0, 0, -2, 1),
+    makeInsn(0x06, 0, 0, 0, rng.between(-2, 1)),
+    ...wide(1, 4, 0),
+  ]);
+  if (rng.chance(50)) insns.length = 3;
+  return { type: 1, insns, unprivileged: true };
+}
+
+// ---- line_info before messages, CO-RE relocations
+
+function sources(rng: Random, kernel: Btf): Draft {
+  const { insns } = rng.chance(60) ? unprivileged(rng, kernel) : jumps(rng);
+  const btf = new BtfBuilder();
+  const { int } = addInts(btf);
+  const proto = btf.add({ kind: 'FUNC_PROTO', name: '', returnTypeId: int, params: [] });
+  const id = btf.add({ kind: 'FUNC', name: 'main', typeId: proto, linkage: 1 });
+  const files = [btf.string('a/b/c.c'), btf.string('d.c'), btf.string('')];
+  const texts = [btf.string('\t  if (x)'), btf.string(''), btf.string('  '), btf.string('goto again;')];
+  const built = btf.build();
+  const lines: number[][] = [];
+  insns.forEach((insn, i) => {
+    if (insn.code === 0 || (i > 0 && rng.chance(50))) return;
+    lines.push([i, rng.pick(files), rng.pick(texts), (rng.between(0, 3) << 10) | rng.below(3)]);
+  });
+  const unpriv = rng.chance(70);
+  return {
+    type: 1,
+    insns,
+    unprivileged: unpriv,
+    btf: built.bytes,
+    ...(rng.chance(80) ? { funcInfo: table(8, [[0, id]]) } : {}),
+    lineInfo: table(16, lines),
+    ...(rng.chance(20)
+      ? {
+          coreRelos: table(rng.pick([16, 16, 20, 12, 18]), [
+            [rng.pick([4, 8 * insns.length, 1, 8 * insns.length + 8]), 1, 0, 0, rng.below(2)],
+          ]),
+        }
+      : {}),
+  };
+}
+
+const KINDS: readonly ((rng: Random, kernel: Btf) => Draft)[] = [
   jumps,
   jumps,
   jumps,
@@ -413,5 +551,9 @@ const KINDS: readonly ((rng: Random) => Draft)[] = [
   tables,
   tables,
   exceptions,
+  throwing,
+  kfuncs,
+  unprivileged,
+  sources,
   rng => (rng.chance(15) ? many(rng) : odd(rng)),
 ];

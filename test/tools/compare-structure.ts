@@ -1,8 +1,9 @@
 /**
  * Compares `checkStructure` with a real kernel's answers: errno and message of programs refused for their functions and
  * control flow, and that nothing the kernel accepts is refused.
- *   npx tsx test/tools/compare-structure.ts ANSWERS.jsonl DIR [--show N] [--depths]
+ *   npx tsx test/tools/compare-structure.ts ANSWERS.jsonl DIR [--show N] [--depths] [--messages]
  * ANSWERS is what a kernel lab (at log level 2 or more) said of the `.prog` files and objects in DIR.
+ * With the lab's list of symbols in ANSWERS, kernel functions without one are known.
  * --depths compares the estimated stack depths with those the kernel counted (log level 4).
  */
 import { readFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ import {
   type Subprog,
 } from '../../src/verifier/index.ts';
 import { parseProgs, structureInputOf } from '../support/prog-file.ts';
-import { isStructural, type LabAnswer, refusalOf } from '../support/structure-answer.ts';
+import { isStructural, kernelBtf, type LabAnswer, logLines, refusalOf } from '../support/structure-answer.ts';
 
 const [answers, dir, ...rest] = process.argv.slice(2);
 if (answers === undefined || dir === undefined) {
@@ -33,6 +34,9 @@ interface Case {
   readonly capBpf: boolean;
 }
 
+const kernel = kernelBtf();
+let symbols: ReadonlySet<string> | undefined;
+const hasKernelSymbol = (name: string): boolean => symbols?.has(name) ?? true;
 const cache = new Map<string, ReadonlyMap<string, Case>>();
 
 function objectCase(spec: ReturnType<typeof openObject>, program: ProgramSpec): Case {
@@ -80,6 +84,7 @@ function casesOf(file: string): ReadonlyMap<string, Case> {
 }
 
 const counts = new Map<string, number>();
+const messages = new Map<string, number>();
 const wrong: string[] = [];
 const depthCounts = { functions: 0, equal: 0, above: 0, unbounded: 0, below: 0 };
 const count = (what: string): void => {
@@ -118,6 +123,11 @@ function compareDepths(name: string, log: string, insns: readonly Insn[], subpro
 }
 
 for (const line of readFileSync(answers, 'utf8').split('\n')) {
+  if (line.includes('"blob":"kallsyms"')) {
+    const { hex } = JSON.parse(line) as { hex: string };
+    const text = Buffer.from(hex, 'hex').toString('latin1');
+    symbols = new Set(text.split('\n').map(entry => entry.split(/\s/)[2]));
+  }
   if (!line.includes('"prog"')) continue;
   let answer: LabAnswer;
   try {
@@ -141,7 +151,7 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
     count('refused before the verifier');
     continue;
   }
-  const ours = checkStructure(found.input, { capBpf: found.capBpf });
+  const ours = checkStructure(found.input, { capBpf: found.capBpf, kernelBtf: kernel, hasKernelSymbol });
   const name = `${file} ${prog}`;
   const refusal = errno === 0 ? '' : refusalOf(log);
   if (errno === 0) {
@@ -154,6 +164,12 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
     }
   } else if (!ours.ok && ours.errno === errno && ours.message === refusal) {
     count('refused alike');
+    messages.set(ours.message.replace(/\d+/g, 'N'), (messages.get(ours.message.replace(/\d+/g, 'N')) ?? 0) + 1);
+    const early = ours.stage !== 'do_check' && ours.stage !== 'check_max_stack_depth';
+    if (early && logLines(log) !== ours.log.join('\n')) {
+      count('WRONG: refused alike, other lines in the log');
+      wrong.push(`${name}: kernel log ${JSON.stringify(logLines(log))}, ours ${JSON.stringify(ours.log.join('\n'))}`);
+    }
   } else if (isStructural(refusal) || refusal === '') {
     count('WRONG: refused by the kernel with a message of ours, otherwise by us');
     wrong.push(`${name}: kernel ${errno} '${refusal}', we ${ours.ok ? 'accept' : `${ours.errno} '${ours.message}'`}`);
@@ -165,6 +181,10 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
   }
 }
 for (const [what, n] of [...counts].sort()) process.stdout.write(`${n.toString().padStart(7)} ${what}\n`);
+if (rest.includes('--messages')) {
+  for (const [text, n] of [...messages].sort((a, b) => b[1] - a[1]))
+    process.stdout.write(`${n.toString().padStart(7)}   ${text}\n`);
+}
 if (rest.includes('--depths')) process.stdout.write(`${JSON.stringify(depthCounts)}\n`);
 for (const text of wrong.slice(0, show)) process.stdout.write(`  ${text}\n`);
 process.exitCode = wrong.length === 0 ? 0 : 1;

@@ -6,19 +6,22 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatProg } from '../support/prog-file.ts';
-import { generateStructure } from '../support/structure-generator.ts';
+import { kernelBtf } from '../support/structure-answer.ts';
+import { everyCode, generateStructure } from '../support/structure-generator.ts';
 
 const [dir, countText, firstText] = process.argv.slice(2);
 if (dir === undefined || countText === undefined) {
   process.stderr.write('usage: generate-structure OUT_DIR COUNT [FIRST_SEED]\n');
   process.exit(2);
 }
+const kernel = kernelBtf();
 const PER_FILE = 500;
 const first = Number(firstText ?? 1);
 const end = first + Number(countText);
 mkdirSync(dir, { recursive: true });
 for (let seed = first; seed < end; seed += PER_FILE) {
   const progs: string[] = [];
-  for (let s = seed; s < Math.min(seed + PER_FILE, end); s++) progs.push(formatProg(generateStructure(s)));
+  for (let s = seed; s < Math.min(seed + PER_FILE, end); s++) progs.push(formatProg(generateStructure(s, kernel)));
   writeFileSync(join(dir, `structure-${String(seed).padStart(7, '0')}.prog`), progs.join(''));
 }
+writeFileSync(join(dir, 'codes.prog'), everyCode().map(formatProg).join(''));
