@@ -5,7 +5,7 @@ import { decodeText, fromHex } from '../../util/index.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../failure.ts';
 import { readStdin } from '../input/files.ts';
-import { ENGINE_NAMES, ENGINES } from '../run/engines.ts';
+import { ENGINE_OPTIONS, engineOf } from '../run/engines.ts';
 
 /** The suite's programs are short; one that runs this long never ends. */
 const INSN_LIMIT = 100_000_000;
@@ -21,7 +21,7 @@ async function run(call: Call): Promise<void> {
   const insns = decodeInsns(fromHex(decodeText(await readStdin(io))));
   const [problem] = checkForm(insns, { arguments: [1, 2] });
   if (problem !== undefined) return refuse(call, 'insn.refused', problem.insnIdx, problem.message);
-  const machine = createMachine({ engine: ENGINES[options.text('engine') ?? 'interp'] });
+  const machine = createMachine({ engine: engineOf(options) });
   const program = machine.loadInsns('test', bpf_prog_type.BPF_PROG_TYPE_UNSPEC, insns);
   const result = machine.runOnMemory(program, memory, { insnBudget: INSN_LIMIT });
   if (!result.ok) return refuse(call, `run.${result.fault.kind}`, result.fault.insnIdx, result.fault.message);
@@ -36,17 +36,7 @@ export const pluginBpfConformance: Command = {
     'bytes, r2 how many there are. Programs with reserved fields set, unknown opcodes, jumps outside, unset registers ' +
     'or without an exit are refused with exit code 1.',
   args: [{ name: 'HEXMEM', summary: 'the memory as hex; none when left out', kind: 'text' }],
-  options: [
-    {
-      name: 'engine',
-      short: 'e',
-      value: 'ENGINE',
-      kind: 'choice',
-      choices: ENGINE_NAMES,
-      default: 'interp',
-      summary: 'what executes the instructions',
-    },
-  ],
+  options: ENGINE_OPTIONS,
   examples: [
     {
       line: "echo '71 10 00 00 00 00 00 00 95 00 00 00 00 00 00 00' | farcall plugin bpf_conformance 2a",

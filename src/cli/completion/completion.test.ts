@@ -50,7 +50,7 @@ describe('in bash', () => {
     ['farcall prog dump ', ['raw']],
     ['farcall gen ', ['object']],
     ['farcall prog run --en', ['--engine']],
-    ['farcall prog run x.o --engine ', ['interp']],
+    ['farcall prog run x.o --engine ', ['interp', 'ppc64le', 'ppc64']],
     ['farcall prog run --prog obj --eng', ['--engine']],
     ['farcall insn disasm -d k', ['kernel']],
     ['farcall prog dump raw x.o op', ['opcodes']],

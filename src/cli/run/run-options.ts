@@ -1,19 +1,11 @@
 import type { OptionSpec } from '../command.ts';
 import { BTF_FILE, ORDER, PROG } from '../commands/shared-options.ts';
-import { ENGINE_NAMES } from './engines.ts';
+import { ENGINE_OPTIONS } from './engines.ts';
 
 /** What every command that runs a program takes. */
 export const RUN_OPTIONS: readonly OptionSpec[] = [
   PROG,
-  {
-    name: 'engine',
-    short: 'e',
-    value: 'ENGINE',
-    kind: 'choice',
-    choices: ENGINE_NAMES,
-    default: 'interp',
-    summary: 'what executes the instructions',
-  },
+  ...ENGINE_OPTIONS,
   {
     name: 'data-in',
     value: 'DATA',

@@ -14,7 +14,7 @@ import { objectImage, openImage } from '../input/object-file.ts';
 import { progTypeNamed } from '../input/prog-type.ts';
 import { oneProgram } from '../object/select-program.ts';
 import type { Options } from '../options.ts';
-import { ENGINES } from './engines.ts';
+import { engineOf } from './engines.ts';
 import { fillMaps } from './fill-maps.ts';
 import { readMapSettings } from './map-settings.ts';
 import { withMapSizes } from './map-sizes.ts';
@@ -45,7 +45,7 @@ function makeMachine(options: Options, order: ObjectSpec['order']): Machine {
     cpuCount,
     clock: new StepClock(options.bigint('time')),
     seed: options.integer('seed'),
-    engine: ENGINES[options.text('engine') ?? 'interp'],
+    engine: engineOf(options),
   });
 }
 
