@@ -27,8 +27,7 @@ import { FarcallError, hi32, lo32, withWhere } from '../util/index.ts';
 import { brandXlated } from './brand.ts';
 import { functionFlags } from './fixups/function-flags.ts';
 import { type FunctionTable, findFunctions, functionAt } from './fixups/functions.ts';
-import { argCountOf } from './fixups/helper-call.ts';
-import { estimateStackDepths } from './fixups/stack-estimate.ts';
+import { stackDepths } from './fixups/stack-depths.ts';
 import type { XlatedMap, XlatedProgram } from './types.ts';
 import type { KfuncName } from './xlate.ts';
 
@@ -114,11 +113,7 @@ function fromKernel(dump: KernelDump): XlatedProgram {
   }
   const flags = functionFlags(insns, functions);
   const calls = nameCalls(insns, dump);
-  const depths =
-    dump.stackDepths ??
-    estimateStackDepths(insns, functions, insn =>
-      insn.src === BPF_HELPER_CALL ? argCountOf(calls.helpers.get(insn.imm) ?? -1) : undefined,
-    );
+  const depths = dump.stackDepths ?? stackDepths(withIds(insns, calls.helpers), functions, flags.addressTaken);
   if (depths.length !== functions.count) {
     throw new FarcallError({
       code: 'arg.stack-depths',
@@ -160,6 +155,13 @@ function fromKernel(dump: KernelDump): XlatedProgram {
     arena: dump.arena,
     original: dump.original ?? given,
   });
+}
+
+/** Helper calls by id again where it is known. */
+function withIds(insns: readonly Insn[], helpers: ReadonlyMap<number, number>): Insn[] {
+  return insns.map(insn =>
+    insn.code === CALL && insn.src === BPF_HELPER_CALL ? { ...insn, imm: helpers.get(insn.imm) ?? -1 } : insn,
+  );
 }
 
 const withCallback = (slots: readonly number[], callback: number | undefined): number[] =>

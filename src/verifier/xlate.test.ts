@@ -1,4 +1,7 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { flowProgram, startRegs } from '../../test/support/flow-programs.ts';
+import { evaluate, garbageSource, tryEvaluate } from '../../test/support/xlated-eval.ts';
 import { kernelLines } from '../../test/support/xlated-text.ts';
 import { assemble } from '../asm/index.ts';
 import { type Insn, ProgramBuilder, R0, R1, R6, R10 } from '../isa/index.ts';
@@ -241,6 +244,27 @@ describe('what is no program', () => {
     ],
   ])('%j is refused', (insns, code) => {
     expect(codeOf(insns)).toBe(code);
+  });
+});
+
+describe('what comes out', () => {
+  it('computes what went in, on CPUs that trap on divisions and on those that leave upper halves undefined', () => {
+    let count = 0;
+    fc.assert(
+      fc.property(flowProgram, startRegs, (insns, regs) => {
+        const call = (_: Insn, args: readonly bigint[]): bigint => BigInt.asUintN(64, args[0] * 31n + args[1]);
+        const want = tryEvaluate(insns, { divisions: 'rfc', call, budget: 300 }, regs);
+        if (want === undefined) return;
+        count++;
+        const plain = xlate(insns);
+        expect(evaluate(plain.insns, { divisions: 'cpu', call }, regs)).toBe(want);
+        const extended = xlate(insns, {}, { zext: true });
+        expect(evaluate(extended.insns, { divisions: 'cpu', call, garbage: garbageSource() }, regs)).toBe(want);
+        expect(extended.verifierZext).toBe(true);
+      }),
+      { numRuns: 1000, seed: 11 },
+    );
+    expect(count).toBeGreaterThan(300);
   });
 });
 

@@ -21,7 +21,7 @@ import { argCountOf } from './fixups/helper-call.ts';
 import { MAY_GOTO, MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './fixups/may-goto.ts';
 import { applyPatches, type Patch } from './fixups/patch.ts';
 import { fixProbeRead } from './fixups/probe-reads.ts';
-import { estimateStackDepths } from './fixups/stack-estimate.ts';
+import { stackDepths } from './fixups/stack-depths.ts';
 import { FIXUPS } from './fixups/table.ts';
 import { zextPatches } from './fixups/zext.ts';
 import type { Subprog, XlatedMap, XlatedProgram } from './types.ts';
@@ -138,13 +138,12 @@ function xlate(input: XlateInput, options: XlateOptions): XlatedProgram {
   );
   const flags = functionFlags(insns, functions);
   const argCounts = new Map<number, number>();
-  const depths = estimateStackDepths(insns, functions, insn =>
-    insn.code === CALL && insn.src === BPF_HELPER_CALL ? argCountOf(insn.imm) : undefined,
-  );
+  const depths = stackDepths(insns, functions, flags.addressTaken, nameOf);
   const ctx: FixupContext = {
     kernel: options.kernel,
     progType: input.type,
     sleepable: input.sleepable ?? false,
+    distances: new Map(),
     helpers: new Map(),
     internalCalls: new Map(),
     stackDepthAt: idx => depths[functions.funcOf[idx]],

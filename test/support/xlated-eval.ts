@@ -122,6 +122,8 @@ export function evaluate(insns: readonly Insn[], mode: EvalMode, start: readonly
       case 'jcond':
         if (compare(def.op, width, regs[dst], operand)) pc += off;
         break;
+      case 'may_goto': // its budget is larger than the one here
+        break;
       case 'call':
         if (insn.src === 1) {
           if (frames.length >= 8) throw new EvalTrap('frames');
@@ -147,4 +149,23 @@ export function evaluate(insns: readonly Insn[], mode: EvalMode, start: readonly
     }
     if (isWide(insn)) pc++;
   }
+}
+
+/** Like {@link evaluate}, but undefined for programs that trap. */
+export function tryEvaluate(insns: readonly Insn[], mode: EvalMode, start: readonly bigint[]): bigint | undefined {
+  try {
+    return evaluate(insns, mode, start);
+  } catch (error) {
+    if (error instanceof EvalTrap) return undefined;
+    throw error;
+  }
+}
+
+/** Bits that differ with every call, the same from run to run. */
+export function garbageSource(): () => bigint {
+  let seed = 0x9e37_79b9n;
+  return () => {
+    seed = (seed * 6364136223846793005n + 1442695040888963407n) & MASK64;
+    return seed >> 32n;
+  };
 }

@@ -8,7 +8,9 @@ export interface FixupContext {
   /** `BPF_PROG_TYPE_*` */
   readonly progType: number;
   readonly sleepable: boolean;
-  /** Distance of a called helper → its id. */
+  /** Id of a called helper → distance of its function. */
+  readonly distances: Map<number, number>;
+  /** The same the other way round. Where two ids share a function, the first that was called. */
   readonly helpers: Map<number, number>;
   /** Distance of a function that fixups call themselves → its name. */
   readonly internalCalls: Map<number, string>;

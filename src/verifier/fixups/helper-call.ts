@@ -27,8 +27,12 @@ const GFP_KERNEL = 0xcc0;
 export const fixCall: Fixup = (insn, _, ctx) => {
   if (insn.src !== BPF_HELPER_CALL) return undefined;
   if (insn.imm === bpf_func_id.BPF_FUNC_tail_call) return { insns: [makeInsn(TAIL_CALL, 0, 0, 0, 0)] };
-  const distance = ctx.kernel.symbolOffset(ctx.kernel.helperSymbol(insn.imm, ctx.progType));
-  if (!ctx.helpers.has(distance)) ctx.helpers.set(distance, insn.imm);
+  let distance = ctx.distances.get(insn.imm);
+  if (distance === undefined) {
+    distance = ctx.kernel.symbolOffset(ctx.kernel.helperSymbol(insn.imm, ctx.progType));
+    ctx.distances.set(insn.imm, distance);
+    if (!ctx.helpers.has(distance)) ctx.helpers.set(distance, insn.imm);
+  }
   const call = callDistance(distance);
   if (!STORAGE_GET_IDS.has(insn.imm)) return { insns: [call] };
   return { insns: [aluImm(true, OP.mov, 5, ctx.sleepable ? GFP_KERNEL : GFP_ATOMIC), call] };

@@ -37,6 +37,9 @@ const SHORT_ENOUGH = 8191;
  * Source: `kernel/bpf/core.c: bpf_adj_branches`, `kernel/bpf/verifier.c: adjust_subprog_starts, adjust_jmp_off`.
  */
 export function applyPatches(insns: readonly Insn[], plan: PatchPlan): PatchedProgram {
+  if (plan.patches.size === 0 && (plan.prologues?.size ?? 0) === 0) {
+    return { insns, entryOf: Int32Array.from({ length: insns.length + 1 }, (_, slot) => slot) };
+  }
   const place = placeSlots(insns, plan, undefined);
   if (allFit(insns, plan, place)) return emit(insns, plan, place);
   // A slot grows to three at most, so what was short enough still fits afterwards.

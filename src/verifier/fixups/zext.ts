@@ -141,13 +141,19 @@ export function upperHalvesRead(
   for (let idx = 0; idx < count; idx++) {
     if (flow.callee[idx] >= 0) callSites[functions.funcOf[flow.callee[idx]]].push(idx);
   }
-  const effects: Effect[] = new Array(count);
+  const reads64 = new Int32Array(count);
+  const writes = new Int32Array(count);
+  const def32 = new Int8Array(count);
   const liveIn = new Int32Array(count);
   const liveOut = new Int32Array(count);
   const work = new SlotStack(count);
   for (let idx = 0; idx < count; idx++) {
-    effects[idx] = effectOf(insns[idx], argCountOf);
-    if (flow.second[idx] === 0) work.push(idx);
+    if (flow.second[idx] !== 0) continue;
+    const effect = effectOf(insns[idx], argCountOf);
+    reads64[idx] = effect.reads64;
+    writes[idx] = effect.writes;
+    def32[idx] = effect.def32;
+    work.push(idx);
   }
   const returned = new Uint8Array(functions.count);
   for (let idx = work.pop(); idx >= 0; idx = work.pop()) {
@@ -166,7 +172,7 @@ export function upperHalvesRead(
         for (const exit of exits[callee]) work.push(exit);
       }
     } else if (insn.code === EXIT) live = returned[func] !== 0 || returnsToKernel(func) ? R0 : 0;
-    else live = (out & ~effects[idx].writes) | effects[idx].reads64;
+    else live = (out & ~writes[idx]) | reads64[idx];
     live &= ALL;
     if (live === liveIn[idx]) continue;
     liveIn[idx] = live;
@@ -175,7 +181,7 @@ export function upperHalvesRead(
   }
   const marked = new Map<number, number>();
   for (let idx = 0; idx < count; idx++) {
-    const reg = flow.second[idx] === 0 ? effects[idx].def32 : -1;
+    const reg = flow.second[idx] === 0 ? def32[idx] : -1;
     if (reg >= 0 && (liveOut[idx] & bit(reg)) !== 0) marked.set(idx, reg);
   }
   return marked;
