@@ -10,7 +10,7 @@ import {
 } from '../isa/index.ts';
 import type { KernelImage } from '../kernels/index.ts';
 import type { FuncInfo, LineInfo } from '../object/index.ts';
-import { FarcallError, withWhere } from '../util/index.ts';
+import { FarcallError, hi32, lo32, withWhere } from '../util/index.ts';
 import { brandXlated } from './brand.ts';
 import { type ArenaFacts, arenaPatches, fixCast } from './fixups/arena.ts';
 import type { FixupContext } from './fixups/context.ts';
@@ -37,7 +37,7 @@ export interface KfuncName {
 export interface XlateArena {
   readonly kernVmStart: bigint;
   readonly userVmStart: bigint;
-  /** Bytes of it; a `ld_imm64` of an address in there is known to be one of its pointers. Default: none is. */
+  /** Bytes of it; a `ld_imm64` of a user space address in there is known to be one of its pointers. Default: none is. */
   readonly sizeBytes?: number;
 }
 
@@ -252,18 +252,13 @@ function moveFunctions(functions: FunctionTable, entryOf: Int32Array, count: num
   return { starts, count: functions.count, funcOf };
 }
 
+/** A number counts as an address only if it is user space's whole one: the low half alone may be any constant. */
 function arenaFacts(arena: XlateArena, nameOf: (insn: Insn) => string | undefined): ArenaFacts {
   const size = arena.sizeBytes ?? 0;
-  const low = Number(BigInt.asUintN(32, arena.userVmStart));
-  const high = Number(BigInt.asIntN(32, arena.userVmStart >> 32n));
-  const kernel = BigInt.asUintN(64, arena.kernVmStart);
+  const low = lo32(arena.userVmStart) >>> 0;
+  const high = hi32(arena.userVmStart);
   return {
-    isArenaAddress(lo, hi) {
-      if ((lo >>> 0) - low >= 0 && (lo >>> 0) - low < size && (hi === high || hi === 0)) return true;
-      if (size === 0 || hi !== Number(BigInt.asIntN(32, kernel >> 32n))) return false;
-      const off = BigInt(lo >>> 0) - BigInt.asUintN(32, kernel);
-      return off >= 0n && off < BigInt(size);
-    },
+    isArenaAddress: (lo, hi) => hi !== 0 && hi === high && lo >>> 0 >= low && (lo >>> 0) - low < size,
     returnsArena: call => ARENA_RESULTS.has(nameOf(call) ?? ''),
   };
 }

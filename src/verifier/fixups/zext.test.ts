@@ -103,9 +103,9 @@ describe('a CPU that leaves upper halves as it pleases', () => {
         if (tryEvaluate(insns, { divisions: 'rfc', call, budget: 300, garbage: () => 0xffff_ffffn }, regs) !== want)
           different++;
       }),
-      { numRuns: 2000, seed: 7 },
+      { numRuns: 600, seed: 7 },
     );
     // Garbage shows where extensions are missing; else the law would say nothing.
-    expect(different).toBeGreaterThan(50);
+    expect(different).toBeGreaterThan(25);
   });
 });
