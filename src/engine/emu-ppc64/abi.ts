@@ -1,27 +1,34 @@
-import { u64Of } from '../../util/index.ts';
-import type { KernelGate } from '../emu-types.ts';
-import type { Core } from './core.ts';
+import { hi32, lo32, u64Of } from '../../util/index.ts';
+import type { Core, Target } from './core.ts';
 import type { Op } from './op.ts';
 import { CTR, LR, MAGIC_HI, MAGIC_LO, R1, R2, R12, R13, RED_ZONE_BYTES } from './regs.ts';
 
 export type Abi = 'elfv1' | 'elfv2';
 
-/** Sizes and offsets in a stack frame. */
-interface FrameLayout {
+/** What functions of one ABI expect of each other. */
+export interface Convention {
+  readonly abi: Abi;
   /** Smallest frame a function that calls may have. */
-  readonly minBytes: number;
-  /** Where callees save CR and LR. */
+  readonly minFrameBytes: number;
+  /** Where in its caller's frame a function saves CR, 4 bytes, and LR. */
   readonly crOff: number;
   readonly lrOff: number;
-  /** Where callees may save their arguments; 0 bytes where only prototypes without one are called. */
+  /** Where in its caller's frame a function may put its arguments; none where callers need not make room. */
   readonly paramOff: number;
   readonly paramBytes: number;
+  /** Whether r2 and r12 mean anything: not to kernels built PC-relative. */
+  readonly hasToc: boolean;
+  readonly tocHi: number;
+  readonly tocLo: number;
 }
 
-export const FRAMES: Readonly<Record<Abi, FrameLayout>> = {
-  elfv1: { minBytes: 112, crOff: 8, lrOff: 16, paramOff: 48, paramBytes: 64 },
-  elfv2: { minBytes: 32, crOff: 8, lrOff: 16, paramOff: 32, paramBytes: 0 },
-};
+/** @param kernelToc 0 where there is none */
+export function convention(abi: Abi, kernelToc: bigint): Convention {
+  const toc = { hasToc: kernelToc !== 0n, tocHi: hi32(kernelToc), tocLo: lo32(kernelToc) };
+  return abi === 'elfv1'
+    ? { abi, minFrameBytes: 112, crOff: 8, lrOff: 16, paramOff: 48, paramBytes: 64, ...toc }
+    : { abi, minFrameBytes: 32, crOff: 8, lrOff: 16, paramOff: 32, paramBytes: 0, ...toc };
+}
 
 /** CR2, CR3 and CR4. */
 const KEPT_CR = 0x00fff000;
@@ -66,45 +73,50 @@ function poisonSpecial(m: Core, depth: number): void {
 }
 
 /** After a kernel function: what it may clobber, it has. r3 holds its result. */
-export function clobber(m: Core, abi: Abi, depth: number): void {
+export function clobber(m: Core, rules: Convention, depth: number): void {
   poison(m, 0, depth);
   for (let reg = 4; reg <= 12; reg++) poison(m, reg, depth);
   m.cr = (m.cr & KEPT_CR) | (START_CR & ~KEPT_CR);
   poisonSpecial(m, depth);
   const sp = m.r[R1];
-  const frame = FRAMES[abi];
   const { mem } = m;
   mem.u8.fill(0xa7, Math.max(m.stack.start, sp - RED_ZONE_BYTES), sp);
-  m.view.setInt32(sp + frame.crOff, START_CR, m.little);
-  if (frame.paramBytes > 0) mem.u8.fill(0xa7, sp + frame.paramOff, sp + frame.paramOff + frame.paramBytes);
+  m.view.setInt32(sp + rules.crOff, START_CR, m.little);
+  if (rules.paramBytes > 0) mem.u8.fill(0xa7, sp + rules.paramOff, sp + rules.paramOff + rules.paramBytes);
 }
 
-/** Every register an exception callback may not rely on. */
-export function poisonForResume(m: Core, depth: number): void {
+/** Every register a function may not rely on that a kernel function calls never to return; r2 is the kernel's. */
+export function poisonForResume(m: Core, rules: Convention, depth: number): void {
   const { r } = m;
   const kept = [r[R1], r[R1 + 1]];
   poisonAll(m, depth + 0x40);
   [r[R1], r[R1 + 1]] = kept;
+  if (rules.hasToc) {
+    r[R2] = rules.tocLo;
+    r[R2 + 1] = rules.tocHi;
+  }
 }
 
 /** Checks registers and stack as a function of the kernel relies on them when it is entered. */
-export function checkGateEntry(m: Core, abi: Abi, caller: CallerState, gate: KernelGate, local: boolean, o: Op): void {
-  const { r, options } = m;
-  const addr = u64Of(r[R12 + 1], r[R12]);
-  const toc = u64Of(r[R2 + 1], r[R2]);
-  const { kernelToc } = options;
-  if (kernelToc !== 0n) {
-    if (abi === 'elfv2' && !local) {
-      if (options.gates.gateAt(addr) !== gate) {
-        const what = `${gate.name} entered at its global entry with r12 = 0x${addr.toString(16)}, which is not its address`;
-        throw m.fault(o, 'bad-toc', what, addr);
+export function checkGateEntry(m: Core, rules: Convention, caller: CallerState, target: Target, o: Op): void {
+  const { r } = m;
+  const { gate, local } = target;
+  const name = gate?.name ?? '?';
+  if (rules.hasToc) {
+    if (rules.abi === 'elfv2' && !local) {
+      if (r[R12] !== target.lo || r[R12 + 1] !== target.hi) {
+        const held = u64Of(r[R12 + 1], r[R12]);
+        const what = `${name} entered at its global entry with r12 = 0x${held.toString(16)}, which is not its address`;
+        throw m.fault(o, 'bad-toc', what, held);
       }
-    } else if (toc !== kernelToc) {
-      const what = `${gate.name} entered with r2 = 0x${toc.toString(16)}, the kernel's TOC is 0x${kernelToc.toString(16)}`;
-      throw m.fault(o, 'bad-toc', what, toc);
+    } else if (r[R2] !== rules.tocLo || r[R2 + 1] !== rules.tocHi) {
+      const held = u64Of(r[R2 + 1], r[R2]);
+      const toc = u64Of(rules.tocHi, rules.tocLo);
+      const what = `${name} entered with r2 = 0x${held.toString(16)}, the kernel's TOC is 0x${toc.toString(16)}`;
+      throw m.fault(o, 'bad-toc', what, held);
     }
   }
-  const into = `${gate.name} entered`;
+  const into = `${name} entered`;
   const sp = r[R1];
   checkStackPointer(m, o, into);
   const tail = r[LR] === MAGIC_LO && r[LR + 1] === MAGIC_HI;
@@ -113,14 +125,14 @@ export function checkGateEntry(m: Core, abi: Abi, caller: CallerState, gate: Ker
       throw badStack(m, o, `${into} by a tail call with r1 ${caller.sp - sp} bytes below the caller's`);
     return;
   }
-  if (sp > caller.sp - FRAMES[abi].minBytes) {
+  if (sp > caller.sp - rules.minFrameBytes) {
     throw badStack(m, o, `${into} without a frame: its callees would save LR in the caller's frame`);
   }
   let at = sp;
   while (at < caller.sp) {
     const next = m.view.getInt32(at + (m.little ? 0 : 4), m.little);
     const high = m.view.getInt32(at + (m.little ? 4 : 0), m.little);
-    if (high !== 0 || next < at + FRAMES[abi].minBytes || next > caller.sp || (next & 15) !== 0) {
+    if (high !== 0 || next < at + rules.minFrameBytes || next > caller.sp || (next & 15) !== 0) {
       const held = `0x${u64Of(high, next).toString(16)}`;
       throw badStack(m, o, `${into} with a broken back chain: 0x${at.toString(16)} holds ${held}`);
     }
@@ -141,7 +153,7 @@ function badStack(m: Core, o: Op, message: string): Error {
 }
 
 /** Checks what a function must have restored when it returns; `o` is the instruction it returned by. */
-export function checkReturn(m: Core, abi: Abi, caller: CallerState, o: Op): void {
+export function checkReturn(m: Core, rules: Convention, caller: CallerState, o: Op): void {
   const { r } = m;
   if (r[R1] !== caller.sp || r[R1 + 1] !== 0) {
     throw badStack(
@@ -160,8 +172,8 @@ export function checkReturn(m: Core, abi: Abi, caller: CallerState, o: Op): void
     throw m.fault(o, 'clobbered', 'returned with other CR2, CR3 or CR4 than it was entered with');
   const [tocLo, tocHi] = caller.toc;
   const same = r[R2] === tocLo && r[R2 + 1] === tocHi;
-  const kernels = abi === 'elfv2' && u64Of(r[R2 + 1], r[R2]) === m.options.kernelToc;
-  if (!same && !kernels && m.options.kernelToc !== 0n) {
+  const kernels = rules.abi === 'elfv2' && r[R2] === rules.tocLo && r[R2 + 1] === rules.tocHi;
+  if (!same && !kernels && rules.hasToc) {
     throw m.fault(
       o,
       'bad-toc',

@@ -11,7 +11,7 @@ const MAX_ADDR = 0x7fffffff;
 const TARGETS = 256;
 
 /** An address control has gone to: a place in an image, or a gate. */
-interface Target {
+export interface Target {
   readonly hi: number;
   readonly lo: number;
   readonly image: Image | undefined;
@@ -57,7 +57,10 @@ export class Core {
   refill: () => void = () => {};
   /** Instructions executed since the CPU was made. */
   executed: () => number = () => 0;
-  onGate: (gate: KernelGate, local: boolean, o: Op) => void = () => {};
+  /** Control has gone to a gate. */
+  onGate: (target: Target, o: Op) => void = () => {};
+  /** Bytes of code that lie in no image; undefined where there are none. */
+  codeElsewhere: (addr: bigint, sizeBytes: number) => Uint8Array | undefined = () => undefined;
   /** Decodes a word control has reached for the first time. */
   readonly decode: (image: Image, at: number) => Op;
   /** Called before each instruction when set. */
@@ -163,7 +166,7 @@ export class Core {
       this.image = target.image;
       this.ops = target.image.ops;
       this.idx = target.idx;
-    } else if (target.gate !== undefined) this.onGate(target.gate, target.local, o);
+    } else this.onGate(target, o);
   }
 
   #findTarget(o: Op, hi: number, lo: number): Target {
@@ -274,10 +277,10 @@ export class Core {
   #readCode(hi: number, lo: number, sizeBytes: number): number {
     const addr = u64Of(hi, lo);
     const found = this.options.code.imageAt(addr);
-    if (found === undefined) return -1;
-    const off = Number(addr - found.addr);
-    if (off + sizeBytes > found.bytes.length) return -1;
-    this.mem.u8.set(found.bytes.subarray(off, off + sizeBytes), this.scratch);
+    const off = found === undefined ? 0 : Number(addr - found.addr);
+    const bytes = found?.bytes.subarray(off, off + sizeBytes) ?? this.codeElsewhere(addr, sizeBytes);
+    if (bytes === undefined || bytes.length < sizeBytes) return -1;
+    this.mem.u8.set(bytes, this.scratch);
     return this.scratch;
   }
 

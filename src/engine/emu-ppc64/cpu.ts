@@ -1,17 +1,18 @@
 import type { LinearMemory } from '../../mem/index.ts';
 import { type ByteOrder, FarcallError, hi32, InternalError, lo32, u64Of } from '../../util/index.ts';
-import type { EmuFrame, EmulatedCpu, EmulatorOptions, EmuResult, KernelGate, ResumePoint } from '../emu-types.ts';
+import type { EmuFrame, EmulatedCpu, EmulatorOptions, EmuResult, ResumePoint } from '../emu-types.ts';
 import {
   type Abi,
   type CallerState,
+  type Convention,
   checkGateEntry,
   checkReturn,
   clobber,
-  FRAMES,
+  convention,
   poisonAll,
   poisonForResume,
 } from './abi.ts';
-import { Core } from './core.ts';
+import { Core, type Target } from './core.ts';
 import { decodeAt } from './decode.ts';
 import { faultOf } from './fault.ts';
 import type { Image } from './image.ts';
@@ -25,7 +26,7 @@ export interface Ppc64CpuOptions extends EmulatorOptions {
   readonly abi: Abi;
   /** What the kernel's linear mapping starts at; the per-CPU page says so. */
   readonly kernelBase?: bigint;
-  /** A kernel built PC-relative: the per-CPU page has no TOC, and no function wants one. */
+  /** A kernel built PC-relative: the per-CPU page has no TOC, and no function wants one. Default: when there is no TOC. */
   readonly pcrel?: boolean;
   /** Default 64 KiB. */
   readonly stackBytes?: number;
@@ -70,6 +71,7 @@ class Cpu implements Ppc64Cpu {
   readonly abi: Abi;
   readonly pacaAddr: number;
   readonly #m: Core;
+  readonly #rules: Convention;
   readonly #options: Ppc64CpuOptions;
   /** Innermost last. */
   readonly #calls: Running[] = [];
@@ -89,7 +91,9 @@ class Cpu implements Ppc64Cpu {
     this.#options = options;
     const m = new Core(options, options.order, level, decodeAt);
     this.#m = m;
-    m.onGate = (gate, local, o) => this.#gate(gate, local, o);
+    this.#rules = convention(options.abi, options.pcrel === true ? 0n : options.kernelToc);
+    m.onGate = (target, o) => this.#gate(target, o);
+    if (options.abi === 'elfv1') m.codeElsewhere = (addr, sizeBytes) => this.#gateDescriptor(addr, sizeBytes);
     m.refill = () => this.#refill();
     m.executed = () => this.#granted - m.left;
     this.#makeStack(options.stackBytes ?? 65536);
@@ -113,7 +117,8 @@ class Cpu implements Ppc64Cpu {
     m.pacaStart = paca;
     m.pacaEnd = paca + PACA_BYTES;
     m.scratch = m.pacaEnd;
-    const { kernelToc, kernelBase = 0xc000000000000000n, pcrel = false } = this.#options;
+    const { kernelToc, kernelBase = 0xc000000000000000n } = this.#options;
+    const pcrel = this.#options.pcrel ?? kernelToc === 0n;
     const little = mem.littleEndian;
     const { view } = mem;
     view.setUint16(paca + PACA.index, 0, little);
@@ -180,7 +185,6 @@ class Cpu implements Ppc64Cpu {
     const { r } = m;
     const depth = this.#calls.length;
     const outer = this.#calls.at(-1);
-    const { minBytes } = FRAMES[this.abi];
     let sp: number;
     if (outer === undefined) {
       m.flushTargets();
@@ -189,13 +193,13 @@ class Cpu implements Ppc64Cpu {
       m.lowestSp = m.stack.end;
       sp = m.stack.end - 512;
     } else {
-      const frame = minBytes + 64;
+      const frame = this.#rules.minFrameBytes + 64;
       sp = r[R1] - frame;
       if (depth > MAX_DEPTH || sp - 512 < m.stack.start) {
         throw m.fault(this.#gateOp, 'stack-overflow', `calls nested ${depth} deep leave no stack`);
       }
       // The kernel function has saved its return address in its caller's frame and opened one of its own.
-      this.#writeWord(r[R1] + FRAMES[this.abi].lrOff, r[LR + 1], r[LR]);
+      this.#writeWord(r[R1] + this.#rules.lrOff, r[LR + 1], r[LR]);
       this.#writeWord(sp, 0, r[R1]);
       if (sp < m.lowestSp) m.lowestSp = sp;
     }
@@ -261,6 +265,24 @@ class Cpu implements Ppc64Cpu {
     return { entry: at(0), toc: at(8), env: at(16) };
   }
 
+  /**
+   * Bytes of the kernel's own descriptors: each is taken to lie where the function's text does, since code only ever
+   * reads the one and enters the other.
+   */
+  #gateDescriptor(addr: bigint, sizeBytes: number): Uint8Array | undefined {
+    for (const off of [0, 8, 16]) {
+      const start = BigInt.asUintN(64, (addr & ~7n) - BigInt(off));
+      if (this.#options.gates.gateAt(start) === undefined) continue;
+      const bytes = new Uint8Array(24);
+      const view = new DataView(bytes.buffer);
+      view.setBigUint64(0, start, this.mem.littleEndian);
+      view.setBigUint64(8, this.#options.kernelToc, this.mem.littleEndian);
+      const from = off + Number(addr & 7n);
+      return bytes.subarray(from, from + sizeBytes);
+    }
+    return undefined;
+  }
+
   #loop(): void {
     const m = this.#m;
     for (;;) {
@@ -275,7 +297,7 @@ class Cpu implements Ppc64Cpu {
       }
     }
     const running = this.#calls[this.#calls.length - 1];
-    checkReturn(m, this.abi, running, m.ops[Math.max(0, m.idx - 1)] ?? START);
+    checkReturn(m, this.#rules, running, m.ops[Math.max(0, m.idx - 1)] ?? START);
   }
 
   // ---- instructions ------------------------------------------------------------------------------------------------
@@ -298,11 +320,13 @@ class Cpu implements Ppc64Cpu {
 
   // ---- gates -------------------------------------------------------------------------------------------------------
 
-  #gate(gate: KernelGate, local: boolean, o: Op): void {
+  #gate(target: Target, o: Op): void {
+    const { gate } = target;
+    if (gate === undefined) throw new InternalError('a gate that is none');
     const m = this.#m;
     const { r } = m;
     const depth = this.#calls.length - 1;
-    checkGateEntry(m, this.abi, this.#calls[depth], gate, local, o);
+    checkGateEntry(m, this.#rules, this.#calls[depth], target, o);
     const outerOp = this.#gateOp;
     this.#gateOp = o;
     if (r[R1] < m.lowestSp) m.lowestSp = r[R1];
@@ -310,13 +334,12 @@ class Cpu implements Ppc64Cpu {
     gate.call(this, out);
     this.#gateOp = outerOp;
     m.view = this.mem.view;
-    clobber(m, this.abi, depth);
+    clobber(m, this.#rules, depth);
     r[6] = out[0];
     r[7] = out[1];
-    if (this.abi === 'elfv2' && !local) {
-      const { kernelToc } = this.#options;
-      r[R2] = lo32(kernelToc);
-      r[R2 + 1] = hi32(kernelToc);
+    if (this.#rules.hasToc && this.abi === 'elfv2' && !target.local) {
+      r[R2] = this.#rules.tocLo;
+      r[R2 + 1] = this.#rules.tocHi;
     }
     m.branchTo(o, r[LR + 1], r[LR]);
   }
@@ -324,7 +347,7 @@ class Cpu implements Ppc64Cpu {
   frames(): readonly EmuFrame[] {
     const m = this.#m;
     const frames: EmuFrame[] = [];
-    const { lrOff } = FRAMES[this.abi];
+    const { lrOff } = this.#rules;
     let sp = m.r[R1];
     let pc = u64Of(m.r[LR + 1], m.r[LR]);
     const top = this.#calls[0]?.sp ?? 0;
@@ -348,8 +371,8 @@ class Cpu implements Ppc64Cpu {
     m.view = this.mem.view;
     this.#gateOp = START;
     const depth = this.#calls.length - 1;
-    poisonForResume(m, depth);
-    const sp = to.sp ?? BigInt(r[R1] - FRAMES[this.abi].minBytes - 64);
+    poisonForResume(m, this.#rules, depth);
+    const sp = to.sp ?? BigInt(r[R1] - this.#rules.minFrameBytes - 64);
     r[R1] = lo32(sp);
     r[R1 + 1] = hi32(sp);
     this.#setArgs(to.args);

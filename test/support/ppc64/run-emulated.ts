@@ -64,8 +64,8 @@ export function runEmulated(cases: readonly Case[], order: ByteOrder, level: Lev
   const m = new Core(options, order, level, decodeAt);
   m.scratch = mem.alloc(16);
   let taken = false;
-  m.onGate = gate => {
-    taken = gate.name === 'taken';
+  m.onGate = target => {
+    taken = target.gate?.name === 'taken';
     m.running = false;
   };
   m.refill = () => {
