@@ -41,6 +41,8 @@ export interface Kfunc {
 
 export interface JitSubject {
   readonly space: KernelSpace;
+  /** Default power9. */
+  readonly cpu?: string;
   kfunc?(btfId: number): Kfunc | undefined;
 }
 
@@ -204,7 +206,7 @@ export function compareWithKernel(answer: JitAnswer, subject: JitSubject): reado
   const at = answer.ksyms.map(text => BigInt(`0x${text}`));
   const callees = at.map((addr): Callee => ({ bpfFunc: addr, entry: addr, localEntry: addr + 4n }));
   const env: TargetEnv = {
-    cpu: 'power9',
+    cpu: subject.cpu ?? 'power9',
     mode: 'compat',
     space: subject.space,
     userLimit: 0xc000000000000000n,

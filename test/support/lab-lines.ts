@@ -21,6 +21,8 @@ interface Line {
 export interface Lab {
   /** Programs the kernel accepted and compiled, `file:program`. */
   readonly programs: readonly JitAnswer[];
+  /** Programs it accepted and left to its interpreter. */
+  readonly uncompiled: number;
   /** Needs the kernel's BTF and the lab's kallsyms. */
   kfunc(btfId: number): Kfunc | undefined;
 }
@@ -63,6 +65,7 @@ export function readLab(path: string, btfPath: string | undefined, space: Kernel
   const bytes = btfPath === undefined ? undefined : readFileSync(btfPath);
   const btf = bytes === undefined ? undefined : openBtf(bytes[0] === 0x1f ? gunzipSync(bytes) : bytes);
   return {
+    uncompiled: lines.filter(({ errno, prog, jited }) => prog !== undefined && errno === 0 && !jited).length,
     programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log }) => {
       if (errno !== 0 || !jited || xlated === undefined) return [];
       const depths = /^stack depth ([0-9+]+)/m.exec(log ?? '')?.[1] ?? '';

@@ -1,24 +1,30 @@
 /**
  * Compiles what a kernel lab's PowerPC kernel compiled, with the compatible mode and at the same addresses, and compares
  * byte for byte. Input: lines of `ask 6.12-ppc64el DIR OUT.jsonl --log 4 --ksyms` (levels 4 and up have stack depths).
- *   npx tsx test/tools/compare-jit.ts OUT.jsonl [--btf VMLINUX.BTF] [--all]
+ *   npx tsx test/tools/compare-jit.ts OUT.jsonl [--btf VMLINUX.BTF] [--cpu CPU] [--all]
  */
+import { parseArgs } from 'node:util';
 import { createKernelSpace, defaultLayout, kernelImage } from '../../src/kernels/index.ts';
 import { compareWithKernel } from '../support/lab-jit.ts';
 import { readLab } from '../support/lab-lines.ts';
 
-const args = process.argv.slice(2);
-const btfAt = args.indexOf('--btf');
-const btfPath = btfAt < 0 ? undefined : args.splice(btfAt, 2)[1];
-const all = args.includes('--all');
-const path = args.find(arg => !arg.startsWith('--'));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    btf: { type: 'string' },
+    /** As the lab's `--cpu`; the default of both is power9. */
+    cpu: { type: 'string' },
+    all: { type: 'boolean', default: false },
+  },
+});
+const [path] = positionals;
 if (path === undefined) {
-  process.stderr.write('usage: compare-jit OUT.jsonl [--btf VMLINUX.BTF] [--all]\n');
+  process.stderr.write('usage: compare-jit OUT.jsonl [--btf VMLINUX.BTF] [--cpu CPU] [--all]\n');
   process.exit(2);
 }
 
 const space = createKernelSpace(defaultLayout('ppc64'), kernelImage('6.12-ppc64el'), { keepOut: [] });
-const { programs: answers, kfunc } = readLab(path, btfPath, space);
+const { programs: answers, kfunc, uncompiled } = readLab(path, values.btf, space);
 
 let functions = 0;
 let equal = 0;
@@ -26,11 +32,11 @@ const causes = new Map<string, string[]>();
 for (const answer of answers) {
   let cause: string;
   try {
-    const result = compareWithKernel(answer, { space, kfunc });
+    const result = compareWithKernel(answer, { space, kfunc, cpu: values.cpu });
     functions += answer.ksyms.length;
     if (result.length === 0) {
       equal++;
-      if (all) console.log(`equal ${answer.name}`);
+      if (values.all) console.log(`equal ${answer.name}`);
       continue;
     }
     if (typeof result === 'string') cause = result;
@@ -41,11 +47,12 @@ for (const answer of answers) {
     }
   } catch (error) {
     cause = `${(error as Error).name}: ${(error as Error).message}`;
-    if (all) console.log((error as Error).stack);
+    if (values.all) console.log((error as Error).stack);
   }
   causes.set(cause, [...(causes.get(cause) ?? []), answer.name]);
 }
 console.log(`${equal} of ${answers.length} programs equal (${functions} functions)`);
+if (uncompiled > 0) console.log(`${uncompiled} accepted programs without an image`);
 for (const [cause, names] of [...causes].sort((a, b) => b[1].length - a[1].length)) {
   console.log(`${names.length} × ${cause}: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ', …' : ''}`);
 }
