@@ -1,20 +1,18 @@
 import { FarcallError } from '../util/index.ts';
-import { PPC64_TARGETS } from './ppc64/target.ts';
+import { PPC64, PPC64LE } from './ppc64/index.ts';
 import type { JitTarget } from './types.ts';
 
 /** Every CPU and ABI that can be compiled for. */
-export const TARGETS: readonly JitTarget[] = [...PPC64_TARGETS];
+export const TARGETS: readonly JitTarget[] = [PPC64LE, PPC64];
 
-/** A target by name. Throws `arg.target`, which lists the names. */
+/** The target called `name`; throws `arg.target`. */
 export function findTarget(name: string): JitTarget {
-  const target = TARGETS.find(candidate => candidate.name === name);
-  if (target === undefined) {
-    throw new FarcallError({
-      code: 'arg.target',
-      message: `there is no target ${name}`,
-      expected: TARGETS.map(candidate => candidate.name).join(', '),
-      found: name,
-    });
-  }
-  return target;
+  const target = TARGETS.find(row => row.name === name);
+  if (target !== undefined) return target;
+  throw new FarcallError({
+    code: 'arg.target',
+    message: 'no such target',
+    expected: TARGETS.map(row => row.name).join(', '),
+    found: name,
+  });
 }

@@ -1,0 +1,151 @@
+import { type ByteOrder, InternalError } from '../util/index.ts';
+
+/** How a fixup's place is filled in once its label has an offset: target's own number. */
+export type FixupKind = number;
+
+/** Writes a resolved distance into code: `off` bytes is where the fixup stands, `distance` how far its label lies. */
+export type Patch = (buffer: CodeBuffer, kind: FixupKind, off: number, distance: number) => void;
+
+const UNBOUND = -1;
+/** Ints of one fixup: offset, label, kind. */
+const FIXUP_INTS = 3;
+
+/**
+ * Code being written: bytes in one byte order, labels, and places that wait for a label. Offsets are in bytes from its
+ * start. Labels are small numbers, the first `slotCount` of them by agreement the slots of a function.
+ */
+export class CodeBuffer {
+  readonly order: ByteOrder;
+  #bytes: Uint8Array;
+  #length = 0;
+  readonly #little: boolean;
+  #labels: Int32Array;
+  #labelCount: number;
+  #fixups = new Int32Array(64 * FIXUP_INTS);
+  #fixupCount = 0;
+
+  /** @param labelCount labels made from the start: 0 … labelCount − 1 */
+  constructor(order: ByteOrder, labelCount = 0, capacityBytes = 256) {
+    this.order = order;
+    this.#little = order === 'little';
+    this.#bytes = new Uint8Array(Math.max(64, capacityBytes));
+    this.#labels = new Int32Array(labelCount + 8).fill(UNBOUND);
+    this.#labelCount = labelCount;
+  }
+
+  /** Bytes written: the offset of what comes next. */
+  get length(): number {
+    return this.#length;
+  }
+
+  #grow(end: number): void {
+    const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  u8(value: number): void {
+    if (this.#length === this.#bytes.length) this.#grow(this.#length + 1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  u16(value: number): void {
+    const low = value & 0xff;
+    const high = (value >>> 8) & 0xff;
+    this.u8(this.#little ? low : high);
+    this.u8(this.#little ? high : low);
+  }
+
+  u32(value: number): void {
+    const at = this.#length;
+    if (at + 4 > this.#bytes.length) this.#grow(at + 4);
+    this.#length = at + 4;
+    this.patchU32(at, value);
+  }
+
+  /** 64 bits from halves. */
+  u64(high: number, low: number): void {
+    this.u32(this.#little ? low : high);
+    this.u32(this.#little ? high : low);
+  }
+
+  put(bytes: Uint8Array): void {
+    const at = this.#length;
+    if (at + bytes.length > this.#bytes.length) this.#grow(at + bytes.length);
+    this.#bytes.set(bytes, at);
+    this.#length = at + bytes.length;
+  }
+
+  /** Overwrites four bytes written earlier. */
+  patchU32(off: number, value: number): void {
+    const bytes = this.#bytes;
+    if (this.#little) {
+      bytes[off] = value;
+      bytes[off + 1] = value >>> 8;
+      bytes[off + 2] = value >>> 16;
+      bytes[off + 3] = value >>> 24;
+    } else {
+      bytes[off] = value >>> 24;
+      bytes[off + 1] = value >>> 16;
+      bytes[off + 2] = value >>> 8;
+      bytes[off + 3] = value;
+    }
+  }
+
+  /** Four bytes written earlier, as an int32. */
+  peekU32(off: number): number {
+    const b = this.#bytes;
+    return this.#little
+      ? b[off] | (b[off + 1] << 8) | (b[off + 2] << 16) | (b[off + 3] << 24)
+      : (b[off] << 24) | (b[off + 1] << 16) | (b[off + 2] << 8) | b[off + 3];
+  }
+
+  /** A new label without a place. */
+  label(): number {
+    if (this.#labelCount === this.#labels.length) {
+      const grown = new Int32Array(this.#labels.length * 2).fill(UNBOUND);
+      grown.set(this.#labels);
+      this.#labels = grown;
+    }
+    return this.#labelCount++;
+  }
+
+  /** The label stands here. */
+  bind(label: number): void {
+    this.#labels[label] = this.#length;
+  }
+
+  /** Where the label stands; -1 while nobody bound it. */
+  offsetOf(label: number): number {
+    return this.#labels[label];
+  }
+
+  /** What comes next waits for `label`: {@link resolve} hands it to the target's patch. */
+  fixup(label: number, kind: FixupKind): void {
+    const at = this.#fixupCount * FIXUP_INTS;
+    if (at === this.#fixups.length) {
+      const grown = new Int32Array(at * 2);
+      grown.set(this.#fixups);
+      this.#fixups = grown;
+    }
+    this.#fixups[at] = this.#length;
+    this.#fixups[at + 1] = label;
+    this.#fixups[at + 2] = kind;
+    this.#fixupCount++;
+  }
+
+  /** Patches every fixup, in the order they were made. A label nobody bound is an InternalError. */
+  resolve(patch: Patch): void {
+    const fixups = this.#fixups;
+    for (let i = 0; i < this.#fixupCount * FIXUP_INTS; i += FIXUP_INTS) {
+      const target = this.#labels[fixups[i + 1]];
+      if (target < 0) throw new InternalError(`code refers to label ${fixups[i + 1]}, which stands nowhere`);
+      patch(this, fixups[i + 2], fixups[i], target - fixups[i]);
+    }
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+}

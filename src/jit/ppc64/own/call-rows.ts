@@ -1,0 +1,83 @@
+import type { CallSite } from '../../types.ts';
+import { addi, bctrl, bl, ld, mtctr } from '../encode.ts';
+import { fillUp, LONGEST, putWay, type Way, wayTo } from './address.ts';
+import { NO_REG, RETURN, SCRATCH2 as T2 } from './allocate.ts';
+import type { Emission } from './emission.ts';
+import { COUNT_OFF, PACA_TOC } from './frame.ts';
+import * as ir from './ir.ts';
+import { functionPointer, subprogTarget, type Target } from './targets.ts';
+
+const PLACEHOLDER: Way = { form: 'placeholder', words: LONGEST };
+
+/** Whether `bl` from byte `off` of the image reaches. */
+function reaches(e: Emission, { hi, lo }: Target, off: number): boolean {
+  if (!e.located) return false;
+  const distance = e.distanceLo(lo, off);
+  return e.distanceHi(hi, lo, off) === distance >> 31 && distance >= -0x2000000 && distance <= 0x1fffffc;
+}
+
+/** The call's target; undefined while callees have no addresses. */
+export function targetOf(e: Emission, i: number): Target | undefined {
+  if (e.rows.kind[i] !== ir.CALL_SUB) return e.unit.targets.get(i);
+  return e.callees === undefined ? undefined : subprogTarget(e.callees, e.rows.aux[i], e.toc);
+}
+
+export function emitCall(e: Emission, i: number): void {
+  const { d, aux, kind } = e.rows;
+  const local = kind[i] === ir.CALL_SUB;
+  const target = targetOf(e, i);
+  // Tail calls below count where ours do.
+  if (local && e.frame.reachable) e.w(addi(9, 1, e.frame.sizeBytes + COUNT_OFF));
+  const start = e.buffer.length;
+  let form: string = PLACEHOLDER.form;
+  if (target === undefined) indirect(e, PLACEHOLDER, 0, 0);
+  else if (local && !e.forms.unreached.has(target.subprog) && reaches(e, target, start)) {
+    e.w(bl(e.distanceLo(target.lo, start)));
+    form = 'bl';
+  } else {
+    if (local && !e.forms.unreached.has(target.subprog)) {
+      e.forms.unreached.add(target.subprog);
+      e.grew = true;
+    }
+    if (e.stubs.has(target)) {
+      e.branchLink(e.stubs.labelOf(e.buffer, target));
+      form = 'stub';
+    } else {
+      const way = wayTo(e, target.hi, target.lo);
+      indirect(e, way, target.hi, target.lo);
+      ({ form } = way);
+    }
+  }
+  fillUp(e, i, start);
+  const site: CallSite = {
+    insnIdx: i,
+    kind: target?.kind ?? 'subprog',
+    offBytes: start,
+    endBytes: e.buffer.length,
+    target: target?.address ?? 0n,
+    subprog: local ? aux[i] : 0,
+    form,
+  };
+  e.sites.push(site);
+  if (target?.changesToc === true && e.toc && e.unit.hasToc) e.w(ld(2, PACA_TOC, 13));
+  e.changedByCall();
+  if (d[i] !== NO_REG) e.move(d[i], RETURN);
+}
+
+function indirect(e: Emission, way: Way, hi: number, lo: number): void {
+  putWay(e, way, e.t2, hi, lo);
+  e.w(mtctr(T2));
+  e.w(bctrl());
+}
+
+/** `ld_imm64` of a function: what a pointer to it holds. */
+export function emitFunctionAddress(e: Emission, i: number): void {
+  const { d, imm } = e.rows;
+  const start = e.buffer.length;
+  if (e.callees === undefined) putWay(e, PLACEHOLDER, d[i], 0, 0);
+  else {
+    const { hi, lo } = functionPointer(e.callees, imm[i]);
+    putWay(e, wayTo(e, hi, lo), d[i], hi, lo);
+  }
+  fillUp(e, i, start);
+}

@@ -1,0 +1,309 @@
+import { InternalError } from '../../../util/index.ts';
+import { CodeBuffer } from '../../code-buffer.ts';
+import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
+import { addi, addis, b, bc, mr, nop } from '../encode.ts';
+import { FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
+import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
+import type { Forms } from './forms.ts';
+import type { Frame } from './frame.ts';
+import type * as ir from './ir.ts';
+import { ha, isHaLo, isS16 } from './numbers.ts';
+import type { Target } from './targets.ts';
+import type { Unit } from './unit.ts';
+
+/** Which callees are called through stubs, and the labels of those. */
+export interface StubTable {
+  has(target: Target): boolean;
+  labelOf(buffer: CodeBuffer, target: Target): number;
+  emit(e: Emission): void;
+}
+const NO_STUBS: StubTable = { has: () => false, labelOf: () => -1, emit: () => {} };
+
+const isScratch = (register: number): boolean =>
+  register === SCRATCH0 || register === SCRATCH1 || register === SCRATCH2;
+
+const FIX_BC = 0;
+const FIX_B = 1;
+
+/** Registers a call may change, r0 and r3 … r12, as bits. */
+const CLOBBERED_BY_CALL = 0b1_1111_1111_1001;
+
+/**
+ * One emission of a function: the code written so far, and what is known of registers at this place. Everything here is
+ * thrown away afterwards; what has to stay for the next emission is in {@link Forms}.
+ */
+export class Emission {
+  readonly unit: Unit;
+  readonly rows: ir.Ir;
+  readonly frame: Frame;
+  readonly forms: Forms;
+  readonly buffer: CodeBuffer;
+  /** Low and high half of the image's address; `located` false while it has none. */
+  readonly located: boolean;
+  readonly atHi: number;
+  readonly atLo: number;
+  /** r2 holds the kernel's TOC. */
+  readonly toc: boolean;
+  readonly endLabel: number;
+  readonly leaveLabel: number;
+  readonly sites: CallSite[] = [];
+  readonly extable: ExtableEntry[] = [];
+  slot = 0;
+  /** Something needs a longer form: this emission is void. */
+  grew = false;
+
+  // Constants in registers, one bit a register.
+  #known = 0;
+  readonly #knownHi = new Int32Array(32);
+  readonly #knownLo = new Int32Array(32);
+  // What CR0 compares: −1 for nothing known.
+  #compareKind = -1;
+  #compareA = NO_REG;
+  #compareB = 0;
+
+  readonly callees: readonly Callee[] | undefined;
+  /** Words of calls and addresses by slot, and of stubs, for {@link Forms}. */
+  readonly lengths: Uint8Array;
+  readonly stubLengths = new Map<string, number>();
+  stubs: StubTable = NO_STUBS;
+
+  constructor(unit: Unit, forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined) {
+    this.unit = unit;
+    this.rows = unit.rows;
+    this.frame = unit.frame;
+    this.forms = forms;
+    const n = unit.rows.n;
+    this.buffer = new CodeBuffer(unit.abi.order, n + 2, 8 * n + 256);
+    this.callees = callees;
+    this.lengths = new Uint8Array(n);
+    this.endLabel = n;
+    this.leaveLabel = n + 1;
+    this.located = at !== undefined;
+    this.atHi = at === undefined ? 0 : Number(BigInt.asIntN(32, at >> 32n));
+    this.atLo = at === undefined ? 0 : Number(BigInt.asIntN(32, at));
+    this.toc = forms.toc || unit.abi.descriptors;
+  }
+
+  w(word: number): void {
+    this.buffer.u32(word);
+  }
+
+  /** Distance of an address from byte `off` of the image: low half; high half in {@link distanceHi}. */
+  distanceLo(lo: number, off: number): number {
+    return (lo - (this.atLo + off)) | 0;
+  }
+  distanceHi(hi: number, lo: number, off: number): number {
+    const pcLo = (this.atLo + off) | 0;
+    const carry = (this.atLo >>> 0) + off >= 0x100000000 ? 1 : 0;
+    return (hi - (this.atHi + carry) - (lo >>> 0 < pcLo >>> 0 ? 1 : 0)) | 0;
+  }
+  /** Low 6 bits of the address of the next byte. */
+  get lineOffset(): number {
+    return (this.atLo + this.buffer.length) & 63;
+  }
+
+  // ---- what is known
+
+  /** Control may come from elsewhere: forget. */
+  leader(): void {
+    this.#known = 0;
+    this.#compareKind = -1;
+  }
+  /** A register gets a value nobody knows. */
+  changed(register: number): void {
+    this.#known &= ~(1 << register);
+    if (register === this.#compareA || (this.#compareKind >= 4 && register === this.#compareB)) this.#compareKind = -1;
+  }
+  changedCr(): void {
+    this.#compareKind = -1;
+  }
+  changedByCall(): void {
+    this.#known &= ~CLOBBERED_BY_CALL;
+    this.#compareKind = -1;
+  }
+  knows(register: number, hi: number, lo: number): void {
+    this.changed(register);
+    this.#known |= 1 << register;
+    this.#knownHi[register] = hi;
+    this.#knownLo[register] = lo;
+  }
+  /** Scratch registers, about to be changed. */
+  get t0(): number {
+    this.#known &= ~(1 << SCRATCH0);
+    return SCRATCH0;
+  }
+  get t1(): number {
+    this.#known &= ~(1 << SCRATCH1);
+    return SCRATCH1;
+  }
+  get t2(): number {
+    this.#known &= ~(1 << SCRATCH2);
+    return SCRATCH2;
+  }
+
+  /** Whether CR0 holds this comparison already; if not it will. Kinds below 4 compare with a number, others with a register. */
+  compares(kind: number, a: number, operand: number): boolean {
+    if (this.isCompared(kind, a, operand)) return true;
+    // What is in scratch registers is not followed closely enough.
+    this.#compareKind = isScratch(a) || (kind >= 4 && isScratch(operand)) ? -1 : kind;
+    this.#compareA = a;
+    this.#compareB = operand;
+    return false;
+  }
+
+  isCompared(kind: number, a: number, operand: number): boolean {
+    return this.#compareKind === kind && this.#compareA === a && this.#compareB === operand;
+  }
+
+  // ---- labels
+
+  bind(label: number): void {
+    this.buffer.bind(label);
+  }
+  /** `b label`; a label of a slot, or one of ours. */
+  branch(label: number): void {
+    this.buffer.fixup(label, this.slot * 2 + FIX_B);
+    this.w(b(0));
+  }
+  /** A branch and link to a stub. */
+  branchLink(label: number): void {
+    this.buffer.fixup(label, this.slot * 2 + FIX_B);
+    this.w(b(0) | 1);
+  }
+  /** `bc`, or around a `b` where the label was once out of reach. */
+  branchIf(bo: number, bi: number, label: number): void {
+    if (this.forms.far[this.slot] !== 0) {
+      this.w(bc(bo ^ 8, bi, 8));
+      this.branch(label);
+      return;
+    }
+    this.buffer.fixup(label, this.slot * 2 + FIX_BC);
+    this.w(bc(bo, bi, 0));
+  }
+  /** Fills branches in; marks those that do not reach. */
+  resolve(): void {
+    this.buffer.resolve((buffer, kind, off, distance) => {
+      if ((kind & 1) === FIX_B) {
+        if (distance < -0x2000000 || distance > 0x1fffffc) throw new InternalError('a branch further than 32 MB');
+        buffer.patchU32(off, buffer.peekU32(off) | (distance & 0x3fffffc));
+      } else if (distance < -0x8000 || distance > 0x7ffc) {
+        this.forms.far[kind >> 1] = 1;
+        this.grew = true;
+      } else buffer.patchU32(off, buffer.peekU32(off) | (distance & 0xfffc));
+    });
+  }
+
+  // ---- values
+
+  move(to: number, from: number): void {
+    if (to !== from) this.w(mr(to, from));
+  }
+
+  /** The register of an operand column: R10 is made in `scratch`. */
+  operand(register: number, scratch: number): number {
+    if (register !== FRAME) return register;
+    this.addConstant(scratch, 1, this.frame.fpOff);
+    this.changed(scratch);
+    return scratch;
+  }
+
+  /** rt = ra + a signed 32-bit number, ra not r0; false where two words do not do. */
+  addConstant(rt: number, ra: number, value: number): boolean {
+    if (isS16(value)) {
+      if (value === 0) this.move(rt, ra);
+      else this.w(addi(rt, ra, value));
+      return true;
+    }
+    if (value >= 0x7fff8000) return false;
+    this.w(addis(rt, ra, ha(value)));
+    if ((value & 0xffff) !== 0) this.w(addi(rt, rt, value));
+    return true;
+  }
+
+  /** Words that {@link load} takes for a constant now. */
+  loadWords(hi: number, lo: number): number {
+    if (hi === lo >> 31) return isS16(lo) || (lo & 0xffff) === 0 ? 1 : 2;
+    const near = this.#near(hi, lo);
+    return near >= 0 ? this.#nearWords : this.plan(hi, lo).length;
+  }
+
+  #nearWords = 0;
+  /** A register whose known value is at most ±2 GB away: -1 for none. Prefers one word. */
+  #near(hi: number, lo: number): number {
+    let found = -1;
+    this.#nearWords = 3;
+    let set = this.#known & ~1;
+    while (set !== 0) {
+      const register = 31 - Math.clz32(set & -set);
+      set &= set - 1;
+      this.#tryNear(register, this.#knownHi[register], this.#knownLo[register], hi, lo) && (found = register);
+    }
+    if (this.toc && this.unit.hasToc && this.#tryNear(2, this.unit.tocHi, this.unit.tocLo, hi, lo)) found = 2;
+    return found;
+  }
+  #tryNear(_register: number, fromHi: number, fromLo: number, hi: number, lo: number): boolean {
+    const deltaLo = (lo - fromLo) | 0;
+    const deltaHi = (hi - fromHi - (lo >>> 0 < fromLo >>> 0 ? 1 : 0)) | 0;
+    if (!isHaLo(deltaHi, deltaLo)) return false;
+    const words = isS16(deltaLo) || (deltaLo & 0xffff) === 0 ? 1 : 2;
+    if (words >= this.#nearWords) return false;
+    this.#nearWords = words;
+    this.#nearDelta = deltaLo;
+    return true;
+  }
+  #nearDelta = 0;
+
+  plan(hi: number, lo: number): ConstantPlan {
+    const { plans } = this.unit;
+    let byLow = plans.get(hi);
+    if (byLow === undefined) plans.set(hi, (byLow = new Map()));
+    let plan = byLow.get(lo);
+    if (plan === undefined) {
+      plan = planConstant(hi, lo, this.unit.prefixed);
+      byLow.set(lo, plan);
+    }
+    return plan;
+  }
+
+  /** Puts a constant into `rt`, not r0 unless it is no address, in as few words as are known. */
+  load(rt: number, hi: number, lo: number): void {
+    if (((this.#known >>> rt) & 1) !== 0 && this.#knownHi[rt] === hi && this.#knownLo[rt] === lo) return;
+    const simple = hi === lo >> 31 && (isS16(lo) || (lo & 0xffff) === 0);
+    const near = simple ? -1 : this.#near(hi, lo);
+    const plan = near >= 0 && this.#nearWords === 1 ? undefined : this.plan(hi, lo);
+    if (near >= 0 && (plan === undefined || this.#nearWords <= plan.length))
+      this.addConstant(rt, near, this.#nearDelta);
+    else this.putPlan(rt, plan!);
+    this.knows(rt, hi, lo);
+  }
+
+  /** A plan's words; one nop in front where a prefixed instruction would cross 64 bytes, or might. */
+  putPlan(rt: number, plan: ConstantPlan): void {
+    if (isPrefixed(plan)) this.alignPrefix();
+    for (let k = 0; k < plan.length; k++) this.w(placeConstant(plan, k, rt));
+  }
+  alignPrefix(): void {
+    if (!this.located || this.lineOffset === 60) this.w(nop());
+  }
+
+  /** A register that holds the constant: one that does already, else `scratch`. */
+  constant(hi: number, lo: number, scratch: number): number {
+    let set = this.#known;
+    while (set !== 0) {
+      const register = 31 - Math.clz32(set & -set);
+      set &= set - 1;
+      if (this.#knownHi[register] === hi && this.#knownLo[register] === lo) return register;
+    }
+    this.load(scratch, hi, lo);
+    return scratch;
+  }
+
+  /** Whether a register holds the constant already. */
+  holds(hi: number, lo: number): boolean {
+    for (let set = this.#known; set !== 0; set &= set - 1) {
+      const register = 31 - Math.clz32(set & -set);
+      if (this.#knownHi[register] === hi && this.#knownLo[register] === lo) return true;
+    }
+    return false;
+  }
+}

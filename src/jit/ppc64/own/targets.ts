@@ -1,0 +1,73 @@
+import { ERRNO } from '../../../uapi/index.ts';
+import { hi32, lo32 } from '../../../util/index.ts';
+import { type Callee, type CallSite, type FuncInput, JitError, type TargetEnv } from '../../types.ts';
+import * as ir from './ir.ts';
+
+/** Where a call goes. */
+export interface Target {
+  readonly kind: CallSite['kind'];
+  readonly hi: number;
+  readonly lo: number;
+  readonly address: bigint;
+  /** Its number, or −1 outside the program. */
+  readonly subprog: number;
+  /** Outside the kernel's text: r2 has to be loaded again. */
+  readonly changesToc: boolean;
+  /** Equal for calls of the same function. */
+  readonly key: string;
+}
+
+function targetAt(
+  kind: CallSite['kind'],
+  address: bigint,
+  key: string,
+  more: Partial<Pick<Target, 'subprog' | 'changesToc'>>,
+): Target {
+  return { kind, hi: hi32(address), lo: lo32(address), address, key, subprog: -1, changesToc: false, ...more };
+}
+
+/** Helpers and kfuncs a function calls, by slot: no placement changes them. Throws JitError for one nobody knows. */
+export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): ReadonlyMap<number, Target> {
+  const targets = new Map<number, Target>();
+  const byKey = new Map<string, Target>();
+  const { layout, kernel, callBase } = env.space;
+  const textEnd = callBase + BigInt(kernel.syntheticEndOffset);
+  for (let i = 0; i < rows.n; i++) {
+    const kfunc = rows.kind[i] === ir.CALL_KFUNC;
+    if (!kfunc && rows.kind[i] !== ir.CALL_HELPER) continue;
+    const imm = rows.imm[i];
+    const key = kfunc ? `k${imm} ${rows.off[i]}` : `h${imm}`;
+    let target = byKey.get(key);
+    if (target === undefined) {
+      const address = kfunc ? func.kfuncAddr(imm, rows.off[i]) : callBase + BigInt(imm);
+      if (address === undefined)
+        throw new JitError(ERRNO.EINVAL, `insn ${i} calls kernel function #${imm}, which nobody knows`);
+      const changesToc = kfunc && (address < layout.textBase || address >= textEnd);
+      target = targetAt(kfunc ? 'kfunc' : 'helper', address, key, { changesToc });
+      byKey.set(key, target);
+    }
+    targets.set(i, target);
+  }
+  return targets;
+}
+
+function calleeAt(callees: readonly Callee[], subprog: number): Callee {
+  const callee = callees[subprog];
+  if (callee === undefined) throw new JitError(ERRNO.EINVAL, `there is no function ${subprog}`);
+  return callee;
+}
+
+/** What a pointer to a function of the program holds. */
+export function functionPointer(
+  callees: readonly Callee[],
+  subprog: number,
+): { readonly hi: number; readonly lo: number } {
+  const { bpfFunc } = calleeAt(callees, subprog);
+  return { hi: hi32(bpfFunc), lo: lo32(bpfFunc) };
+}
+
+/** Where a call of a subprog enters: behind what sets up r2 if the caller has it. */
+export function subprogTarget(callees: readonly Callee[], subprog: number, toc: boolean): Target {
+  const callee = calleeAt(callees, subprog);
+  return targetAt('subprog', toc ? callee.localEntry : callee.entry, `s${subprog}`, { subprog });
+}

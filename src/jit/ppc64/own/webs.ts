@@ -1,0 +1,213 @@
+import type { Blocks } from './blocks.ts';
+import * as ir from './ir.ts';
+import { BOTH, isDead, liveBefore, liveOut } from './liveness.ts';
+
+/** The web of an operand nobody reads or sets. */
+export const NO_WEB = -1;
+
+/** What a web needs. */
+export const REAL = 1; // something sets it: without, its value means nothing
+export const ARG = 2; // R1..R5 where a call takes them or the function got them
+export const CALLED = 4; // R0 a call gave
+export const LEFT = 8; // R0 the function returns
+export const CROSSES = 16; // lives across a call
+
+const REGS = ir.REG_COUNT;
+
+/** A growing column of ints. */
+class Column {
+  data: Int32Array;
+  length = 0;
+  constructor(capacity: number) {
+    this.data = new Int32Array(capacity);
+  }
+  push(value: number): void {
+    if (this.length === this.data.length) {
+      const grown = new Int32Array(this.data.length * 2);
+      grown.set(this.data);
+      this.data = grown;
+    }
+    this.data[this.length++] = value;
+  }
+}
+
+/**
+ * Webs: what has to share one register, because values of one BPF register meet in a use. A web lives at the places
+ * before rows (place i is before row i) that its segments cover, both ends included.
+ */
+export class Webs {
+  /** By row: web of d, a and b, {@link NO_WEB} for none; not yet roots. */
+  readonly d: Int32Array;
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+  /** CMPXCHG: web of R0 before it. */
+  readonly compared = new Map<number, number>();
+  /** By web: BPF register, needs (right at roots only), parent. */
+  readonly #register: Column;
+  readonly #needs: Column;
+  readonly #parent: Column;
+  /** Segments: web, first place, last place. */
+  readonly #segments: Column;
+  /** By block and register: the web live where the block begins, plus one; 0 for none yet. */
+  readonly #nodes: Int32Array;
+  /** Pairs of webs that a move joins. */
+  readonly #moves: Column;
+
+  constructor(n: number, blockCount: number) {
+    const ints = new Int32Array(3 * n).fill(NO_WEB);
+    this.d = ints.subarray(0, n);
+    this.a = ints.subarray(n, 2 * n);
+    this.b = ints.subarray(2 * n);
+    const some = 64 + n;
+    this.#register = new Column(some);
+    this.#needs = new Column(some);
+    this.#parent = new Column(some);
+    this.#segments = new Column(3 * some);
+    this.#nodes = new Int32Array(blockCount * REGS);
+    this.#moves = new Column(64);
+  }
+
+  get count(): number {
+    return this.#parent.length;
+  }
+  get segments(): Int32Array {
+    return this.#segments.data.subarray(0, this.#segments.length);
+  }
+  get moves(): Int32Array {
+    return this.#moves.data.subarray(0, this.#moves.length);
+  }
+  registerOf(web: number): number {
+    return this.#register.data[web];
+  }
+  needsOf(root: number): number {
+    return this.#needs.data[root];
+  }
+  need(web: number, what: number): void {
+    this.#needs.data[this.find(web)] |= what;
+  }
+
+  find(web: number): number {
+    const parent = this.#parent.data;
+    let root = web;
+    while (parent[root] !== root) {
+      // Halve the path on the way.
+      parent[root] = parent[parent[root]];
+      root = parent[root];
+    }
+    return root;
+  }
+
+  #make(register: number): number {
+    const web = this.#parent.length;
+    this.#parent.push(web);
+    this.#register.push(register);
+    this.#needs.push(0);
+    return web;
+  }
+
+  #union(x: number, y: number): void {
+    const rx = this.find(x);
+    const ry = this.find(y);
+    if (rx === ry) return;
+    // The older one stays: blocks are walked once, so paths stay short with halving alone.
+    const [root, leaf] = rx < ry ? [rx, ry] : [ry, rx];
+    this.#parent.data[leaf] = root;
+    this.#needs.data[root] |= this.#needs.data[leaf];
+  }
+
+  #node(block: number, register: number): number {
+    const at = block * REGS + register;
+    if (this.#nodes[at] === 0) this.#nodes[at] = this.#make(register) + 1;
+    return this.#nodes[at] - 1;
+  }
+
+  /** The web of a register live where the function begins, or NO_WEB. */
+  atEntry(register: number): number {
+    return this.#nodes.length === 0 ? NO_WEB : this.#nodes[register] - 1;
+  }
+
+  #segment(web: number, first: number, last: number): void {
+    this.#segments.push(web);
+    this.#segments.push(first);
+    this.#segments.push(last);
+  }
+
+  /** Walks every block backward once: makes webs, drops dead rows, notes whose high half is read. */
+  build(rows: ir.Ir, blocks: Blocks, live: Int32Array): void {
+    const current = new Int32Array(16).fill(NO_WEB);
+    const last = new Int32Array(16);
+    for (let at = 0; at < blocks.count; at++) this.#block(rows, blocks, live, at, current, last);
+  }
+
+  #block(rows: ir.Ir, blocks: Blocks, live: Int32Array, at: number, current: Int32Array, last: Int32Array): void {
+    const { kind, d, a, b, flags } = rows;
+    const { start, taken, next } = blocks;
+    const begin = start[at];
+    const end = start[at + 1];
+    let set = liveOut(blocks, live, at);
+    current.fill(NO_WEB);
+    for (let r = 0; r < REGS; r++) {
+      if (((set >>> r) & BOTH) === 0) continue;
+      let web = NO_WEB;
+      if (next[at] >= 0 && ((live[next[at]] >>> r) & BOTH) !== 0) web = this.#node(next[at], r);
+      if (taken[at] >= 0 && ((live[taken[at]] >>> r) & BOTH) !== 0) {
+        const other = this.#node(taken[at], r);
+        if (web !== NO_WEB) this.#union(web, other);
+        web = other;
+      }
+      current[r] = web;
+      last[r] = taken[at] >= 0 ? end - 1 : end;
+    }
+    const use = (r: number, i: number): number => {
+      if (current[r] === NO_WEB) {
+        current[r] = this.#make(r);
+        last[r] = i;
+      }
+      return current[r];
+    };
+    const define = (r: number, i: number): number => {
+      const web = current[r];
+      if (web !== NO_WEB) this.#segment(web, i + 1, last[r]);
+      current[r] = NO_WEB;
+      return web;
+    };
+    for (let i = end - 1; i >= begin; i--) {
+      const k = kind[i];
+      if (k === ir.NOP) continue;
+      if (isDead(rows, i, set)) {
+        kind[i] = ir.NOP;
+        continue;
+      }
+      if (d[i] !== ir.NONE) {
+        if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
+        const web = define(d[i], i);
+        if (web !== NO_WEB) {
+          this.d[i] = web;
+          this.need(web, REAL);
+        }
+      }
+      const calls = k >= ir.CALL_HELPER && k <= ir.TAIL;
+      if (calls) {
+        if (this.d[i] !== NO_WEB) this.need(this.d[i], CALLED);
+        // What a call leaves in the registers it clobbers is nobody's value.
+        for (let r = 0; r <= 5; r++) define(r, i);
+        for (let r = 1; r <= 5; r++) this.need(use(r, i), ARG);
+      }
+      if (k === ir.LEAVE) this.need(use(0, i), LEFT);
+      if (k === ir.CMPXCHG) this.compared.set(i, use(0, i));
+      if ((flags[i] & ir.ARENA) !== 0) use(ir.BASE, i);
+      if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = use(a[i], i);
+      if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = use(b[i], i);
+      if (k === ir.MOV && this.a[i] !== NO_WEB) {
+        this.#moves.push(this.d[i]);
+        this.#moves.push(this.a[i]);
+      }
+      set = liveBefore(rows, i, set);
+    }
+    for (let r = 0; r < REGS; r++) {
+      if (current[r] === NO_WEB) continue;
+      this.#segment(current[r], begin, last[r]);
+      this.#union(current[r], this.#node(at, r));
+    }
+  }
+}
