@@ -16,7 +16,7 @@ import {
   TAIL_CALL,
 } from '../../src/isa/index.ts';
 import { compatCompiler } from '../../src/jit/ppc64/compat/index.ts';
-import type { Callee, FuncInput, TargetEnv } from '../../src/jit/types.ts';
+import type { Callee, CompiledFunc, TargetEnv } from '../../src/jit/types.ts';
 import type { KernelSpace } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
 
@@ -32,6 +32,9 @@ export interface JitAnswer {
   readonly funcLens: readonly number[];
   /** By function, from the line `stack depth a+b` of the verifier's log. */
   readonly stackDepths: readonly number[];
+  /** Slots that line records name, and what `jited_line_info` says of each, hex. */
+  readonly lineSlots?: readonly number[];
+  readonly lineAddrs?: readonly string[];
 }
 
 export interface Kfunc {
@@ -195,8 +198,18 @@ function recover(
   return undefined;
 }
 
-/** Compiles a program the kernel compiled, at the same addresses, and says where the images differ; a text: could not. */
-export function compareWithKernel(answer: JitAnswer, subject: JitSubject): readonly Difference[] | string {
+/** A function as the kernel and as the compatible mode compiled it. */
+interface Pair {
+  readonly insns: readonly Insn[];
+  /** Its first slot in the program. */
+  readonly start: number;
+  readonly compiled: CompiledFunc;
+  /** The kernel's words. */
+  readonly image: Int32Array;
+}
+
+/** Compiles a program the kernel compiled, at the same addresses; a text: it could not be made ready for that. */
+function compileAlike(answer: JitAnswer, subject: JitSubject): readonly Pair[] | string {
   const dump = decodeInsns(fromHex(answer.xlated));
   const starts = functionStarts(dump);
   const count = answer.ksyms.length;
@@ -212,14 +225,13 @@ export function compareWithKernel(answer: JitAnswer, subject: JitSubject): reado
     userLimit: 0xc000000000000000n,
     pcrel: false,
   };
-  const pieces = split(dump, starts);
   const addrs = new Map<string, bigint>();
-  const differences: Difference[] = [];
+  const pairs: Pair[] = [];
   let base = 0;
-  for (const [index, piece] of pieces.entries()) {
+  for (const [index, piece] of split(dump, starts).entries()) {
     const image = words(theirs.subarray(base, base + answer.funcLens[index]));
     base += answer.funcLens[index];
-    const compiler = (insns: readonly Insn[]) =>
+    const compile = (insns: readonly Insn[]): CompiledFunc =>
       compatCompiler(
         {
           index,
@@ -234,28 +246,43 @@ export function compareWithKernel(answer: JitAnswer, subject: JitSubject): reado
           arena: undefined,
           kfuncAddr: imm => subject.kfunc?.(imm)?.addr,
           kfuncArgs: imm => subject.kfunc?.(imm)?.args,
-        } satisfies FuncInput,
+        },
         env,
         { elf: 2, order: 'little' },
-      );
-    const problem = recover(piece, image, insns => compiler(insns).emit(at[index], callees).slotOffs, addrs);
+      ).emit(at[index], callees);
+    const problem = recover(piece, image, insns => compile(insns).slotOffs, addrs);
     if (problem !== undefined) return `function ${index}: ${problem}`;
-    const compiled = compiler(piece.insns).emit(at[index], callees);
+    pairs.push({ insns: piece.insns, start: starts[index], compiled: compile(piece.insns), image });
+  }
+  return pairs;
+}
+
+/** Where the images of a program differ, first place of each function; a text: they could not be compared. */
+export function compareWithKernel(answer: JitAnswer, subject: JitSubject): readonly Difference[] | string {
+  const pairs = compileAlike(answer, subject);
+  if (typeof pairs === 'string') return pairs;
+  return pairs.flatMap(({ insns, compiled, image }, func) => {
     const ours = words(compiled.bytes.subarray(0, compiled.jitedLen));
     const wrong = firstDifference(ours, image);
-    if (wrong < 0) continue;
+    if (wrong < 0) return [];
+    const { slotOffs } = compiled;
     let slot = 0;
-    while (slot + 1 < piece.insns.length && compiled.slotOffs[slot + 1] <= wrong * 4) slot++;
-    differences.push({
-      func: index,
-      offBytes: wrong * 4,
-      slot,
-      insn: wrong * 4 < compiled.slotOffs[0] ? undefined : piece.insns[slot],
-      ours: hexWord(ours[wrong]),
-      theirs: hexWord(image[wrong]),
-    });
-  }
-  return differences;
+    while (slot + 1 < insns.length && slotOffs[slot + 1] <= wrong * 4) slot++;
+    const insn = wrong * 4 < slotOffs[0] ? undefined : insns[slot];
+    return [{ func, offBytes: wrong * 4, slot, insn, ours: hexWord(ours[wrong]), theirs: hexWord(image[wrong]) }];
+  });
+}
+
+/** Jited line records of the lines an answer has, hex: what `jited_line_info` should say. */
+export function lineAddresses(answer: JitAnswer, subject: JitSubject): readonly string[] {
+  const pairs = compileAlike(answer, subject);
+  if (typeof pairs === 'string') throw new Error(pairs);
+  return (answer.lineSlots ?? []).map(slot => {
+    const func = pairs.findLastIndex(({ start }) => start <= slot);
+    const { compiled, start } = pairs[func];
+    const offs = compiled.lineOffs ?? compiled.slotOffs;
+    return (BigInt(`0x${answer.ksyms[func]}`) + BigInt(slot === start ? 0 : offs[slot - start])).toString(16);
+  });
 }
 
 function firstDifference(a: Int32Array, b: Int32Array): number {

@@ -14,6 +14,9 @@ interface Line {
   readonly ksyms?: readonly string[];
   readonly func_lens?: readonly number[];
   readonly log?: string;
+  /** Slots of line records and their jited addresses, from a guest that asks for them. */
+  readonly linfo?: readonly number[];
+  readonly jlinfo?: readonly string[];
   readonly blob?: string;
   readonly hex?: string;
 }
@@ -66,7 +69,7 @@ export function readLab(path: string, btfPath: string | undefined, space: Kernel
   const btf = bytes === undefined ? undefined : openBtf(bytes[0] === 0x1f ? gunzipSync(bytes) : bytes);
   return {
     uncompiled: lines.filter(({ errno, prog, jited }) => prog !== undefined && errno === 0 && !jited).length,
-    programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log }) => {
+    programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log, linfo, jlinfo }) => {
       if (errno !== 0 || !jited || xlated === undefined) return [];
       const depths = /^stack depth ([0-9+]+)/m.exec(log ?? '')?.[1] ?? '';
       return [
@@ -77,6 +80,7 @@ export function readLab(path: string, btfPath: string | undefined, space: Kernel
           ksyms: ksyms ?? [],
           funcLens: func_lens ?? [],
           stackDepths: depths === '' ? [] : depths.split('+').map(Number),
+          ...(linfo?.length && jlinfo?.length ? { lineSlots: linfo, lineAddrs: jlinfo } : {}),
         },
       ];
     }),

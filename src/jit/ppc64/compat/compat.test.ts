@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { compareWithKernel, type JitAnswer, type Kfunc } from '../../../../test/support/lab-jit.ts';
+import {
+  compareWithKernel,
+  type JitAnswer,
+  type JitSubject,
+  type Kfunc,
+  lineAddresses,
+} from '../../../../test/support/lab-jit.ts';
 import { createKernelSpace, findLayout, kernelImage } from '../../../kernels/index.ts';
 
 interface Recorded extends JitAnswer {
@@ -16,19 +22,24 @@ const recorded = gunzipSync(readFileSync(file))
   .map(line => JSON.parse(line) as Recorded);
 const space = createKernelSpace(findLayout('ppc64-radix'), kernelImage('6.12-ppc64el'), { keepOut: [] });
 
-function compare(answer: Recorded) {
-  return compareWithKernel(answer, {
-    space,
-    kfunc(btfId) {
-      const known = answer.kfuncs?.[btfId];
-      return known && { addr: BigInt(`0x${known.addr}`), args: known.args };
-    },
-  });
-}
+const subject = (answer: Recorded): JitSubject => ({
+  space,
+  kfunc(btfId) {
+    const known = answer.kfuncs?.[btfId];
+    return known && { addr: BigInt(`0x${known.addr}`), args: known.args };
+  },
+});
+const compare = (answer: Recorded) => compareWithKernel(answer, subject(answer));
 
 describe('images of Debian 6.12.107 ppc64el', () => {
   it.each(recorded.map(answer => [answer.name, answer] as const))('%s: the same bytes', (_name, answer) => {
     expect(compare(answer)).toEqual([]);
+  });
+
+  const lined = recorded.filter(answer => answer.lineAddrs !== undefined);
+  it(`line records of ${lined.length} programs name the same addresses`, () => {
+    expect(lined.length).toBeGreaterThan(10);
+    for (const answer of lined) expect(lineAddresses(answer, subject(answer))).toEqual(answer.lineAddrs);
   });
 
   it('any other byte is found', () => {
