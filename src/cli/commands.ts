@@ -84,9 +84,35 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./commands/prog-run.ts')).progRun,
   },
   {
+    path: ['prog', 'show'],
+    aliases: [['prog', 'list']],
+    summary: 'Show programs as their kernel lists them once they are loaded',
+    load: async () => (await import('./commands/prog-show.ts')).progShow,
+  },
+  {
+    path: ['prog', 'calls'],
+    summary: 'Show how each call of a compiled program reaches its callee',
+    load: async () => (await import('./commands/prog-calls.ts')).progCalls,
+  },
+  {
     path: ['prog', 'dump', 'raw'],
     summary: 'Disassemble programs as the object has them',
     load: async () => (await import('./commands/prog-dump-raw.ts')).progDumpRaw,
+  },
+  {
+    path: ['prog', 'dump', 'xlated'],
+    summary: 'Disassemble programs as their kernel keeps them',
+    load: async () => (await import('./commands/prog-dump-xlated.ts')).progDumpXlated,
+  },
+  {
+    path: ['prog', 'dump', 'jited'],
+    summary: 'Disassemble programs as they are compiled, function by function',
+    load: async () => (await import('./commands/prog-dump-jited.ts')).progDumpJited,
+  },
+  {
+    path: ['kallsyms'],
+    summary: 'List the symbols of compiled programs, as /proc/kallsyms does',
+    load: async () => (await import('./commands/kallsyms.ts')).kallsyms,
   },
   {
     path: ['map', 'dump'],

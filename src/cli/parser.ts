@@ -54,10 +54,16 @@ const camelCase = (name: string): string =>
 function option(spec: OptionSpec): Option {
   const dashes = `${spec.short === undefined ? '' : `-${spec.short}, `}--${spec.name}`;
   const result = new Option(spec.value === undefined ? dashes : `${dashes} <${spec.value}>`, spec.summary);
-  if (spec.choices !== undefined) result.choices(spec.choices);
+  const { choices } = spec;
+  if (choices !== undefined) result.choices(choices);
   if (spec.default !== undefined) result.default(spec.default);
-  if (spec.value === undefined || spec.choices !== undefined) return result;
-  const one = (text: string): unknown => (spec.kind === 'integer' ? integerOption(spec, text) : text);
+  if (spec.value === undefined || (choices !== undefined && spec.repeat !== true)) return result;
+  const one = (text: string): unknown => {
+    if (choices !== undefined && !choices.includes(text)) {
+      throw usageError(`--${spec.name} is not usable`, choices.join(', '), `'${text}'`);
+    }
+    return spec.kind === 'integer' ? integerOption(spec, text) : text;
+  };
   return result.argParser((text: string, previous: unknown) =>
     spec.repeat === true ? [...((previous as unknown[] | undefined) ?? []), one(text)] : one(text),
   );

@@ -13,6 +13,11 @@ const FRAME = 'hex:0011223344550a0b0c0d0e0f0800';
 
 const TRACING = 'testdata/cli/tracing.bpf.o';
 
+/** Programs of up to twelve functions. */
+const FUNCTIONS = 'testdata/bpftool/functions.bpf.o';
+/** A time of loading that does not differ from run to run. */
+const EPOCH: CliOptions = { env: { SOURCE_DATE_EPOCH: '1750000000' } };
+
 const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['front-page', ['--help']],
   ['prog-run-help', ['prog', 'run', '--help']],
@@ -64,6 +69,48 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ],
   ['prog-run-fault-kfunc', ['prog', 'run', TRACING, '-p', 'on_wakeup', '-a', '1=5']],
   ['map-dump-targets', ['map', 'dump', 'examples/tail_parser.bpf.o', '-p', 'classify', '--before', '-m', 'stages']],
+  ['prog-show', ['prog', 'show', 'examples/load_balancer.bpf.o', '--compat'], EPOCH],
+  ['prog-show-json', ['prog', 'show', FUNCTIONS, '--json', '--target', 'ppc64le', '--compat'], EPOCH],
+  ['prog-show-unprivileged', ['prog', 'show', FUNCTIONS, '-p', 'twelve', '--unprivileged'], EPOCH],
+  ['prog-dump-xlated', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', 'linum', '--opcodes']],
+  ['prog-dump-xlated-several', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'tail', '-p', 'alone']],
+  ['prog-dump-xlated-json', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'alone', '--json', 'opcodes']],
+  ['prog-dump-xlated-visual', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', 'visual']],
+  ['prog-dump-xlated-hidden', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', '--kptr-restrict']],
+  ['prog-dump-xlated-unprivileged', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', '--unprivileged']],
+  ['prog-dump-jited', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '--target', 'ppc64le', 'linum']],
+  [
+    'prog-dump-jited-compat',
+    [
+      'prog',
+      'dump',
+      'jited',
+      FUNCTIONS,
+      '-p',
+      'quotes',
+      '-t',
+      'ppc64le',
+      '--layout',
+      'ppc64-hash',
+      '--compat',
+      'opcodes',
+    ],
+  ],
+  [
+    'prog-dump-jited-big-endian',
+    ['prog', 'dump', 'jited', 'testdata/bpfeb/firewall.bpf.o', '-p', 'egress', '-t', 'ppc64'],
+  ],
+  ['prog-dump-jited-json', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'ppc64le', '--json', '--opcodes']],
+  ['prog-dump-jited-hidden', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '--kptr-restrict']],
+  ['kallsyms', ['kallsyms', FUNCTIONS, '--target', 'ppc64le', '--layout', 'ppc64-hash', '--compat']],
+  ['kallsyms-json', ['kallsyms', FUNCTIONS, '-p', 'quotes', '--json', '--kptr-restrict']],
+  [
+    'prog-calls',
+    ['prog', 'calls', FUNCTIONS, '-p', 'quotes', '-t', 'ppc64le', '--layout', 'ppc64-radix', '--layout', 'ppc64-hash'],
+  ],
+  ['prog-calls-compat', ['prog', 'calls', FUNCTIONS, '-p', 'twelve', '-t', 'ppc64le', '--cpu', 'power9', '--compat']],
+  ['prog-calls-json', ['prog', 'calls', FUNCTIONS, '-p', 'quotes', '-t', 'ppc64le', '--json']],
+  ['prog-calls-wrong-layout', ['prog', 'calls', FUNCTIONS, '-t', 'ppc64le', '--layout', 'arm64']],
   ['map-dump', ['map', 'dump', 'examples/xdp_counter.bpf.o', '--data-in', 'examples/traffic.pcap']],
   [
     'map-dump-before',

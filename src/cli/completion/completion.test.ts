@@ -44,10 +44,12 @@ function bashOffers(words: readonly string[]): string[] {
 
 describe('in bash', () => {
   const cases: [line: string, offers: string[]][] = [
-    ['farcall ', ['obj', 'prog', 'map', 'btf', 'insn', 'plugin', 'completion', 'version']],
+    ['farcall ', ['obj', 'prog', 'kallsyms', 'map', 'btf', 'insn', 'plugin', 'completion', 'version']],
     ['farcall p', ['prog', 'plugin']],
-    ['farcall prog ', ['run', 'dump']],
-    ['farcall prog dump ', ['raw']],
+    ['farcall prog ', ['run', 'show', 'calls', 'dump']],
+    ['farcall prog dump ', ['raw', 'xlated', 'jited']],
+    ['farcall prog dump xlated x.o v', ['visual']],
+    ['farcall prog calls x.o --layout x86', ['x86_64', 'x86_64-kaslr']],
     ['farcall gen ', ['object']],
     ['farcall prog run --en', ['--engine']],
     ['farcall prog run x.o --engine ', ['interp', 'ppc64le', 'ppc64']],

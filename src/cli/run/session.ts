@@ -50,7 +50,7 @@ function makeMachine(options: Options, order: ObjectSpec['order']): Machine {
 }
 
 /** Fits the object to the kernel: CO-RE where anything asks for it, .kconfig. Throws `object.kconfig`. */
-function relocate(spec: ObjectSpec, options: Options, file: string): ObjectSpec {
+export function relocate(spec: ObjectSpec, options: Options, file: string): ObjectSpec {
   const wantsCore = spec.programs.some(prog => prog.coreRelos.length > 0);
   const wantsKconfig = spec.externs.some(extern => extern.kind === 'kconfig');
   const btf = options.text('btf');

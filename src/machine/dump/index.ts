@@ -1,7 +1,9 @@
 /** Loaded programs as inspection tools show them: `bpf_prog_info` and the texts bpftool makes of it. */
 
+export { type CallReport, callReports, type WrongTarget } from './call-sites.ts';
 export { encodingOf, type LocalCall, localCall, type NamingOptions } from './calls.ts';
 export { dumpXlatedGraph, type GraphDumpOptions } from './graph.ts';
+export { type InspectedProgram, type InspectOptions, inspectProgram } from './inspect.ts';
 export {
   type DisasmInsn,
   type Disassembler,
@@ -40,6 +42,7 @@ export {
   progMemlockBytes,
   type ShowFacts,
   type ShowJson,
+  showHead,
   showHeadJson,
   showProg,
   showProgJson,

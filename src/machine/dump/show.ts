@@ -57,25 +57,24 @@ function timeText(seconds: number, zoneMinutes: number): string {
   return `${local}${zoneMinutes < 0 ? '-' : '+'}${digits}`;
 }
 
+/** The line that heads a program, also where several are dumped (`print_prog_header_plain`). */
+export function showHead(info: ProgInfo, btf: Btf | undefined, facts: ShowFacts = {}): string {
+  const { runTimeNs = 0n, runCount = 0n, recursionMisses = 0n } = facts;
+  const name = progFullName(info, btf);
+  return (
+    `${info.id}: ${typeOf(info) ?? `type ${info.type}`}  ${name === '' ? '' : `name ${name}  `}` +
+    `tag ${info.tag}${info.gplCompatible ? '  gpl' : ''}` +
+    `${runTimeNs === 0n ? '' : ` run_time_ns ${runTimeNs} run_cnt ${runCount}`}` +
+    `${recursionMisses === 0n ? '' : ` recursion_misses ${recursionMisses}`}\n`
+  );
+}
+
 /**
  * What `bpftool prog show` prints of one program.
  *
  * Source: `tools/bpf/bpftool/prog.c: print_prog_plain`.
  */
 export function showProg(info: ProgInfo, btf: Btf | undefined, facts: ShowFacts = {}): string {
-  const type = typeOf(info);
-  const name = progFullName(info, btf);
-  const stats =
-    facts.runTimeNs === undefined || facts.runTimeNs === 0n
-      ? ''
-      : ` run_time_ns ${facts.runTimeNs} run_cnt ${facts.runCount ?? 0n}`;
-  const misses =
-    facts.recursionMisses === undefined || facts.recursionMisses === 0n
-      ? ''
-      : ` recursion_misses ${facts.recursionMisses}`;
-  const head =
-    `${info.id}: ${type ?? `type ${info.type}`}  ${name === '' ? '' : `name ${name}  `}` +
-    `tag ${info.tag}${info.gplCompatible ? '  gpl' : ''}${stats}${misses}\n`;
   const seconds = loadedAtSeconds(info, facts);
   const loaded =
     seconds === undefined ? '' : `\tloaded_at ${timeText(seconds, facts.zoneMinutes ?? 0)}  uid ${info.createdByUid}\n`;
@@ -83,7 +82,7 @@ export function showProg(info: ProgInfo, btf: Btf | undefined, facts: ShowFacts 
     `\txlated ${info.xlatedBytes}B${info.jitedBytes > 0 ? `  jited ${info.jitedBytes}B` : '  not jited'}` +
     `${facts.memlockBytes === undefined ? '' : `  memlock ${facts.memlockBytes}B`}` +
     `${info.mapIds.length === 0 ? '' : `  map_ids ${info.mapIds.join(',')}`}`;
-  return `${head}${loaded}${sizes}${info.btfId === 0 ? '' : `\n\tbtf_id ${info.btfId}`}\n`;
+  return `${showHead(info, btf, facts)}${loaded}${sizes}${info.btfId === 0 ? '' : `\n\tbtf_id ${info.btfId}`}\n`;
 }
 
 export interface ShowJson {
