@@ -23,7 +23,8 @@ const KEPT = [
   /bpf/i,
   /^(sk_skb|sk_msg|sk_psock|sk_select|sk_reuseport|sk_filter|sk_lookup|xdp|xsk|__xsk)_/,
   /^(__)?(htab|array|percpu_array|prog|fd|trie|bloom|queue|stack|ringbuf|user_ringbuf|arena|dev|dev_hash|cpu|reuseport_array|sock|cgroup|perf_event|insn_array)_.*_?(elem|map|array|redirect|storage)/,
-  /^(ktime_get_mono_fast_ns|ktime_get_boot_fast_ns|ktime_get_tai_fast_ns|ktime_get_coarse_ns|bpf_user_rnd_u32)$/,
+  /^get_func_(arg|arg_cnt|ret)$/,
+  /^(ktime_get_mono_fast_ns|ktime_get_boot_fast_ns|ktime_get_tai_fast_ns|ktime_get_coarse_ns)$/,
   /^(array|htab|generic|dev|cpu|sock|xsk)_map_/,
 ];
 

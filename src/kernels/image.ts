@@ -2,7 +2,7 @@ import type { ByteOrder } from '../util/index.ts';
 import { helperSymbol } from './helper-symbols.ts';
 import { type KernelTable, symbolTable } from './kernel-table.ts';
 import { SyntheticText } from './synthetic.ts';
-import type { KernelArch, KernelImage, KernelStructs, KernelSymbol } from './types.ts';
+import type { HelperUse, KernelArch, KernelImage, KernelStructs, KernelSymbol } from './types.ts';
 
 /** A kernel made of a recorded table. Names the table lacks get places behind its text. */
 export class TableKernel implements KernelImage {
@@ -62,7 +62,7 @@ export class TableKernel implements KernelImage {
     return symbolTable(this.#table).rows;
   }
 
-  helperSymbol(helperId: number, progType: number): string {
-    return helperSymbol(helperId, progType);
+  helperSymbol(helperId: number, progType: number, use?: HelperUse): string {
+    return helperSymbol(helperId, progType, use, name => this.hasSymbol(name));
   }
 }

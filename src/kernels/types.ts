@@ -41,8 +41,16 @@ export interface KernelImage {
   /** The recorded symbols of kernel text, ascending by distance. */
   symbols(): readonly KernelSymbol[];
   /** The kernel's function behind a helper, which differs by program type: `bpf_get_prandom_u32` is `bpf_user_rnd_u32`. */
-  helperSymbol(helperId: number, progType: number): string;
+  helperSymbol(helperId: number, progType: number, use?: HelperUse): string;
   readonly structs: KernelStructs;
+}
+
+/** What besides helper and program type decides which function stands behind a call. */
+export interface HelperUse {
+  /** The attach type the program is loaded for (`expected_attach_type`). */
+  readonly attachType?: number;
+  /** Loaded with BPF_F_SLEEPABLE. */
+  readonly sleepable?: boolean;
 }
 
 /** A function of the kernel's text. */

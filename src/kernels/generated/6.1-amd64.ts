@@ -90,7 +90,7 @@ wifkL:35s wgowL wfhcL 1d11c 1cza8L 1czcwL 1cyogL 1cyxcL 1czaoL 1d25c 1d268 1d1jk
 17i1s 17m74L 19ltsL 19ldcL 19pr4L 19lvkL -4 1a20wL 1eexcL -1 1easwL -1 1ece8 1eci8 1ec6o 1ee5s 1ee40 1ebdsL -2 1ec9s
 -2 1ebz4 1eeog 1ecmoL -1 4zbv4 4zbmo 1acrkL:35s -1 4zc8gL -5 1e2gg 19jn4 19jqo -2 1cy3k 1cya8 1cy5c 17p6o -3 1cylc -4
 4zh68:168 -7 4z9ow 4z3m8 4z9v4 4zl1c 4z65cL 4z5xcL 4zahc 502wg 4z3kw -1 4wkls:35s 4v6m8L:35s 4vikwL:35s 4vafkL 4vib4L
-4vco0L:35s 4vhhsL 4zkkw -4 4z3wwL -1 4z3pc 4yqps 4zxkg 4zxi8 4zrw0 50gm8 50gkw 4zknk -1 532swL -368 50c5c 50bv4 4zdmoL
+4vco0L:35s 4vhhsL 4zkkw -4 4z3wwL -1 4z3pc 4yqps 4zxkg 4zxi8 4zrw0 50gm8 50gkw 4zknk -1 532swL -371 50c5c 50bv4 4zdmoL
 4zixcL 4zt74L 4zuqo 50bhs:74 4z2lsL 4zes0L 4zgv4L 539b4 -1 538io 4z1o0L -1 537hc 5370wL 537gw 53b7k 53de8 4zehsL 536q8
 4ys00L 537k0 53ea8 537vk 539vk -1 538z4 536ds 53eq8L -1 53acgL 53ehc 53c2o 53fm8 53eao 5380w 53b80L 53blcL 53a5cL
 53fps 53fts 53eeo 53frk 53fvk 536sgL 53chcL 53cuoL 536dcL 53cm8 53bswL 536w0L 53d40L 538f4L 50c8w 50c0g 4z268L 4zdcwL

@@ -159,38 +159,38 @@ giw0:w gj0g:w 1k1lsW:3k gjn4:w -1 giz4:w -1 1juog:w -1 1k62o:3k 1h8gw:1c -5 6qr7
 76ay8L:4w 769lcL:2o 769ogL:40 7iwdsL:1c 5sjao:1c 5sj80L:28 5sjdcL:g 1t1cwL:7k 1szj4L:a8 1sx2oL:28 1sztsL:ls 1sxo0L:2o
 1t1u8:4w 1t1zk:jk 1sypcL:c0 1t2jk:fk 1sx5cL:28 1t10wL:5s 1t174L:5c 1t0xsL:2o 1sy9cL:fk 1sx80L:1s 1sxa8L:28 1sz1sL:gw
 1sxgwL:6o 1t2zk:m8 1sy1cL:7k 2mpy8L:w -3 1h3tcL:2o g29cL:hc gh68:1s 1ptf4L:1c 1pwqoL:w -1 1ptgwL:w 1pg8gL:w 6chgw:34
-1kjj4:dc 1kke8:ps 1kjww:gw -22 1pen4L:34 1pl6oL:ao 1plxcL:9s 1pc5sL:34 1prsgL:w 1pn7kL:w 1prtsL:w 1pk00L:3k 1pjogL:34
-1pnvkL:hs 1prxsL:w 1pna8L:w 1prz4L:w 1pk40L:3k 1pkioL:4g 1pnu8L:w 1peqoL:18g 1pfzkL:8g -1 1pkwgL:9s 1pi2oL:k0 -1
-1ph3kL:ds 1pc34L:28 1pebkL:80 1pchcL:eo 1prpsL:w 1pn68L:w 1prr4L:w 1pjkwL:34 1pdj4L:b4 1pkcgL:5s 1podsL:ow -1
-1pgggL:2o 1pin4L:40 1pc9cL:28 1pjw0L:3k 1pgcgL:3k 1prv4L:w 1pn8wL:w 1prwgL:w 1pjs0L:3k 1pk80L:40 1pknkL:8g 1plw0L:w -1
-7j5vkL:m8 -19 1jtts:1c 1kxe8:dc 11380:w 1132o:4w 1139c:w 1tgyo:sg 1tf2oL:1s 1tfvkL:5s 1tggw:9c 1tgqo:7k 1tg5c:b4
-6tgxcL:4w 7iyyoL:7k 1pwe8L:5s 1ptq8L:1s 1pto0L:1s 1pw80L:5s 1epy8L:4w -1 1h8mo:80 1wxrk:9s 1vrnkL:74 1h8v4:5s
-1py34L:5s 1pz3kL:5s 1pxaoL:w 1pxlcL:68 1wyww:2o 1ww4w:sg 1vw9cL:mo 1h91c:b4 1wyu8:28 6qlmoL:6o 1gu1cL:9s 6qlfkL:6o
-1jltsL:9s 1wty8:5c 1qoc0:1yo 6cr74L:ao 6cr0wL:2o 6cr40L:2o 1pyuoL:5c 1py1cL:1c 1pz9sL:3k 1py9cL:5c 1q0m8L:74 1pwwwL:4w
-1pws0L:4g 1pv8gL:5s 1px4wL:5c 1px28L:28 1pti8L:w 7iz6oL:74 1qdsgL:g 1qdtcL:w -3 1qeeoL:40 1qdb4L:2o 1qdggL:w 1qedsL:g
-1qdhsL:w 1qde8L:g 1qdj4L:1c 1qduoL:8w 1qdf4L:w 1u7nkL:4g 1u7v4L:1c 1qgc0L:fk 1qelsL:w 1qf2oL:34 1qen4L:w 1qej4L:w
-1qes0L:1s 1qexsL:28 1qf0gL:1s 1qgs0L:2o 1qeogL:34 1qekgL:w -68 1jtxc:3k 3evj4:8w 3evsg:74 3ew74:9c 3exfk:4g 3ew00:6o
-3exkg:4g 3ewgw:9c 3ex80:74 3ex0g:74 3ewqo:9c 3expc:4g 7j5rk:3k 3f9rkL:34 3f9ogL:2o 3fnnkL:34 3fcnkL:w 3f9lsL:28
-3fclsL:1c 3fnr4L:34 -2 3fnk0L:34 3fckgL:w 6ipcw:2o 6ip1s:5c 6hon4L:2o 6hu0gL:2o 6i1z4L:2o 6i3ts:gw 6ionk:2o 6hfhcL:jk
-6hpqoL:28 6hs0wL:4g 6moxc:jk -1 6mo34:hc 6hecwL:kw -1 6mnlc:w 6mn0gL:9s 6mnk0:w 6mqow:w 6mto0:g 6hpj4L:74 6mmmo:2o
-6gz74L:3k 6mmao:bk 6munk:w 6mnmo:5c 6mphc:9s -1 6mokw:c0 6mlxs:cg 6mv68L:w0 -1 6mprkL:ow 6muww:8w 6ms4w:f4 6mw2o:34
-6muow:4g 6msz4:ds 6mqxsL:ds 6mrc0L:7k 6mqq8L:74 6mw68:28 6mwc0:28 6muts:2o 6mw8w:2o 6mweo:34 6mnwgL:68 6mskgL:4w
-6mruoL:9s 6mlwwL:g 6msps:8w 6mrk0L:a8 6mmpsL:a8 6mtdcL:a8 6mnsgL:3k 6ipg0:74 6ip7k:4w 6hey8L:io 6hocwL:34 6hrtsL:6o
-6i0ao:3k 6hgz4:40 6ipnk:1s 6hhlsL:1s 6i24w:7k 6i16o:dc 6i1kg:74 6hwww:w 6hdw0L:gg 6hpa8L:8g 6hu8wL:4g 6hrkwL:3k
-6hke8:1c 6b97k:80 6n1moL:5s 6mxi8L:2o 6myswL:4w 6n6xc:bk 6n60w:8w 6n2wgL:34 6n300:7k 6mxlcL:w 6n1swL:8g 6n6a8:5c
-6mwi8L:28 6mxpcL:1c 6my80L:40 6mxo0L:w 6n380L:168 6n79c:bk 6mxhcL:g 6n0y8L:w 6mzxsL:28 6n0v4L:2o 6mym8L:34 6mycgL:9c
-6n13kL:40 6mypsL:2o 6mwq8L:w 6n6g0:7k 6mwxsL:4g 6n0lcL:9c 6n040L:2o 6n2jkL:8g 6mx8gL:28 6mxswL:5s 6mxe8L:2o 6mxz4L:w
-6mwkwL:4w 6n2sg:3k 6n180L:e8 6n4eoL:kg 6n5tcL:74 6n6o0:8w 6969sL:1c 69qwg:w 1tlnkL:b4 -2 1tlioL:28 1tllcL:1s 1tlz4L:k0
--1 1tlc0L:34 -1 1tlaoL:w 1tlgwL:1c 1qebkL:g 1qecgL:w 1tlfkL:w -1 6wuuo:w 76j8w:1c 76fk0L:80 76dfkL:pc 76ij4L:fk
-76fsgL:ts -1 76gmoL:1w0 76ekw:yo 76j34:5c 76e5c:f4 6zncg:34 6zng0:3k 6zn74:w 6zn8g:w 6zn9s:28 1h7f4:c0 -1 6qlyoL:4g
-1h48gL:6o 6qltsL:4g 1jqa8L:6o 6qm68L:28 1guggL:28 6qm3kL:28 1jopsL:28 1q6yoL:dc 1q5owL:ds 1q7cgL:r4 76jcgL:80
-76jtsL:tc 76jkw:8g 79aq8L:w 7a0s0L:yo 7a1r4:74 7a1yo:a8 89k0:1c 6j8i8:1c 6j8g0:1s 6hzowL:34 -1 6j8ts:2o -1 6h2sgL:b4
-6jb40:c0 6hl9s:a8 6itn4:ts 6ilts:vk 6ikxc:ow 6jas0:1s -1 6jau8:28 -1 6j8ds:1s 6hoq8L:e8 7orsw:28 6hye8L:5c 6iisw:5s
-6j85cL:w 6j84gL:g 7orvk:6o 6j9io:w 6j9k0:2o 6jcts:4g -1 6jc1c:4g 6jc68:hs 6jcog:4w 6j89c:w 6j880:w 6j9n4:4g 6jaow:2o
-6ja0w:1c 6j86o:w 6j8ww:1s -1 6qmhsL:a8 7os2o:u8 -1 7orowL:3k -1 6j9s0:5c 6j9xs:2o 6j8ao:w -1 7oi0gL:tc 7oqkw:2o
-7oiw0:1c 7oj68:4w 7ojlsL:40 -1 7okr4L:eo 7ojj4L:28 7oh00L:4g 7oqs0:68 7ogg0:2o 7oh4wL:v4 7otnkL:40 7oty8L:2o 7otm8L:w
-7ot74L:34 7ot4gL:28 7otaoL:1c 7otcgL:w 7otdsL:1c 7otfkL:w 7otgwL:4w 7ots0L:5s 7oujk:2o 7ou1cL:hs 7ogtcL:68 7ogpcL:1c
-7ogr4L:1s 7ojbkL:74 7oovkL:8w -1 7ojq8L:a8 7oqo0:3k 7olu8L:hs 7oohsL:dc 7oiu8:1c 7oj1s:40 7op4wL:r4 -1 7ogj4:1c
-7ok7k:j4 7ol68:nk 7ogkw:40 7ogeo:w
+1kjj4:dc 1kke8:ps 1kjww:gw -1 1gt74:1c 1gta8:g 1gt8w:w -21 1pen4L:34 1pl6oL:ao 1plxcL:9s 1pc5sL:34 1prsgL:w 1pn7kL:w
+1prtsL:w 1pk00L:3k 1pjogL:34 1pnvkL:hs 1prxsL:w 1pna8L:w 1prz4L:w 1pk40L:3k 1pkioL:4g 1pnu8L:w 1peqoL:18g 1pfzkL:8g -1
+1pkwgL:9s 1pi2oL:k0 -1 1ph3kL:ds 1pc34L:28 1pebkL:80 1pchcL:eo 1prpsL:w 1pn68L:w 1prr4L:w 1pjkwL:34 1pdj4L:b4
+1pkcgL:5s 1podsL:ow -1 1pgggL:2o 1pin4L:40 1pc9cL:28 1pjw0L:3k 1pgcgL:3k 1prv4L:w 1pn8wL:w 1prwgL:w 1pjs0L:3k
+1pk80L:40 1pknkL:8g 1plw0L:w -1 7j5vkL:m8 -19 1jtts:1c 1kxe8:dc 11380:w 1132o:4w 1139c:w 1tgyo:sg 1tf2oL:1s 1tfvkL:5s
+1tggw:9c 1tgqo:7k 1tg5c:b4 6tgxcL:4w 7iyyoL:7k 1pwe8L:5s 1ptq8L:1s 1pto0L:1s 1pw80L:5s 1epy8L:4w -1 1h8mo:80 1wxrk:9s
+1vrnkL:74 1h8v4:5s 1py34L:5s 1pz3kL:5s 1pxaoL:w 1pxlcL:68 1wyww:2o 1ww4w:sg 1vw9cL:mo 1h91c:b4 1wyu8:28 6qlmoL:6o
+1gu1cL:9s 6qlfkL:6o 1jltsL:9s 1wty8:5c 1qoc0:1yo 6cr74L:ao 6cr0wL:2o 6cr40L:2o 1pyuoL:5c 1py1cL:1c 1pz9sL:3k 1py9cL:5c
+1q0m8L:74 1pwwwL:4w 1pws0L:4g 1pv8gL:5s 1px4wL:5c 1px28L:28 1pti8L:w 7iz6oL:74 1qdsgL:g 1qdtcL:w -3 1qeeoL:40
+1qdb4L:2o 1qdggL:w 1qedsL:g 1qdhsL:w 1qde8L:g 1qdj4L:1c 1qduoL:8w 1qdf4L:w 1u7nkL:4g 1u7v4L:1c 1qgc0L:fk 1qelsL:w
+1qf2oL:34 1qen4L:w 1qej4L:w 1qes0L:1s 1qexsL:28 1qf0gL:1s 1qgs0L:2o 1qeogL:34 1qekgL:w -68 1jtxc:3k 3evj4:8w 3evsg:74
+3ew74:9c 3exfk:4g 3ew00:6o 3exkg:4g 3ewgw:9c 3ex80:74 3ex0g:74 3ewqo:9c 3expc:4g 7j5rk:3k 3f9rkL:34 3f9ogL:2o
+3fnnkL:34 3fcnkL:w 3f9lsL:28 3fclsL:1c 3fnr4L:34 -2 3fnk0L:34 3fckgL:w 6ipcw:2o 6ip1s:5c 6hon4L:2o 6hu0gL:2o 6i1z4L:2o
+6i3ts:gw 6ionk:2o 6hfhcL:jk 6hpqoL:28 6hs0wL:4g 6moxc:jk -1 6mo34:hc 6hecwL:kw -1 6mnlc:w 6mn0gL:9s 6mnk0:w 6mqow:w
+6mto0:g 6hpj4L:74 6mmmo:2o 6gz74L:3k 6mmao:bk 6munk:w 6mnmo:5c 6mphc:9s -1 6mokw:c0 6mlxs:cg 6mv68L:w0 -1 6mprkL:ow
+6muww:8w 6ms4w:f4 6mw2o:34 6muow:4g 6msz4:ds 6mqxsL:ds 6mrc0L:7k 6mqq8L:74 6mw68:28 6mwc0:28 6muts:2o 6mw8w:2o
+6mweo:34 6mnwgL:68 6mskgL:4w 6mruoL:9s 6mlwwL:g 6msps:8w 6mrk0L:a8 6mmpsL:a8 6mtdcL:a8 6mnsgL:3k 6ipg0:74 6ip7k:4w
+6hey8L:io 6hocwL:34 6hrtsL:6o 6i0ao:3k 6hgz4:40 6ipnk:1s 6hhlsL:1s 6i24w:7k 6i16o:dc 6i1kg:74 6hwww:w 6hdw0L:gg
+6hpa8L:8g 6hu8wL:4g 6hrkwL:3k 6hke8:1c 6b97k:80 6n1moL:5s 6mxi8L:2o 6myswL:4w 6n6xc:bk 6n60w:8w 6n2wgL:34 6n300:7k
+6mxlcL:w 6n1swL:8g 6n6a8:5c 6mwi8L:28 6mxpcL:1c 6my80L:40 6mxo0L:w 6n380L:168 6n79c:bk 6mxhcL:g 6n0y8L:w 6mzxsL:28
+6n0v4L:2o 6mym8L:34 6mycgL:9c 6n13kL:40 6mypsL:2o 6mwq8L:w 6n6g0:7k 6mwxsL:4g 6n0lcL:9c 6n040L:2o 6n2jkL:8g 6mx8gL:28
+6mxswL:5s 6mxe8L:2o 6mxz4L:w 6mwkwL:4w 6n2sg:3k 6n180L:e8 6n4eoL:kg 6n5tcL:74 6n6o0:8w 6969sL:1c 69qwg:w 1tlnkL:b4 -2
+1tlioL:28 1tllcL:1s 1tlz4L:k0 -1 1tlc0L:34 -1 1tlaoL:w 1tlgwL:1c 1qebkL:g 1qecgL:w 1tlfkL:w -1 6wuuo:w 76j8w:1c
+76fk0L:80 76dfkL:pc 76ij4L:fk 76fsgL:ts -1 76gmoL:1w0 76ekw:yo 76j34:5c 76e5c:f4 6zncg:34 6zng0:3k 6zn74:w 6zn8g:w
+6zn9s:28 1h7f4:c0 -1 6qlyoL:4g 1h48gL:6o 6qltsL:4g 1jqa8L:6o 6qm68L:28 1guggL:28 6qm3kL:28 1jopsL:28 1q6yoL:dc
+1q5owL:ds 1q7cgL:r4 76jcgL:80 76jtsL:tc 76jkw:8g 79aq8L:w 7a0s0L:yo 7a1r4:74 7a1yo:a8 89k0:1c 6j8i8:1c 6j8g0:1s
+6hzowL:34 -1 6j8ts:2o -1 6h2sgL:b4 6jb40:c0 6hl9s:a8 6itn4:ts 6ilts:vk 6ikxc:ow 6jas0:1s -1 6jau8:28 -1 6j8ds:1s
+6hoq8L:e8 7orsw:28 6hye8L:5c 6iisw:5s 6j85cL:w 6j84gL:g 7orvk:6o 6j9io:w 6j9k0:2o 6jcts:4g -1 6jc1c:4g 6jc68:hs
+6jcog:4w 6j89c:w 6j880:w 6j9n4:4g 6jaow:2o 6ja0w:1c 6j86o:w 6j8ww:1s -1 6qmhsL:a8 7os2o:u8 -1 7orowL:3k -1 6j9s0:5c
+6j9xs:2o 6j8ao:w -1 7oi0gL:tc 7oqkw:2o 7oiw0:1c 7oj68:4w 7ojlsL:40 -1 7okr4L:eo 7ojj4L:28 7oh00L:4g 7oqs0:68 7ogg0:2o
+7oh4wL:v4 7otnkL:40 7oty8L:2o 7otm8L:w 7ot74L:34 7ot4gL:28 7otaoL:1c 7otcgL:w 7otdsL:1c 7otfkL:w 7otgwL:4w 7ots0L:5s
+7oujk:2o 7ou1cL:hs 7ogtcL:68 7ogpcL:1c 7ogr4L:1s 7ojbkL:74 7oovkL:8w -1 7ojq8L:a8 7oqo0:3k 7olu8L:hs 7oohsL:dc
+7oiu8:1c 7oj1s:40 7op4wL:r4 -1 7ogj4:1c 7ok7k:j4 7ol68:nk 7ogkw:40 7ogeo:w
 `,
 };

@@ -105,7 +105,7 @@ export const KERNEL_6_12_ARM64: KernelTable = {
 1q434 1q0egL -2 1q1so -2 1q1g8 1q4q0 1q2pcL -1 806mg 7zeq0 1k3d4L:35s -1 7zw08L 1gl0o 1g71cL 1gabkL 1g8b4L -1 1pkjc
 1izu0 1izzc -3 1nu8g 1nthk 1gjc0 -1 1nvew:35s 1ntew 1nv94 1nsy0L -3 7z7u8:14w 1nm08 1nfywL 1nqg8 -1 1nqlk 1nqi0 1ng14L
 7z1ow 7yxn4 7zhio 7z12g 80b3cL 80ats 7z294 7znwo 7yxf4 8s47c 7vv1k 7u5uwL 7vw54L:35s 7u7u0L 7vvv4L 7ua48L:35s 7vtpkL
-80bdc 80x0o 80wyw 80wy0 80wzs 80b5c -1 7zyco 7ygzs 7zqrs 7zqoo 7zq6g 80dew 80ddc 80bhk 8s4h4 8471kL -368 807k8 80754
+80bdc 80x0o 80wyw 80wy0 80wzs 80b5c -1 7zyco 7ygzs 7zqrs 7zqoo 7zq6g 80dew 80ddc 80bhk 8s4h4 8471kL -371 807k8 80754
 7z59kL 7zaygL 7zig8L 802fs 806ns:ao 7ywdkL 7z6h4L 7z7hkL 84f0o -1 84dfs 7yvhsL -1 84caw 84bqgL 84c94 84g60 84js8
 7z694L 84b1k 7yibsL 84b3c 84l60 84cls 84fl4 -1 84em0 84cs8 84lzcL 84cf4L 84g7cL 84lm8 84htk 84n0o 84l7c 84e88 84h4gL
 84hjsL 84iawL 84n6g 84nbk 84lf4 84n88 84ndc 84d54L 84bnsL 84jawL 84b0oL 84ipc 84ivcL 84dwwL 84jjcL 84e48L 807ns 807dc

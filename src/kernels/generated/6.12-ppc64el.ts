@@ -48,7 +48,7 @@ sm5cLE:1s 2jfaoLE 2jjcgE 2j4ogLE 2j98gLE 9jsk0LE:5c 2ex80LE -8 2eja8LE 2eoaoLE 2
 88pcgE 88odcE -1 2d9r4 2def4 2deg0 -1 2d2ogE 2d9s0 2d9o0 2dehs 2dds0E 2de9sE 2d30wE -2 8dh8gLE 8dd2oL:g 22xs0LE 23a4wE
 2d17kE -1 2f2moE 2f2swE 2erzkE 2es74E 2fzkgLE 2fzrkLE 2fymoLE:9c 4p8m8LE:74 2kw6oE 2kwbkE:jk 8ekz4LE 8ekcgLE 8eh34LE
 8j6s0 8izg0 -1 8j6cw 8j6ds 8j6eo 8j6fk 8j6gg 8j6hs 8j6i8 8j6io -3 8j6j4 -3 8ddaoLE 2cw1cLE 2hga8E -3 2dzggE:j4 -2
-809tcE:ds 86qjkE -1 2euv4LE 2e8swLE:f4 2dqgwE -1 2cpr4LE 2cqqoLE 2cdf4E -4 4h85sLE -5 86680LE:bk 2l7eo 22sdcE 22ocg:g
+809tcE:ds 86qjkE -1 2euv4LE 2e8swLE:f4 2dqgwE -1 2cpr4LE 2cqqoLE 2cdf4E -4 4h85sLE -5 86680LE:bk 2l7eo 22sdcE 22ocg
 22oc0 22xrk 22ob4 22p5cE 2cge8E -1 86ui8E 86uggE 2cyk0 2cyj4 2czcwE 2cyrk 22o8w 22vv4 2cz8gE 4h8jkE 285fk 4h8v4E:1s
 43svkE:8w 43sqoLE 22vf4E:34 22oa8 22o9s 22oao 86uowE -1 2cvcgE 276cgE 2cd9cE -1 23yu8E:bk -1 87i5c 2ka0w -2 865tsE
 865ogE 865q8E 865s0E 2kam8E:1s 2d0xsE 2cygwE 23dbkE -1 27e34 23c8gE 2ka34 -1 86580 872f4LE:7k 2cygg 86vxcE 86w1cE
@@ -135,33 +135,34 @@ m70wLE 2cdk0E:4w m9gwE 277cwWE 27eswE -1 mbs0 27eqoW m7io 2796oE mbvk -3 27f4gW 
 66maoE:4g 66lk0E:o0 1kwxcE:3k -2 92sdsLE 92rn4LE 92re8LE -1 92t40LE:40 92rhcLE 92rkwL 9ilowLE 73utcE 73uw0LE:eo
 73vb4L:g 2j9xcL:8g 2j6q8LE 2j3v4L 2j76oLE:qo 2j4ioLE 2jagwE 2jan4E 2j8nkLE 2jbhcE 2j3yoL 2j9fkLE 2j9psL 2j9cwL 2j5fkLE
 2j41cL 2j43kL:2o 2j60wLE 2j4bkL 2jc40E 2j528LE 3mfxsLE:1s -3 22ycgLE -2 2et28LE 2exgwLE 2ew5sLE 2et40L 2ec4wLE 809pcE
-289dcE 28b34E 28a7kE 22vkgLE:6o -20 by1sE 2ea2oLE 2eh80LE 2ehwgLE 2e5uoLE 2erg0LE 2elq8LE 2ergwLE 2eg28LE 2efs0LE
-2ek00LE 2erjkLE 2els0LE:w 2erkgLE 2egdsLE 2eidsLE 2ejz4LE 2ea9cLE 2ebs0LE -1 2egrkLE 2edkgLE -1 2ecz4LE 2e5rkLE
-2e9jkLE:ds 2e6lcLE 2ere8LE 2elpcLE 2erf4LE 2efn4LE 2e8c0LE 2ehogLE 2en8wLE -1 2ecc0LE 2eecgLE:68 2e69sLE 2efwwLE
-2ec68LE 2erhsLE 2elr4LE 2erioLE 2eg80LE 2egjkLE 2eimoLE:dc 2en80LE bz1cE:dc 9iyogLE:qo -19 2762oE 28qhcE 1gtpcE 1gthcE
-1gtr4E:1s 2jv0wE:z4 2js8wL 2jtcgLE 2jua8E 2jupcE 2jtr4E 8mm8wLE 9inb4LE:9s 2ewzkLE 2etcwL 2et9sLE 2ewpsLE 1z5y8LE:74
--1 23b9cE 2o94wE:e8 2mrpsLE:9s 23bkgE 2ezm8LE 2exhsLE 2eynkLE 2exo0LE 2ocn4E:4w 2o6wwE:168 2mupsLE:sg 23btcE 2ocj4E
-8izr4LE 22p9sLE 8izgwLE 26v7kLE:e8 2obr4E:8g 2g0dsE 80ky8LE:gg 80kogLE 80ktcLE 2f0kgLE 2ezjkLE 2f11sLE 2ezuoLE
-2f34wLE:9c 2ey2oLE 2exw0LE 2evioLE 2eyeoLE 2eyb4LE 2et4gL 9ipogLE:ao 2flcgLE 2fldcLE -3 2fm5cLE 2fkw0L 2fl00L 2fm3kLE
-2fl0gL 2fkz4L 2fl0wL 2fle8LE 2fkzkL 2kv74LE:6o 2kvggL:1s 2foswLE 2fmb4L 2fmtcLE 2fmbkL 2fma8L 2fmgwL 2fmm8LE 2fmq8LE
-2fpf4LE 2fmc0LE 2fmaoL -68 2767kE 4ohaoE 4ohtcE 4oisgE 4olc0E 4oib4E 4olpcE 4ojb4E 4oku8E 4okcgE 4ojtsE 4om2oE:dc
-9iyioE 4p4pcLE:4w 4p4lsLE 4pnfkLE 4pan4LE:28 4p4ioLE 4pakwLE 4pnjkLE:40 -2 4pnbkLE 4paioLE 88fowE 88f5cE 86zxcLE
-879u8LE:40 87keoLE 87lhsE 88ekgE:5c 86m4wLE 8726oLE:2o 875j4LE 8dqtsE -1 8dorkE 86kvkLE -1 8do34E 8dnc0LE:eo 8do28E
-8dua8E 8dxc0E:w 871n4LE 8dmds 8675sL:68 8dmg0E 8dyioE 8do40E 8dpw0E -1 8dqbkE 8dodcE 8dzrkLE -1 8dsxcLE:10g 8dzgwE
-8dsg0E 8dyv4E 8dyjkE 8dw7kE 8drkwLE 8ds3kLE 8dub4LE 8dz1sE 8dz80E 8dyq8E 8dz3kE 8dz9sE 8dpggLE 8dvk0LE 8dv40LE 8dmdcL
-8dvtcE 8duogLE 8dmxcLE 8dwu8LE 8dpq8LE 88ftsE 88fg0E 86lkgLE 86zcwLE 8755sLE 87h7kE 86ptcE 88g68E 86qrkLE 87kkgE
-87i7kE 87itsE 884z4E 86kcgLE 87140LE 87a4wLE:74 874uoL:4g 86twgE 7yo8gE:a8 8e87kLE 8e1xsLE 8e3c0LE:80 8efowE 8eao0E
-8ea34LE 8ea9cE 8e234LE:1s 8e8hsLE:ds 8eepsE 8e0w0L 8e28gLE:2o 8e2uoLE 8e26oLE 8eb34LE 8eg5cE:gw 8e1w0LE 8e6swLE
-8e4w0LE:4g 8e6o0LE 8e328LE 8e6uoLE:eo 8e7hcLE 8e37kLE 8e16oL:w 8eez4E 8e1dsL 8e69sLE 8e5e8LE 8e9j4LE 8e1qoL 8e2dsLE
-8e1tcL 8e2kgLE:1s 8e0yoL 8e9xcE 8e7pcLE 8eckwLE 8eee8LE 8efbkE 7vzy8LE:28 7wqa8:g 2k0v4LE -2 2k0nkLE 2k0s0LE 2k1a8LE
--1 2k0dcL -1 2k0cwL 2k0m8L 2fm1sLE 2fm2oLE 2k0lsL 28sa8E:3k 8qpds:1c 9347kE:28 92zgwLE 92wzkLE:u8 9334wLE:ps 92zv4LE
--1 93100LE 92y8gE 93400E 92wcwE 8u6rk 8u6wgE:5s 8u68g 8u69s:1c 8u6hc:2o 239hsE -1 8j07kLE 236j4LE 8j01cLE 2717kLE
-8j0ioLE:4g 22pwwLE 8j0e8LE 26z80LE:4w 2fcdsLE 2faogL:hc 2fcy8LE 935uoLE:e8 934r4LE 934dsE 96nkwL:1c 97nbkLE 97oeoE
-97oq8E:gg 28skgW 895cwE 8959sE 87f8gLE -1 895wwE:4w -1 86bdcLE:dc 898u8E:gg 86uyoE 88le8E 88cfkE 88940E 898dsE -1
-898gwE:40 -1 8956oE 8701cLE:sw 9qraoE 87ca8L:8g 8889cE 894xsL 894xcL 9qrfkE 896r4E 896tcE 89ba8E:8g -1 89a0gE 89a8wE
-89b1sE 8950w 89500 896xcE:6o 8988wE 89868E 894z4 895ggE:2o -1 8j1wwLE:cg 9qrmoE:13k 9qr40LE 9qr9sLE -1 897tsE 89834E
-8951sE:28 -1 9qhz4LE 9qpps 9qg1s 9qg3k:34 9qgg0LE -1 9qixcLE 9qgc0LE 9qea8LE 9qpvkE 9qdps 9qeggLE 9qtj4LE 9qtzkLE
-9qtgwLE 9qt1cL 9qsyoL 9qt4wL 9qt6oL 9qt74L 9qt8gLE 9qtb4L 9qtpsLE 9qutsE:5c 9qu5cLE 9qe1sLE 9qgb4L 9qdz4LE 9qh40LE
-9qncgLE -1 9qglcLE 9qps0 9qkb4LE 9qnogLE 9qfww 9qfyo 9qo40LE -1 9qdsg 9qhg0 9qjg0E 9qdtsE 9qdpc
+289dcE 28b34E 28a7kE 22vkgLE:6o 22ocw 22ofk:g 22oeo -20 by1sE 2ea2oLE 2eh80LE 2ehwgLE 2e5uoLE 2erg0LE 2elq8LE 2ergwLE
+2eg28LE 2efs0LE 2ek00LE 2erjkLE 2els0LE:w 2erkgLE 2egdsLE 2eidsLE 2ejz4LE 2ea9cLE 2ebs0LE -1 2egrkLE 2edkgLE -1
+2ecz4LE 2e5rkLE 2e9jkLE:ds 2e6lcLE 2ere8LE 2elpcLE 2erf4LE 2efn4LE 2e8c0LE 2ehogLE 2en8wLE -1 2ecc0LE 2eecgLE:68
+2e69sLE 2efwwLE 2ec68LE 2erhsLE 2elr4LE 2erioLE 2eg80LE 2egjkLE 2eimoLE:dc 2en80LE bz1cE:dc 9iyogLE:qo -19 2762oE
+28qhcE 1gtpcE 1gthcE 1gtr4E:1s 2jv0wE:z4 2js8wL 2jtcgLE 2jua8E 2jupcE 2jtr4E 8mm8wLE 9inb4LE:9s 2ewzkLE 2etcwL 2et9sLE
+2ewpsLE 1z5y8LE:74 -1 23b9cE 2o94wE:e8 2mrpsLE:9s 23bkgE 2ezm8LE 2exhsLE 2eynkLE 2exo0LE 2ocn4E:4w 2o6wwE:168
+2mupsLE:sg 23btcE 2ocj4E 8izr4LE 22p9sLE 8izgwLE 26v7kLE:e8 2obr4E:8g 2g0dsE 80ky8LE:gg 80kogLE 80ktcLE 2f0kgLE
+2ezjkLE 2f11sLE 2ezuoLE 2f34wLE:9c 2ey2oLE 2exw0LE 2evioLE 2eyeoLE 2eyb4LE 2et4gL 9ipogLE:ao 2flcgLE 2fldcLE -3
+2fm5cLE 2fkw0L 2fl00L 2fm3kLE 2fl0gL 2fkz4L 2fl0wL 2fle8LE 2fkzkL 2kv74LE:6o 2kvggL:1s 2foswLE 2fmb4L 2fmtcLE 2fmbkL
+2fma8L 2fmgwL 2fmm8LE 2fmq8LE 2fpf4LE 2fmc0LE 2fmaoL -68 2767kE 4ohaoE 4ohtcE 4oisgE 4olc0E 4oib4E 4olpcE 4ojb4E
+4oku8E 4okcgE 4ojtsE 4om2oE:dc 9iyioE 4p4pcLE:4w 4p4lsLE 4pnfkLE 4pan4LE:28 4p4ioLE 4pakwLE 4pnjkLE:40 -2 4pnbkLE
+4paioLE 88fowE 88f5cE 86zxcLE 879u8LE:40 87keoLE 87lhsE 88ekgE:5c 86m4wLE 8726oLE:2o 875j4LE 8dqtsE -1 8dorkE 86kvkLE
+-1 8do34E 8dnc0LE:eo 8do28E 8dua8E 8dxc0E:w 871n4LE 8dmds 8675sL:68 8dmg0E 8dyioE 8do40E 8dpw0E -1 8dqbkE 8dodcE
+8dzrkLE -1 8dsxcLE:10g 8dzgwE 8dsg0E 8dyv4E 8dyjkE 8dw7kE 8drkwLE 8ds3kLE 8dub4LE 8dz1sE 8dz80E 8dyq8E 8dz3kE 8dz9sE
+8dpggLE 8dvk0LE 8dv40LE 8dmdcL 8dvtcE 8duogLE 8dmxcLE 8dwu8LE 8dpq8LE 88ftsE 88fg0E 86lkgLE 86zcwLE 8755sLE 87h7kE
+86ptcE 88g68E 86qrkLE 87kkgE 87i7kE 87itsE 884z4E 86kcgLE 87140LE 87a4wLE:74 874uoL:4g 86twgE 7yo8gE:a8 8e87kLE
+8e1xsLE 8e3c0LE:80 8efowE 8eao0E 8ea34LE 8ea9cE 8e234LE:1s 8e8hsLE:ds 8eepsE 8e0w0L 8e28gLE:2o 8e2uoLE 8e26oLE 8eb34LE
+8eg5cE:gw 8e1w0LE 8e6swLE 8e4w0LE:4g 8e6o0LE 8e328LE 8e6uoLE:eo 8e7hcLE 8e37kLE 8e16oL:w 8eez4E 8e1dsL 8e69sLE 8e5e8LE
+8e9j4LE 8e1qoL 8e2dsLE 8e1tcL 8e2kgLE:1s 8e0yoL 8e9xcE 8e7pcLE 8eckwLE 8eee8LE 8efbkE 7vzy8LE:28 7wqa8:g 2k0v4LE -2
+2k0nkLE 2k0s0LE 2k1a8LE -1 2k0dcL -1 2k0cwL 2k0m8L 2fm1sLE 2fm2oLE 2k0lsL 28sa8E:3k 8qpds:1c 9347kE:28 92zgwLE
+92wzkLE:u8 9334wLE:ps 92zv4LE -1 93100LE 92y8gE 93400E 92wcwE 8u6rk 8u6wgE:5s 8u68g 8u69s:1c 8u6hc:2o 239hsE -1
+8j07kLE 236j4LE 8j01cLE 2717kLE 8j0ioLE:4g 22pwwLE 8j0e8LE 26z80LE:4w 2fcdsLE 2faogL:hc 2fcy8LE 935uoLE:e8 934r4LE
+934dsE 96nkwL:1c 97nbkLE 97oeoE 97oq8E:gg 28skgW 895cwE 8959sE 87f8gLE -1 895wwE:4w -1 86bdcLE:dc 898u8E:gg 86uyoE
+88le8E 88cfkE 88940E 898dsE -1 898gwE:40 -1 8956oE 8701cLE:sw 9qraoE 87ca8L:8g 8889cE 894xsL 894xcL 9qrfkE 896r4E
+896tcE 89ba8E:8g -1 89a0gE 89a8wE 89b1sE 8950w 89500 896xcE:6o 8988wE 89868E 894z4 895ggE:2o -1 8j1wwLE:cg 9qrmoE:13k
+9qr40LE 9qr9sLE -1 897tsE 89834E 8951sE:28 -1 9qhz4LE 9qpps 9qg1s 9qg3k:34 9qgg0LE -1 9qixcLE 9qgc0LE 9qea8LE 9qpvkE
+9qdps 9qeggLE 9qtj4LE 9qtzkLE 9qtgwLE 9qt1cL 9qsyoL 9qt4wL 9qt6oL 9qt74L 9qt8gLE 9qtb4L 9qtpsLE 9qutsE:5c 9qu5cLE
+9qe1sLE 9qgb4L 9qdz4LE 9qh40LE 9qncgLE -1 9qglcLE 9qps0 9qkb4LE 9qnogLE 9qfww 9qfyo 9qo40LE -1 9qdsg 9qhg0 9qjg0E
+9qdtsE 9qdpc
 `,
 };

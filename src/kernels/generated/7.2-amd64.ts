@@ -184,48 +184,48 @@ a4c5cL:74 3qpg0L:68 3qpcwL:2o 3qlrkL:w 9knds:7k 40nq8L:mo 40odcL:4g 40zgg:f4 -1 
 arnb4L:y8 -1 arn1cL:1s arov4L:4g arn3kL:2o arn6oL:40 b6bu8L:1c 91880:1c 9185cL:28 91ankL:g 3zlj4L:74 3zje8L:b4
 3zgogL:28 3zjpsL:pc 3zh9sL:34 3zlzk:4g 3zm4g:mo 3zigwL:cw 3zmrk:hs 3zgr4L:28 3zl80L:5c 3zldsL:4w 3zl5cL:28 3zhzkL:gw
 3zgtsL:1s 3zgw0L:28 3ziu8L:jk 3zh2oL:6o 3zn9s:nk 3zhowL:a8 51mwwL:w 9km5c:a8 9kmow:74 9kmg0:8g 3hkfkL:34 25x1cL:kg
-26jb4:4w 3tpu8L:1c 3tx8wL:w -1 3tpw0L:w 3symoL:w 9s628:34 3m2ow:n4 3m43k:xc 3m3cg:qo -1 9knvk:6o 9knq8:1c 9kn9c:40
-9kn0w:1s 9kmyo:1s 9kmwg:1s 9knts:1c 9kof4:74 9ko40:ao 9koog:34 9kp3kL:gw 9kpn4L:2o 9kos0L:g 9kpq8L:34 9kpkwL:1s
-9kns0:1c 9kptsL:e8 9ko2o:w 9komo:1c 9kowgL:6o -1 3sy9sL:3k 3t9dsL:i8 3t7aoL:bk 3svkwL:34 3tls0L:w 3tf0gL:w 3tltcL:w
-3t4m8L:1s 3t4ogL:1c 3tf4gL:wg 3tlxcL:w 3tf34L:w 3tlyoL:w 3t50gL:1s 3t4wgL:3k 3ti1sL:w 3t1a8L:168 3sydsL:8g 3t0gwL:34
-3t8wgL:gw 3t2k0L:k0 3t3j4L:9c -1 3svi8L:28 3t7moL:gg -1 3tlpcL:w 3tez4L:w 3tlqoL:w 3t4kgL:1c 3t39sL:8w 3t5eoL:5c
-3tcxsL:10g 3tg1cL:xs 3t2gwL:2o 3t34gL:4w 3svogL:28 3t5cgL:1s 3sytcL:3k 3tluoL:w 3tf1sL:w 3tlw0L:w 3t4u8L:1s 3t4q8L:3k
-3t52oL:9c 3tgzkL:w -1 b6ndcL:u8 3ulc0L:w 3ulj4L:1c 3uleoL:1s 3ulpsL:ds -1 6tkz4:2o 6tly8L:w 6th8w:34 -1 6tjyoL:80
-6tk74L:3k 6rob4:1c 6tkwg:28 6tl28:vk 6th7k:w 6tmqo:40 6tjnkL:8g 3my0gL:3k 3mm6oL:28 3l4ow:1c 3mjzk:ds 2y3dc:w 2y32o:a8
-2y3eo:w 404eo:1ao 401e8L:1s 402tcL:a8 403n4:ao 403y8:g0 4037k:f4 ad07kL:cg b6d40L:7k 3ts8wL:5s 3tq74L:1s 3tq34L:3k
-3ts1cL:74 3eq1cL:b4 3eqcwL:5s 3hxgw:9c 44go0:c0 43174L:a8 3hxqo:7k 3ttxcL:5c 3txa8L:5s 3tsyoL:w 3txggL:74 44i8w:2o
-44ekw:12o 437yoL:r4 3hxyo:dc 44i5s:2o a8xm8L:74 3hbsgL:a8 a8xeoL:74 3kw6oL:a8 44buo:5c 3w7o0:2mo 9shkgL:ao 9she8L:2o
-9shhcL:2o 3tupcL:5c 3ttvkL:1c 3txo0L:40 3tu34L:5c 3twtsL:80 3tsk0L:5s 3tsf4L:4g 3tr34L:5s 3tsswL:5c 3tsq8L:28 3tpxcL:w
-b6g9cL:8g 3ugpsL:g 3ugqoL:g 6i974L:1c 6i95cL:1c 6ica8L:4g 3uho0L:40 3ug40L:28 3ug8gL:g 3uhn4L:g 3ug9cL:g 3ug6oL:g
-3uga8L:w 3ugrkL:fk 3ug7kL:g 415e8L:5s 415n4L:1c 3ujyoL:k0 3uhu8L:g 3ui7kL:2o 3uhv4L:g 3uhsgL:g 3uhw0L:1c 3ui2oL:28
-3ui5cL:1s 3ukj4L:40 3uknkL:40 3uhtcL:g 2lpgw:6o 2ltbk:lc 2ltxc:5c 2lwbk:74 2ln9c:5s 2lnlc:74 2loc0:5c 2lpb4:5c
-2m3k0:5c 2lozk:5c 2lu34:4g 2ln4g:4g 2lnfk:5c 2lnsw:io 2ljn4:10g 2llkg:34 2lhi8:4w 2lhds:40 2lgu8:g 2lgnk:68 2lh5s:7k
-2li0g:g 2lhxs:w 2lhz4:w 2lhwg:w 2lhnk:8g 2li1c:w 2ll80:c0 2lm1c:68 2lm80:74 2lmts:a8 2lmnk:5s 2lq28:6o 2lmgw:68
-2m4a8:4w 2m45c:4g 2m4ls:68 2m4fk:5s 2loq8:w 2loow:w 2ll28:5c 2lkxs:40 2lp5c:5c 2lpzk:28 2lokg:w 2loj4:w 2lohs:w
-2lols:w 2m5kw:6o 2m5cg:80 2m55c:6o 2m4z4:5s 2lork:g 2m4sg:g 2ljgw:5s 2lmfk:w 2m400:4w 2m3ps:4w 2li2o:1ds 2lq9c:74
-2loxs:1c 2lowg:w 2losg:3k 2lksw:4g 2lko0:4g 2m4tc:5c 2lon4:1c 2lpo0:b4 3l4w0:3k 5zt1c:ao 5ztcg:74 5zubk:ds 5zu68:4w
-5ztk0:6o 5zups:5s 5zuw0:e8 5ztyo:74 5ztr4:74 5zvg0:c0 5zvao:4w b6n9c:3k 60adcL:34 60aa8L:2o 6090wL:2o -1 60a7kL:28 -1
-608xcL:34 60dg0L:3k 6087kL:28 608r4L:5s -1 9zgz4:34 9zgmo:68 9y880L:3k 9yjg0L:3k 9yowwL:34 9yr9c:qo 9zg80:2o 9y1sgL:jk
-9y9e8L:28 9ybs0L:4g a4mio:m8 9y2kwL:w a4jsg:qo 9y0owL:kg 9y2m8L:w a4j74:w a4ifkL:cg a4j5s:w a4ops:w a4quo:g 9y97kL:68
-a4hr4:28 9ybc0L:3k a4hc0:eo a4rsg:w a4jm8:5s a4n5c:a8 9y2j4L:1c a4lxc:kw a4grk:k0 a4or4L:xc -1 a4ng0L:og a4o4w:ao
-a4kuo:fk a4s1c:3k a4rts:40 a4j8g:dc a4laoL:ds a4lowL:80 -1 a4s5c:28 a4sbk:28 a4ry8:2o a4s80:34 a4se8:3k a4kjkL:5s
-a4i4wL:28 a4qcgL:8g a4gqoL:g -1 a4powL:n4 a4i7kL:7k a4qlcL:8w a4kpsL:4g 9zh2o:8w 9zgtc:5c 9y19sL:i8 9y7xsL:34
-9ybkwL:6o 9yl9c:40 9y300:40 9zhc0:1s 9y3i8L:28 9z9cg:8w 9ylds:dc 9ynbk:9s 9yp0g:9s 9y080L:gg 9y8yoL:8g 9ykzkL:4w
-9yb80L:3k 9y3q8:w 9qi6o:9c a4xzkL:5s a4t6oL:3k a4u8wL:5c a53zk:fk a4znk:b4 a4zz4L:40 a4zds:9c a4taoL:w a4y5sL:9s
-a535s:7k a4si8L:28 a4teoL:1c a4txcL:4g a4tdcL:w a503kL:1b4 a54fk:ds a4t5sL:g a4xhsL:w a4vi8L:28 a4xeoL:2o a4u28L:34
-a4vkwL:9s a4wwwL:4w a4u5sL:2o a4skwL:w a53ds:ao a4ssgL:4g a4x28L:c0 a4vyoL:2o a4z00L:8w a4sxcL:28 a4ti8L:5s a4t34L:28
-a4togL:w a4w68L:6o a4z9c:40 a4xj4L:g0 a51f4L:ls a52wwL:8g a53ow:a8 9oc34L:1c 9ozlc:w 40a68L:cw 40b40L:3k 409tsL:1c
-409zkL:40 40a40L:1s 40c80L:xc 40b80L:zk 409c0L:8w 40fxcL:w 409aoL:w 409moL:1c 3uhlcL:g 3uhm8L:g 409lcL:w -1 agrio:w
-arwdc:1c arv9cL:e8 arpkgL:ow arvo0L:f4 arsbkL:w0 ah1j4L:8g art80L:20w arqm8:1ow arw74:5s arp00:k0 ak2xc:40 ak31s:3k
-ak2s0:w ak2tc:w ak2uo:28 3hvlc:jk 3hw5c:n4 a8y00L:5s 3hl1cL:9c a8xtsL:5s 3l128L:9c a8y8wL:28 3hc80L:28 a8y68L:28
-3kzcwL:28 3u88gL:ow 3u6tcL:fk 3u8xsL:xc arwowL:9s arxuoL:1s arwf4:9c avkkwL:w awcwwL:15c awe2o:80 aweb4:cw 1xkgg:1c -1
-a05sg:2o 9ykw0L:34 a05vk:a8 a09sg:4g a0aeo:og 9xoy8L:b4 a0a1c:cw 9y53k:9c 9zlwg:v4 9zcps:ww 9zbxs:rk a09eo:2o a08w0:1s
-a09xc:3k a09c0:28 -1 9y8c0L:e8 bd91s:28 9yhzkL:5s 9za9c:5s a05k0L:w a05j4L:g bd94g:3k a0768:w a077k:2o a0chs:74
-a0cgg:w a0bkw:74 a0bsg:fk a0c8g:7k a05o0:w a05mo:w a07ao:6o a084w:2o a06fk:1c a05lc:w a098g:34 a0668:1s a8ydcL:9s
-bd98g:wg bd8wwL:34 bd90gL:w -1 a068g:6o a06hc:2o a05pc:w bcudcL:3k bcvlsL:14g bd7ao:8g bcwsg:1c bcwy8:4w -1 bct9sL:2o
-bcyfkL:fk bcy7kL:2o bcthc:dc bd7yo:68 bct6o:2o bcuhcL:140 bdaw0L:40 bdb80L:34 bdau8L:1c bdaeoL:34 bdac0L:28 bdai8L:1c
-bdak0L:w bdalcL:1c bdan4L:w bdaogL:5c bdb0gL:74 bdbyo:34 bdbbkL:mo bctwwL:68 bctg0L:w bctv4L:1c bcx9sL:8g bd71sL:8g
-bcx3kL:5s bcz1sL:a8 bd7jk:eo bd20gL:k0 bd6psL:bk bcwqo:1c bcwu8:3k bd2kwL:zk bcu3kL:9c bctcw:2o bczcg:j4 bczw0:10g
-bcyao:4g bct5c:w
+26jb4:4w 3tpu8L:1c 3tx8wL:w -1 3tpw0L:w 3symoL:w 9s628:34 3m2ow:n4 3m43k:xc 3m3cg:qo -1 3hayo:1c 3hb1s:g 3hb0g:w
+9knvk:6o 9knq8:1c 9kn9c:40 9kn0w:1s 9kmyo:1s 9kmwg:1s 9knts:1c 9kof4:74 9ko40:ao 9koog:34 9kp3kL:gw 9kpn4L:2o 9kos0L:g
+9kpq8L:34 9kpkwL:1s 9kns0:1c 9kptsL:e8 9ko2o:w 9komo:1c 9kowgL:6o -1 3sy9sL:3k 3t9dsL:i8 3t7aoL:bk 3svkwL:34 3tls0L:w
+3tf0gL:w 3tltcL:w 3t4m8L:1s 3t4ogL:1c 3tf4gL:wg 3tlxcL:w 3tf34L:w 3tlyoL:w 3t50gL:1s 3t4wgL:3k 3ti1sL:w 3t1a8L:168
+3sydsL:8g 3t0gwL:34 3t8wgL:gw 3t2k0L:k0 3t3j4L:9c -1 3svi8L:28 3t7moL:gg -1 3tlpcL:w 3tez4L:w 3tlqoL:w 3t4kgL:1c
+3t39sL:8w 3t5eoL:5c 3tcxsL:10g 3tg1cL:xs 3t2gwL:2o 3t34gL:4w 3svogL:28 3t5cgL:1s 3sytcL:3k 3tluoL:w 3tf1sL:w 3tlw0L:w
+3t4u8L:1s 3t4q8L:3k 3t52oL:9c 3tgzkL:w -1 b6ndcL:u8 3ulc0L:w 3ulj4L:1c 3uleoL:1s 3ulpsL:ds -1 6tkz4:2o 6tly8L:w
+6th8w:34 -1 6tjyoL:80 6tk74L:3k 6rob4:1c 6tkwg:28 6tl28:vk 6th7k:w 6tmqo:40 6tjnkL:8g 3my0gL:3k 3mm6oL:28 3l4ow:1c
+3mjzk:ds 2y3dc:w 2y32o:a8 2y3eo:w 404eo:1ao 401e8L:1s 402tcL:a8 403n4:ao 403y8:g0 4037k:f4 ad07kL:cg b6d40L:7k
+3ts8wL:5s 3tq74L:1s 3tq34L:3k 3ts1cL:74 3eq1cL:b4 3eqcwL:5s 3hxgw:9c 44go0:c0 43174L:a8 3hxqo:7k 3ttxcL:5c 3txa8L:5s
+3tsyoL:w 3txggL:74 44i8w:2o 44ekw:12o 437yoL:r4 3hxyo:dc 44i5s:2o a8xm8L:74 3hbsgL:a8 a8xeoL:74 3kw6oL:a8 44buo:5c
+3w7o0:2mo 9shkgL:ao 9she8L:2o 9shhcL:2o 3tupcL:5c 3ttvkL:1c 3txo0L:40 3tu34L:5c 3twtsL:80 3tsk0L:5s 3tsf4L:4g
+3tr34L:5s 3tsswL:5c 3tsq8L:28 3tpxcL:w b6g9cL:8g 3ugpsL:g 3ugqoL:g 6i974L:1c 6i95cL:1c 6ica8L:4g 3uho0L:40 3ug40L:28
+3ug8gL:g 3uhn4L:g 3ug9cL:g 3ug6oL:g 3uga8L:w 3ugrkL:fk 3ug7kL:g 415e8L:5s 415n4L:1c 3ujyoL:k0 3uhu8L:g 3ui7kL:2o
+3uhv4L:g 3uhsgL:g 3uhw0L:1c 3ui2oL:28 3ui5cL:1s 3ukj4L:40 3uknkL:40 3uhtcL:g 2lpgw:6o 2ltbk:lc 2ltxc:5c 2lwbk:74
+2ln9c:5s 2lnlc:74 2loc0:5c 2lpb4:5c 2m3k0:5c 2lozk:5c 2lu34:4g 2ln4g:4g 2lnfk:5c 2lnsw:io 2ljn4:10g 2llkg:34 2lhi8:4w
+2lhds:40 2lgu8:g 2lgnk:68 2lh5s:7k 2li0g:g 2lhxs:w 2lhz4:w 2lhwg:w 2lhnk:8g 2li1c:w 2ll80:c0 2lm1c:68 2lm80:74
+2lmts:a8 2lmnk:5s 2lq28:6o 2lmgw:68 2m4a8:4w 2m45c:4g 2m4ls:68 2m4fk:5s 2loq8:w 2loow:w 2ll28:5c 2lkxs:40 2lp5c:5c
+2lpzk:28 2lokg:w 2loj4:w 2lohs:w 2lols:w 2m5kw:6o 2m5cg:80 2m55c:6o 2m4z4:5s 2lork:g 2m4sg:g 2ljgw:5s 2lmfk:w 2m400:4w
+2m3ps:4w 2li2o:1ds 2lq9c:74 2loxs:1c 2lowg:w 2losg:3k 2lksw:4g 2lko0:4g 2m4tc:5c 2lon4:1c 2lpo0:b4 3l4w0:3k 5zt1c:ao
+5ztcg:74 5zubk:ds 5zu68:4w 5ztk0:6o 5zups:5s 5zuw0:e8 5ztyo:74 5ztr4:74 5zvg0:c0 5zvao:4w b6n9c:3k 60adcL:34 60aa8L:2o
+6090wL:2o -1 60a7kL:28 -1 608xcL:34 60dg0L:3k 6087kL:28 608r4L:5s -1 9zgz4:34 9zgmo:68 9y880L:3k 9yjg0L:3k 9yowwL:34
+9yr9c:qo 9zg80:2o 9y1sgL:jk 9y9e8L:28 9ybs0L:4g a4mio:m8 9y2kwL:w a4jsg:qo 9y0owL:kg 9y2m8L:w a4j74:w a4ifkL:cg
+a4j5s:w a4ops:w a4quo:g 9y97kL:68 a4hr4:28 9ybc0L:3k a4hc0:eo a4rsg:w a4jm8:5s a4n5c:a8 9y2j4L:1c a4lxc:kw a4grk:k0
+a4or4L:xc -1 a4ng0L:og a4o4w:ao a4kuo:fk a4s1c:3k a4rts:40 a4j8g:dc a4laoL:ds a4lowL:80 -1 a4s5c:28 a4sbk:28 a4ry8:2o
+a4s80:34 a4se8:3k a4kjkL:5s a4i4wL:28 a4qcgL:8g a4gqoL:g -1 a4powL:n4 a4i7kL:7k a4qlcL:8w a4kpsL:4g 9zh2o:8w 9zgtc:5c
+9y19sL:i8 9y7xsL:34 9ybkwL:6o 9yl9c:40 9y300:40 9zhc0:1s 9y3i8L:28 9z9cg:8w 9ylds:dc 9ynbk:9s 9yp0g:9s 9y080L:gg
+9y8yoL:8g 9ykzkL:4w 9yb80L:3k 9y3q8:w 9qi6o:9c a4xzkL:5s a4t6oL:3k a4u8wL:5c a53zk:fk a4znk:b4 a4zz4L:40 a4zds:9c
+a4taoL:w a4y5sL:9s a535s:7k a4si8L:28 a4teoL:1c a4txcL:4g a4tdcL:w a503kL:1b4 a54fk:ds a4t5sL:g a4xhsL:w a4vi8L:28
+a4xeoL:2o a4u28L:34 a4vkwL:9s a4wwwL:4w a4u5sL:2o a4skwL:w a53ds:ao a4ssgL:4g a4x28L:c0 a4vyoL:2o a4z00L:8w a4sxcL:28
+a4ti8L:5s a4t34L:28 a4togL:w a4w68L:6o a4z9c:40 a4xj4L:g0 a51f4L:ls a52wwL:8g a53ow:a8 9oc34L:1c 9ozlc:w 40a68L:cw
+40b40L:3k 409tsL:1c 409zkL:40 40a40L:1s 40c80L:xc 40b80L:zk 409c0L:8w 40fxcL:w 409aoL:w 409moL:1c 3uhlcL:g 3uhm8L:g
+409lcL:w -1 agrio:w arwdc:1c arv9cL:e8 arpkgL:ow arvo0L:f4 arsbkL:w0 ah1j4L:8g art80L:20w arqm8:1ow arw74:5s arp00:k0
+ak2xc:40 ak31s:3k ak2s0:w ak2tc:w ak2uo:28 3hvlc:jk 3hw5c:n4 a8y00L:5s 3hl1cL:9c a8xtsL:5s 3l128L:9c a8y8wL:28
+3hc80L:28 a8y68L:28 3kzcwL:28 3u88gL:ow 3u6tcL:fk 3u8xsL:xc arwowL:9s arxuoL:1s arwf4:9c avkkwL:w awcwwL:15c awe2o:80
+aweb4:cw 1xkgg:1c -1 a05sg:2o 9ykw0L:34 a05vk:a8 a09sg:4g a0aeo:og 9xoy8L:b4 a0a1c:cw 9y53k:9c 9zlwg:v4 9zcps:ww
+9zbxs:rk a09eo:2o a08w0:1s a09xc:3k a09c0:28 -1 9y8c0L:e8 bd91s:28 9yhzkL:5s 9za9c:5s a05k0L:w a05j4L:g bd94g:3k
+a0768:w a077k:2o a0chs:74 a0cgg:w a0bkw:74 a0bsg:fk a0c8g:7k a05o0:w a05mo:w a07ao:6o a084w:2o a06fk:1c a05lc:w
+a098g:34 a0668:1s a8ydcL:9s bd98g:wg bd8wwL:34 bd90gL:w -1 a068g:6o a06hc:2o a05pc:w bcudcL:3k bcvlsL:14g bd7ao:8g
+bcwsg:1c bcwy8:4w -1 bct9sL:2o bcyfkL:fk bcy7kL:2o bcthc:dc bd7yo:68 bct6o:2o bcuhcL:140 bdaw0L:40 bdb80L:34 bdau8L:1c
+bdaeoL:34 bdac0L:28 bdai8L:1c bdak0L:w bdalcL:1c bdan4L:w bdaogL:5c bdb0gL:74 bdbyo:34 bdbbkL:mo bctwwL:68 bctg0L:w
+bctv4L:1c bcx9sL:8g bd71sL:8g bcx3kL:5s bcz1sL:a8 bd7jk:eo bd20gL:k0 bd6psL:bk bcwqo:1c bcwu8:3k bd2kwL:zk bcu3kL:9c
+bctcw:2o bczcg:j4 bczw0:10g bcyao:4g bct5c:w
 `,
 };

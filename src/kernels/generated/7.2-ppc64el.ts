@@ -54,8 +54,8 @@ ad2vkE actw0E abrfkLE -2 3kphcLE 3an68LE 3anhsLE 3ahsgLE 3ngrkLE -1 bdilsL bdim8
 ap65s ap60g ap60w ap61s ap62o ap63k ap64g ap64w ap65c ap67k ap674 ap66o ap668 394lcE:8g ap680 3ak8gLE aiy8gLE 3adwwLE
 3ixdsE 37pcg:4w 34100 37qvkE 3ct80E:r4 3g1nkE 39v0gE a3ftcE:nk aazggE 3grr4E 3e6wgLE 3dbzkLE:dc 3ckqoE 36x80E
 3a7s0LE:1s 3a90gLE 37r5cE 36udsE 3a94wLE 3a7ioLE 3a9qoLE:1s 5wwgwLE 3a7gwLE 3a9moLE 3a9cgLE 15kr4LE 15l28LE:74
-aag00LE:bk 3nqv4 2yl2oE 2yho0:g 2yhnk 2yrtc 2yhmo 2yidsE 39uvkE 39ovkE ac6lcE:80 ab0fkE 3aqxcE 3aq80E 3ah9sE 3agq8
-2yhkg 2yrsw 3ah5cE 5wwtsE 34y40 5wx9cE 5hhdcE:ao 5hghcLE:4w 2ypioE:34 2yhls 2yhlc 2yhm8 ab0hcE:34 394c0E 3ad68E 33paoE
+aag00LE:bk 3nqv4 2yl2oE 2yho0 2yhnk 2yrtc 2yhmo 2yidsE 39uvkE 39ovkE ac6lcE:80 ab0fkE 3aqxcE 3aq80E 3ah9sE 3agq8 2yhkg
+2yrsw 3ah5cE 5wwtsE 34y40 5wx9cE 5hhdcE:ao 5hghcLE:4w 2ypioE:34 2yhls 2yhlc 2yhm8 ab0hcE:34 394c0E 3ad68E 33paoE
 37qzkE 42uwgE:d0 304e8E:b4 340tcE abpcg 3mlpc 4td4gE aafi8E aafowE aafk0E aaflcE aafn4E 3mm68E:1s 3ainkE 3agi8E 2zdf4E
 2zafkE 33xk0 2zc9sE 3mlrk 4td34E aafcw ab840LE:7k 3aghs ab1rkE ab1vkE ab1tsE ab20wE:1s ab1wwE abya8E 3metcE 3mew0E
 2ytpsE 3meuoE 2ym6oE:1s 3mg00E 3mgf4E 2ytjkE 2ym4wE 5wwm8E 3mfk0E 3mfkwE:w 2zab4E 2zadcE 3a9aoLE 342v4LE 31xlsE:8w
@@ -155,32 +155,32 @@ aj0wwLE 3ace8LE 3acaoLE 3a7ggL 9twowE 3mtowLE 3n240LE 3n65sE -1 3n500E 3n5psE 3n
 2dxc0E:3k 2fye8E:1tc 2fybkE bc0wgLE bbzrkLE -1 bbzjkLE bc1o0LE bbzm8LE bbzpcL bu62oLE 90snkE 90spsLE:ds 90togL:g
 3lf2oL:8g 3lbs0LE 3l8uoL 3lc80LE:tc 3l9ggLE 3lflsE 3lfs0E 3ldvkLE 3lgn4E 3l8xsL 3lelcLE 3leuoL 3leioL 3ladsLE 3l900L
 3l91sL:28 3laz4LE 3l99cL 3lh8wE 3l9zkLE 4yo0wLE:1s 9tx8gE:i8 9twe8E 9tvlsE 2yt34LE -2 3e7a8LE 3eheoLE 3e934LE 3e7c0L
-3d4cwLE:1c a3fpsE 350r4E 352wgE 351vkE 2ypsgLE:80 9ty34E 9txwgE 9tx00E 9tw34E 9tw0gE 9tvy8E 9ty1c 9tys0E 9tye8E 9tz3kE
-9tzjkLE 9u068L 9tz8gL 9u08wL 9u034LE 9txxsE 9u0c0LE 9tyc0E 9tz1sE 9tzaoLE to5sE 3d3ogLE 3dk9sLE 3dflsLE:o0 3d1e8LE
-3dwdcLE 3e4tsLE 3dwe8LE 3de1cLE 3de4wLE 3dlxcLE:140 3dwgwLE 3e4vkLE 3dwhsLE:w 3deo0LE 3dehcLE 3dqi8LE 3d8ggLE 3d3v4LE
-3d6wgLE:68 3djdcLE 3daq8LE 3deuoLE -1 3d1bkLE 3dl68LE -1 3dwbkLE 3e4swLE 3dwcgLE 3ddyoLE 3dacwLE 3dfaoLE 3dqj4LE
-3do6oLE 3d9w0LE:5c 3dbgwLE 3d1i8LE:34 3derkLE 3d4hcLE 3dwf4LE 3e4uoLE 3dwg0LE 3dedcLE 3de7kLE 3di00LE:gw 3dpbkLE
-tpcwE:f4 buka8LE:100 3fc34L:g 3fc9cL:1s 3fc4gL:1s 3fchcLE 15lbkLE 788m8E 789wwL 781sg:3k 78adcL 787fkLE 787a8LE
-75kfk:w 788lcE 788tsE 781rk 78azkE:6o 786vkL 362c0LE:5s 35myoLE:3k 33os0E 35k0wE 28xu8E 28xg0E 28xw0E:1s 3m39cE:1bk
-3lzgwL 3m19sLE 3m2cgE 3m2sgE 3m1u8E atthsLE:i8 bu7wwLE:9c 3e9nkLE 3e7n4L 3e7hcLE 3edgwLE 2un2oLE 2uncwLE:6o 2zb68E
-3r75sE:eo 3pgmoLE:ao 2zbhsE 3eb8gLE 3ehfkLE 3ealsLE 3ehlsLE 3rb5sE:4g 3r4vkE:174 3pllsLE:v4 2zbuoE 3rb1sE aoyogLE
-2ys80LE ap0ogLE:c0 33ez4LE 3r9r4E:80 3h680E a3ttcLE:gw a3tjkLE a3togLE 3ec9sLE 3eb5sLE 3ei0wLE 3ebggLE 3egvkLE 3ea28LE
-3e9w0LE 3ed74LE 3eacwLE 3ea9sLE 3e7cgL bubg0LE:b4 3f680LE 3f68gLE 6ti5cLE:28 6ti34LE 6tmhsLE:68 3f7hsLE 3f5ggL 3f5kgL
-3f7ggLE 3f5kwL 3f5jkL 3f5lcL 3f68wLE 3f5k0L 3ncq8LE:6o 3ncz4L:1s 3faggLE 3f7nkL 3f82oLE 3f7o0L 3f7moL 3f7ogL 3f7w0LE
-3f7zkLE 3fb9cLE 3fbhcLE 3f7n4L 1u5qoE 1ub4gE 1uc4wE 1ufa8E:dc 1u2m8E 1u33kE 1u45sE 1u5g0E 1un5sE 1u4vkE 1uceoE:8w
-1u2eoE 1u2w0E 1u3dcE 1twogE 1u000E 1ttw0E 1tto0E 1tswgE 1tslcE 1ttaoE 1tukgE 1tuio 1tujk 1tuhsE 1tu4gE 1tukwE 1tzioE
-1u0q8E 1u100E 1u1xsE 1u1n4E 1u6n4E 1u1c0E 1uofkE 1uo6oE 1up00E 1uoq8E 1u4moE 1u4lsE 1tz80E 1tyz4E 1u56oE 1u6i8E 1u4i8E
-1u4hcE 1u4ggE 1u4j4E 1uqmoE:bk 1uq9cE 1upy8E 1upn4E 1u4nk 1upb4 1tweoE 1u1b4E 1uo00E 1ung0E 1tulsE 1u6v4E:f4 1u4tsE
-1u4tc 1u4o0E 1tyq8E 1tyhcE 1upbkE 1u4k0E 1u634E 33p4wE 64dxsE 64eioE 64gxcE 64gj4E 64f0wE 64ho0E 64i2oE 64g0wE 64fioE
-64j7kE:n4 64itcE buk4wE 6554gLE:5s 6550wLE 653lcLE:40 -1 654xsLE -1 653gwLE 659s0LE:68 651yoL:2o 65368LE -1 actcgE
-acsswE ab5kwLE abm40LE:5c abps0LE:5s ac54wE acs8gE:5c aavrkLE ab7w0LE:2o abc28LE ajd80E aawr4L ajavkE aaui8LE aawsgL:w
-aj9wwE aj8lcLE:fk aj9w0E ajgtcE ajki8E:w ab7eoLE ajgu8E abbcgL:68 aj80gE ajlowE ajalcE ajc0gE aawpcL ajcf4E aj9xsE
-ajmwwLE -1 ajfcwLE:12o ajmm8E ajewgE ajm0wE ajlpsE ajhpsE aje28LE ajekwLE -1 ajm74E ajmdcE ajlwgE ajm8wE ajmf4E
-ajhe8LE ajgzkLE ajj74LE aj800L -1 aji8wLE ajk1sLE ajjlsLE ajh4gLE acthcE act40E aav74LE ab50wLE abbowLE abo7kE aaywwE
-actsgE aazo0LE acdogE:cw abkkwE:i8 abpfkE abu28E aatyoLE ab6w0LE abnaoLE abb80L aazwwE a1ce8E:ds ajvwwLE ajos0LE
-ajq1sLE:8g ak4gwE ajxv4E ajxpcLE ak2tsE ajoxcLE:1s ajw74LE:f4 ak3g0E ajo5cL ajp2oLE:2o ajplcLE ajp0wLE ajyrkLE
-ak4yoE:hc ajoqoLE aju4wLE ajrogLE:4g aju00LE ajpsgLE ajudcLE:fk ajv1sLE ajpxsLE ajo80L:w ak3pcE ajoeoL ajtlcLE ajswwLE
-ajxb4LE ajokwL ajp80LE:6o ajonkL aju68LE:3k ajrwwLE ajyioE ajvc0LE ak0owLE ak2i8LE ak41sE 9yp0gLE:28 9zgm8:g
+3d4cwLE:1c a3fpsE 350r4E 352wgE 351vkE 2ypsgLE:80 2yhog 2yhr4:g 2yhq8 9ty34E 9txwgE 9tx00E 9tw34E 9tw0gE 9tvy8E 9ty1c
+9tys0E 9tye8E 9tz3kE 9tzjkLE 9u068L 9tz8gL 9u08wL 9u034LE 9txxsE 9u0c0LE 9tyc0E 9tz1sE 9tzaoLE to5sE 3d3ogLE 3dk9sLE
+3dflsLE:o0 3d1e8LE 3dwdcLE 3e4tsLE 3dwe8LE 3de1cLE 3de4wLE 3dlxcLE:140 3dwgwLE 3e4vkLE 3dwhsLE:w 3deo0LE 3dehcLE
+3dqi8LE 3d8ggLE 3d3v4LE 3d6wgLE:68 3djdcLE 3daq8LE 3deuoLE -1 3d1bkLE 3dl68LE -1 3dwbkLE 3e4swLE 3dwcgLE 3ddyoLE
+3dacwLE 3dfaoLE 3dqj4LE 3do6oLE 3d9w0LE:5c 3dbgwLE 3d1i8LE:34 3derkLE 3d4hcLE 3dwf4LE 3e4uoLE 3dwg0LE 3dedcLE 3de7kLE
+3di00LE:gw 3dpbkLE tpcwE:f4 buka8LE:100 3fc34L:g 3fc9cL:1s 3fc4gL:1s 3fchcLE 15lbkLE 788m8E 789wwL 781sg:3k 78adcL
+787fkLE 787a8LE 75kfk:w 788lcE 788tsE 781rk 78azkE:6o 786vkL 362c0LE:5s 35myoLE:3k 33os0E 35k0wE 28xu8E 28xg0E
+28xw0E:1s 3m39cE:1bk 3lzgwL 3m19sLE 3m2cgE 3m2sgE 3m1u8E atthsLE:i8 bu7wwLE:9c 3e9nkLE 3e7n4L 3e7hcLE 3edgwLE 2un2oLE
+2uncwLE:6o 2zb68E 3r75sE:eo 3pgmoLE:ao 2zbhsE 3eb8gLE 3ehfkLE 3ealsLE 3ehlsLE 3rb5sE:4g 3r4vkE:174 3pllsLE:v4 2zbuoE
+3rb1sE aoyogLE 2ys80LE ap0ogLE:c0 33ez4LE 3r9r4E:80 3h680E a3ttcLE:gw a3tjkLE a3togLE 3ec9sLE 3eb5sLE 3ei0wLE 3ebggLE
+3egvkLE 3ea28LE 3e9w0LE 3ed74LE 3eacwLE 3ea9sLE 3e7cgL bubg0LE:b4 3f680LE 3f68gLE 6ti5cLE:28 6ti34LE 6tmhsLE:68
+3f7hsLE 3f5ggL 3f5kgL 3f7ggLE 3f5kwL 3f5jkL 3f5lcL 3f68wLE 3f5k0L 3ncq8LE:6o 3ncz4L:1s 3faggLE 3f7nkL 3f82oLE 3f7o0L
+3f7moL 3f7ogL 3f7w0LE 3f7zkLE 3fb9cLE 3fbhcLE 3f7n4L 1u5qoE 1ub4gE 1uc4wE 1ufa8E:dc 1u2m8E 1u33kE 1u45sE 1u5g0E 1un5sE
+1u4vkE 1uceoE:8w 1u2eoE 1u2w0E 1u3dcE 1twogE 1u000E 1ttw0E 1tto0E 1tswgE 1tslcE 1ttaoE 1tukgE 1tuio 1tujk 1tuhsE
+1tu4gE 1tukwE 1tzioE 1u0q8E 1u100E 1u1xsE 1u1n4E 1u6n4E 1u1c0E 1uofkE 1uo6oE 1up00E 1uoq8E 1u4moE 1u4lsE 1tz80E 1tyz4E
+1u56oE 1u6i8E 1u4i8E 1u4hcE 1u4ggE 1u4j4E 1uqmoE:bk 1uq9cE 1upy8E 1upn4E 1u4nk 1upb4 1tweoE 1u1b4E 1uo00E 1ung0E
+1tulsE 1u6v4E:f4 1u4tsE 1u4tc 1u4o0E 1tyq8E 1tyhcE 1upbkE 1u4k0E 1u634E 33p4wE 64dxsE 64eioE 64gxcE 64gj4E 64f0wE
+64ho0E 64i2oE 64g0wE 64fioE 64j7kE:n4 64itcE buk4wE 6554gLE:5s 6550wLE 653lcLE:40 -1 654xsLE -1 653gwLE 659s0LE:68
+651yoL:2o 65368LE -1 actcgE acsswE ab5kwLE abm40LE:5c abps0LE:5s ac54wE acs8gE:5c aavrkLE ab7w0LE:2o abc28LE ajd80E
+aawr4L ajavkE aaui8LE aawsgL:w aj9wwE aj8lcLE:fk aj9w0E ajgtcE ajki8E:w ab7eoLE ajgu8E abbcgL:68 aj80gE ajlowE ajalcE
+ajc0gE aawpcL ajcf4E aj9xsE ajmwwLE -1 ajfcwLE:12o ajmm8E ajewgE ajm0wE ajlpsE ajhpsE aje28LE ajekwLE -1 ajm74E ajmdcE
+ajlwgE ajm8wE ajmf4E ajhe8LE ajgzkLE ajj74LE aj800L -1 aji8wLE ajk1sLE ajjlsLE ajh4gLE acthcE act40E aav74LE ab50wLE
+abbowLE abo7kE aaywwE actsgE aazo0LE acdogE:cw abkkwE:i8 abpfkE abu28E aatyoLE ab6w0LE abnaoLE abb80L aazwwE a1ce8E:ds
+ajvwwLE ajos0LE ajq1sLE:8g ak4gwE ajxv4E ajxpcLE ak2tsE ajoxcLE:1s ajw74LE:f4 ak3g0E ajo5cL ajp2oLE:2o ajplcLE ajp0wLE
+ajyrkLE ak4yoE:hc ajoqoLE aju4wLE ajrogLE:4g aju00LE ajpsgLE ajudcLE:fk ajv1sLE ajpxsLE ajo80L:w ak3pcE ajoeoL ajtlcLE
+ajswwLE ajxb4LE ajokwL ajp80LE:6o ajonkL aju68LE:3k ajrwwLE ajyioE ajvc0LE ak0owLE ak2i8LE ak41sE 9yp0gLE:28 9zgm8:g
 3ma1cLE:hs 3mba8LE 3m9jkL:1s 3m9s0LE 3m9yoLE 3mcqoLE:uo 3mbfkLE 3m900LE 3mhb4LE 3m8zkL 3m9b4L:1c 3f7fkLE 3f7g0LE
 3m9aoL 35lxsE:3k aybsw:1c bcbbkE bc9cgLE bc2j4LE:vk bca2oLE:u8 bc3tcLE aypdcLE:cg bc70gLE bc56oE bcb1sE bc1rkE b2ee8
 b2ek0E:4g b2dz4 b2e00:w b2ebk 2z8g0E 2z99sE ap0ggLE 2ytwgLE ap08gLE 33ffkLE:c0 aoyhcLE:4g 2yiq8LE aoycwLE 33ca8LE:4w
