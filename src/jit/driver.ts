@@ -93,7 +93,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
       });
       for (const func of funcs) {
         steps.enter(`kallsyms_add[${func.index}]`);
-        space.addKsym({ addr: func.addr, sizeBytes: func.bytes.length, kind: 't', name: func.symbol, module: 'bpf' });
+        space.addKsym({ addr: func.addr, sizeBytes: func.jitedLen, kind: 't', name: func.symbol, module: 'bpf' });
         symbols.push(func.addr);
       }
       const encoding = options.encoding ?? dumpEncodingOf(xlated.kernel.version);
@@ -187,6 +187,7 @@ function finish(
     slot,
     addr,
     bytes: image.bytes,
+    jitedLen: image.jitedLen ?? image.bytes.length,
     bpfFunc: addr,
     entry: addr + BigInt(image.entryOff),
     localEntry: addr + BigInt(image.localEntryOff),
@@ -194,6 +195,7 @@ function finish(
     insns: input.insns,
     start: subprog.start,
     slotOffs: image.slotOffs,
+    lineOffs: image.lineOffs ?? image.slotOffs,
     sites: image.sites,
     extable: image.extable,
   };

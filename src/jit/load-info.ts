@@ -24,11 +24,11 @@ export function loadedProgInfo(prog: JitedProgram | InterpretedProgram, facts: L
   const { xlated } = prog;
   const insns = prepareDump(prog.insns, xlated.maps, true);
   const shown: readonly JitedFunc[] = prog.jited ? visibleFuncs(prog) : [];
-  const jited = new Uint8Array(shown.reduce((sum, func) => sum + func.bytes.length, 0));
+  const jited = new Uint8Array(shown.reduce((sum, func) => sum + func.jitedLen, 0));
   let at = 0;
   for (const func of shown) {
-    jited.set(func.bytes, at);
-    at += func.bytes.length;
+    jited.set(func.bytes.subarray(0, func.jitedLen), at);
+    at += func.jitedLen;
   }
   return {
     ...facts,
@@ -42,11 +42,11 @@ export function loadedProgInfo(prog: JitedProgram | InterpretedProgram, facts: L
     jited,
     jitedBytes: jited.length,
     jitedKsyms: shown.map(func => func.addr),
-    jitedFuncLens: shown.map(func => func.bytes.length),
+    jitedFuncLens: shown.map(func => func.jitedLen),
     progTags: shown.length > 1 ? shown.map(func => func.tag) : [prog.tag],
     funcInfo: xlated.funcInfo,
     lineInfo: xlated.lineInfo,
-    jitedLineInfo: prog.jited ? xlated.lineInfo.map(line => addressOfSlot(prog, line.insnIdx)) : [],
+    jitedLineInfo: prog.jited ? xlated.lineInfo.map(line => jitedLine(prog, line.insnIdx)) : [],
   };
 }
 
@@ -55,8 +55,8 @@ function visibleFuncs({ aux, funcs }: JitedProgram): readonly JitedFunc[] {
   return funcs.slice(0, Math.max(1, aux.funcCount));
 }
 
-/** Address of the code of a slot; of a function's first slot, the function's. */
-export function addressOfSlot({ funcs }: JitedProgram, slot: number): bigint {
+/** The function a slot belongs to. */
+function funcOfSlot({ funcs }: JitedProgram, slot: number): JitedFunc {
   let low = 0;
   let high = funcs.length;
   while (low < high) {
@@ -64,6 +64,17 @@ export function addressOfSlot({ funcs }: JitedProgram, slot: number): bigint {
     if (funcs[mid].start <= slot) low = mid + 1;
     else high = mid;
   }
-  const func = funcs[Math.max(0, low - 1)];
+  return funcs[Math.max(0, low - 1)];
+}
+
+/** Address of the code of a slot; of a function's first slot, the function's. */
+export function addressOfSlot(prog: JitedProgram, slot: number): bigint {
+  const func = funcOfSlot(prog, slot);
   return slot === func.start ? func.bpfFunc : func.addr + BigInt(func.slotOffs[slot - func.start]);
+}
+
+/** What a line record of a slot says (`bpf_prog_fill_jited_linfo`): the JIT's word, which need not be the slot's place. */
+function jitedLine(prog: JitedProgram, slot: number): bigint {
+  const func = funcOfSlot(prog, slot);
+  return slot === func.start ? func.bpfFunc : func.bpfFunc + BigInt(func.lineOffs[slot - func.start]);
 }

@@ -17,12 +17,16 @@ export interface JitedFunc extends Callee {
   /** Address of the image's first byte. */
   readonly addr: bigint;
   readonly bytes: Uint8Array;
+  /** Bytes of it that user space is told of (`jited_len`): without fixups and exception table where the JIT says so. */
+  readonly jitedLen: number;
   /** Where tail calls enter. */
   readonly tailEntry: bigint;
   /** Its slots as compiled; first of them in the program is `start`. */
   readonly insns: readonly Insn[];
   readonly start: number;
   readonly slotOffs: Int32Array;
+  /** What line records say of each slot, from `bpfFunc`. */
+  readonly lineOffs: Int32Array;
   readonly sites: readonly CallSite[];
   readonly extable: readonly ExtableEntry[];
 }
