@@ -1,5 +1,7 @@
 /** The running system: maps and programs in one linear memory, test runs, clock, trace pipe, events. */
 export { type Clock, HostClock, StepClock } from './clock.ts';
 export * from './dump/index.ts';
+export { type ExecutableOptions, executableOf, expectedLine } from './executable.ts';
 export { createMachine, type Machine } from './machine.ts';
+export { GateTable, type RecordedRun, type RecordOptions, RunRecorder } from './run-recorder.ts';
 export type * from './types.ts';

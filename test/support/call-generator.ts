@@ -32,6 +32,10 @@ export interface CallGeneratorOptions {
   readonly kernel?: string;
   /** Calls of helpers and maps; default true. */
   readonly helpers?: boolean;
+  /**
+   * Keep shift amounts in registers below the width; default false. Some kernels' JITs do what the CPU does with larger ones.
+   */
+  readonly shortShifts?: boolean;
 }
 
 /** A parameter: a number, or a pointer to this many bytes of a caller's stack, all of them initialised. */
@@ -93,6 +97,7 @@ class CallGenerator {
   readonly #funcs: Func[] = [];
   readonly #size: number;
   readonly #helpers: boolean;
+  readonly #shortShifts: boolean;
   #labels = 0;
   /** The function being made. */
   #f!: Func;
@@ -105,6 +110,7 @@ class CallGenerator {
     this.#r = random;
     this.#size = options.size ?? 6;
     this.#helpers = options.helpers ?? true;
+    this.#shortShifts = options.shortShifts ?? false;
     const rows = INSN_TABLE.filter(def => atMost(def.since, options.kernel ?? '6.12'));
     this.#rows = new Map(
       [...new Set(rows.map(def => def.kind))].map(kind => [kind, rows.filter(def => def.kind === kind)]),
@@ -264,10 +270,12 @@ class CallGenerator {
     const def = this.#r.pick(this.#rows.get('alu') ?? []);
     let imm = this.#r.edgeI32();
     const op = String(def.op);
-    if (['lsh', 'rsh', 'arsh'].includes(op)) imm = this.#r.below(def.bits);
+    const shift = ['lsh', 'rsh', 'arsh'].includes(op);
+    if (shift) imm = this.#r.below(def.bits);
     else if (['div', 'mod', 'sdiv', 'smod'].includes(op) && imm === 0) imm = 3;
     const off = typeof def.off === 'number' ? def.off : 0;
     const src = def.source === 'imm' ? 0 : this.#scalar();
+    if (shift && def.source === 'reg' && this.#shortShifts) this.#b.alu64('and', reg(src), def.bits - 1);
     this.#b.raw(makeInsn(def.code, this.#scalar(), src, off, def.source === 'imm' ? imm : 0));
   }
 

@@ -32,6 +32,8 @@ export interface GeneratorOptions {
   readonly size?: number;
   /** Local functions at most; default 3, which only main calls. More than that call each other too. */
   readonly functions?: number;
+  /** Keep shift amounts in registers below the width, where some kernels' JITs do what the CPU does; default false. */
+  readonly shortShifts?: boolean;
 }
 
 const FEW_FUNCTIONS = 3;
@@ -94,6 +96,7 @@ class Generator {
   readonly #rows: ReadonlyMap<string, readonly InsnDef[]>;
   readonly #b = new ProgramBuilder();
   #labels = 0;
+  readonly #shortShifts: boolean;
   readonly #functions: number;
   #subprogs = 0;
   /** Calls that lead to the function being made, and to each that is still to be made. */
@@ -105,9 +108,11 @@ class Generator {
   #packetValid = true;
   usesMaps = false;
 
-  constructor(random: Random, type: GeneratedType, kernel: string, functions: number) {
+  constructor(random: Random, type: GeneratedType, options: GeneratorOptions) {
+    const kernel = options.kernel ?? '6.12';
     this.#r = random;
-    this.#functions = functions;
+    this.#functions = options.functions ?? FEW_FUNCTIONS;
+    this.#shortShifts = options.shortShifts ?? false;
     this.#type = type;
     const rows = INSN_TABLE.filter(def => versionAtMost(def.since, kernel));
     this.#rows = new Map(
@@ -219,12 +224,14 @@ class Generator {
   #operands(def: InsnDef, dst: number, off = 0): Insn {
     const op = def.op as AluOp | JumpOp;
     let imm = this.#r.edgeI32();
-    if (['lsh', 'rsh', 'arsh'].includes(op)) imm = this.#r.below(def.bits);
+    const shift = ['lsh', 'rsh', 'arsh'].includes(op);
+    if (shift) imm = this.#r.below(def.bits);
     else if (['div', 'mod', 'sdiv', 'smod'].includes(op) && imm === 0) imm = 3;
     const constOff = typeof def.off === 'number' ? def.off : off;
-    return def.source === 'imm'
-      ? makeInsn(def.code, dst, 0, constOff, imm)
-      : makeInsn(def.code, dst, this.#scalar(), constOff, 0);
+    if (def.source === 'imm') return makeInsn(def.code, dst, 0, constOff, imm);
+    const src = this.#scalar();
+    if (shift && this.#shortShifts) this.#b.alu64('and', reg(src), def.bits - 1);
+    return makeInsn(def.code, dst, src, constOff, 0);
   }
 
   #row(kind: 'neg' | 'movsx' | 'end'): void {
@@ -496,7 +503,7 @@ class Generator {
 export function generateProgram(seed: number, options: GeneratorOptions = {}): GeneratedProgram {
   const random = new Random(seed);
   const type = random.pick(GENERATED_TYPES);
-  const generator = new Generator(random, type, options.kernel ?? '6.12', options.functions ?? FEW_FUNCTIONS);
+  const generator = new Generator(random, type, options);
   const insns = generator.generate(options.size ?? 25);
   const packet = random.bytes(random.chance(80) ? random.between(60, 120) : random.between(14, 59));
   // Some frames are IPv4, most are nothing known.

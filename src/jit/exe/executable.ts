@@ -31,6 +31,8 @@ const LOWEST = BigInt(PAGE_BYTES);
 const HIGHEST = 1n << 47n;
 /** Segments up to here are the loader's to map; emulators reserve all a file spans, so farther code is mapped at the start. */
 const LOADER_LIMIT = 1n << 39n;
+/** Each costs the file up to a page: code in more places than this is moved there at the start instead. */
+const MOST_SEGMENTS = 16;
 const STACK_BYTES = 0x40000;
 const HANDLER_STACK_BYTES = 0x10000;
 /** What a frame may need above the stack pointer it starts with. */
@@ -115,7 +117,8 @@ class Executable {
     );
     const code = images.map((image): CodePiece => ({ ...image, moved: false, ...sized(image.bytes) }));
     const runs = runsOf([...stubs, ...code], LOWEST, HIGHEST);
-    const moved = runs.filter(run => run.end > LOADER_LIMIT || run.pieces.some(piece => piece.moved));
+    const few = runs.filter(run => !run.pieces.some(piece => piece.moved)).length <= MOST_SEGMENTS;
+    const moved = runs.filter(run => !few || run.end > LOADER_LIMIT || isSparse(run));
     const loaded = runs.filter(run => !moved.includes(run));
 
     const maps = data.words([...moved.flatMap(run => mapOf(run)), 0, 0]);
@@ -256,6 +259,12 @@ class Executable {
 
 function sized(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly sizeBytes: number } {
   return { bytes, sizeBytes: bytes.length };
+}
+
+/** Whether a segment for the run would mostly be zeros in the file. */
+function isSparse(run: Run<CodePiece>): boolean {
+  const bytes = run.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+  return run.pieces.some(piece => piece.moved) || run.end - run.start > BigInt(4 * bytes + PAGE_BYTES);
 }
 
 function mapOf(run: Run<Piece>): bigint[] {

@@ -1,0 +1,217 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { emulatorEngine, type JitLoadedProgram } from '../../src/engine/index.ts';
+import { findTarget, type JitMode } from '../../src/jit/index.ts';
+import { customLayout, type LayoutRow, type Placement } from '../../src/kernels/index.ts';
+import {
+  createMachine,
+  executableOf,
+  expectedLine,
+  GateTable,
+  type Machine,
+  type RecordedRun,
+  RunRecorder,
+} from '../../src/machine/index.ts';
+import { FarcallError } from '../../src/util/index.ts';
+import { Random } from './random.ts';
+
+/** What is compiled for. */
+export interface ThreeWayConfig {
+  readonly target: 'ppc64le' | 'ppc64';
+  readonly cpu: string;
+  readonly mode: JitMode;
+}
+
+/** Where functions lie: beside each other, around the reach of branches, or terabytes apart. */
+export type Distance = 'near' | 'edge' | 'far';
+export const DISTANCES: readonly Distance[] = ['near', 'edge', 'far'];
+
+/** Something to run: loads itself into a machine and says what came of each run, as text. */
+export interface Subject {
+  readonly name: string;
+  /** A line a run: results and whatever of memory can be told without addresses. Starts with `fault` for a fault. */
+  run(machine: Machine): string[];
+}
+
+export interface Difference {
+  readonly subject: Subject;
+  readonly distance: Distance;
+  readonly between: 'interpreter and emulator' | 'emulator and qemu';
+  readonly expected: string;
+  readonly found: string;
+}
+
+export interface ThreeWayResult {
+  /** Subjects whose runs all three agree on. */
+  agreed: number;
+  /** Runs of executables whose line was compared. */
+  runs: number;
+  /** Subjects left out: the interpreter faults, or the JIT leaves them to it; by reason. */
+  readonly skipped: Map<string, number>;
+  readonly differences: Difference[];
+}
+
+const TEXT = 0x1000000000n;
+const IMAGES = 0x1020000000n;
+/** Addresses a subject has for itself. */
+const STRIDE = 0x40000n;
+/** … where there are few of them. */
+const WIDE_STRIDE = 0x400000n;
+export const FEW_SUBJECTS = 7;
+/** Subjects of one executable: more would meet those 32 MB further on. */
+export const MOST_SUBJECTS = 120;
+const FAR = [0x210000000000n, 0x400000000000n, 0x700000000000n];
+const EDGES = [0x2000000n, -0x2000000n, 0x80000000n, -0x80000000n, 0x200000000n, -0x200000000n];
+
+/** User space: text at 64 GB, images of subject `index` where no other's are. */
+export function userLayout(index: number, stride = STRIDE): LayoutRow {
+  const start = IMAGES + BigInt(index) * stride;
+  const images = { start, end: start + stride };
+  return customLayout({
+    name: `user-${index}`,
+    arch: 'ppc64',
+    textBase: TEXT,
+    modules: images,
+    images,
+    linearMap: { start: 0x10000n, end: 0x80000000n },
+    userLimit: 0xffffn,
+    packBytes: Number(STRIDE) / 2,
+    pageBytes: 0x10000,
+  });
+}
+
+/** Where the functions of a subject go. Only the first of its programs is placed by design. */
+export function placements(
+  distance: Distance,
+  index: number,
+  seed: number,
+  stride = STRIDE,
+): (program: string, func: number) => Placement | undefined {
+  if (distance === 'near') return () => undefined;
+  const base = IMAGES + BigInt(index) * stride + 0x1000n;
+  const random = new Random(seed ^ 0x51ab);
+  const edges = [...EDGES];
+  let first: string | undefined;
+  return (program, func) => {
+    first ??= program;
+    if (program !== first) return undefined;
+    if (func === 0) return { at: base };
+    const slot = BigInt(func) * 0x2000n;
+    if (distance === 'far') {
+      const region = random.pick([IMAGES, ...FAR]);
+      return { at: region + BigInt(index) * stride + slot };
+    }
+    // So that calls between it and main lie around the edge; each edge once, or images would overlap.
+    const edge = random.chance(70) && edges.length > 0 ? edges.splice(random.below(edges.length), 1)[0] : undefined;
+    return edge === undefined ? { at: base + slot } : { at: base + edge + BigInt(4 * random.between(-256, 256)) };
+  };
+}
+
+/** A program as executables and their expectations see it. */
+interface Recorded {
+  readonly subject: Subject;
+  readonly distance: Distance;
+  readonly runs: readonly RecordedRun[];
+}
+
+/** Why one of a machine's programs is left to the interpreter: then results say nothing of compiled code. */
+function notCompiled(machine: Machine): string | undefined {
+  const outcomes = machine.programs.map(({ loaded }) => (loaded as JitLoadedProgram).outcome);
+  const interpreted = outcomes.find(outcome => !outcome.jited);
+  return interpreted?.jited === false ? `not compiled: ${interpreted.reason?.message}` : undefined;
+}
+
+/** Runs an executable under qemu-user; its lines. */
+export function runQemu(qemu: string, cpu: string, exe: Uint8Array): { lines: string[]; problem: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'farcall-qemu-'));
+  try {
+    const path = join(dir, 'prog');
+    writeFileSync(path, exe, { mode: 0o755 });
+    const { stdout, stderr, status, signal, error } = spawnSync(qemu, ['-cpu', cpu, path], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 30,
+      timeout: 600_000,
+    });
+    if (error !== undefined) throw error;
+    const problem = status === 0 ? '' : `${qemu} ended with ${status ?? signal}: ${stderr.trim()}`;
+    return { lines: stdout.split('\n').slice(0, -1), problem };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/**
+ * Runs subjects by interpreter, by emulated CPU, and as executables under qemu, and collects what differs. At most
+ * {@link MOST_SUBJECTS} at a time; objects of several programs at most {@link FEW_SUBJECTS}.
+ *
+ * @param qemu its path; undefined leaves executables out
+ */
+export function threeWay(
+  subjects: readonly Subject[],
+  config: ThreeWayConfig,
+  distanceOf: (index: number) => Distance,
+  qemu: string | undefined,
+): ThreeWayResult {
+  const stride = subjects.length <= FEW_SUBJECTS ? WIDE_STRIDE : STRIDE;
+  const result: ThreeWayResult = { agreed: 0, runs: 0, skipped: new Map(), differences: [] };
+  const target = findTarget(config.target);
+  const gates = new GateTable();
+  const recorded: Recorded[] = [];
+  const skip = (reason: string): void => void result.skipped.set(reason, (result.skipped.get(reason) ?? 0) + 1);
+  subjects.forEach((subject, index) => {
+    const distance = distanceOf(index);
+    const expected = subject.run(createMachine({ order: target.order }));
+    const fault = expected.find(line => line.startsWith('fault'));
+    if (fault !== undefined) {
+      skip(fault);
+      return;
+    }
+    const recorder = new RunRecorder({ gates });
+    const engine = emulatorEngine({
+      ...config,
+      layout: userLayout(index, stride),
+      placement: placements(distance, index, index, stride),
+      wrapCpu: recorder.wrapCpu,
+    });
+    const machine = createMachine({ order: target.order, engine });
+    let found: string[];
+    try {
+      found = subject.run(machine);
+    } catch (error) {
+      if (!(error instanceof FarcallError) || error.code !== 'run.refused') throw error;
+      skip(error.problem);
+      return;
+    }
+    const left = notCompiled(machine);
+    if (left !== undefined) {
+      skip(left);
+      return;
+    }
+    const at = expected.findIndex((line, i) => line !== found[i]);
+    if (at >= 0) {
+      const between = 'interpreter and emulator';
+      result.differences.push({ subject, distance, between, expected: expected[at], found: found[at] ?? 'nothing' });
+    } else recorded.push({ subject, distance, runs: recorder.runs });
+  });
+  if (recorded.length === 0 || qemu === undefined) return result;
+  const runs = recorded.flatMap(each => each.runs);
+  const exe = executableOf(runs, { target, cpu: config.cpu, format: 'lines', limitSeconds: 60 });
+  const { lines, problem } = runQemu(qemu, config.cpu, exe);
+  let at = 0;
+  for (const { subject, distance, runs: own } of recorded) {
+    const from = at;
+    at += own.length;
+    const wrong = own.findIndex((run, i) => expectedLine(run, from + i) !== lines[from + i]);
+    result.runs += own.length;
+    if (wrong < 0) result.agreed++;
+    else {
+      const expected = expectedLine(own[wrong], from + wrong) ?? 'a fault';
+      const found = lines[from + wrong] ?? `nothing; ${problem}`;
+      result.differences.push({ subject, distance, between: 'emulator and qemu', expected, found });
+    }
+  }
+  if (problem !== '' && result.differences.length === 0) throw new Error(problem);
+  return result;
+}

@@ -1,0 +1,146 @@
+/**
+ * Runs programs by the interpreter, as PowerPC code on farcall's emulated CPU, and the same code as executables under
+ * qemu-user, and compares results, packets, maps and memory.
+ *   npx tsx test/tools/three-way.ts [--programs N] [--plain N] [--seed S] [--conformance DIR] [--examples]
+ *       [--target T] [--cpu C] [--mode own|compat] [--distance near|edge|far]
+ * Options that are left out mean all: both targets, power8 and power10, both modes, all distances.
+ * Programs that differ are shrunk and printed.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { printInsn } from '../../src/asm/index.ts';
+import { openBtf } from '../../src/btf/index.ts';
+import type { Insn } from '../../src/isa/index.ts';
+import type { JitMode } from '../../src/jit/index.ts';
+import { pcapPackets } from '../support/pcap.ts';
+import { isShrunk, shrinkProgram } from '../support/shrink-program.ts';
+import {
+  DISTANCES,
+  type Difference,
+  type Distance,
+  FEW_SUBJECTS,
+  MOST_SUBJECTS,
+  type Subject,
+  type ThreeWayConfig,
+  threeWay,
+} from '../support/three-way.ts';
+import { callSubject, conformanceSubjects, objectSubjects, plainSubject } from '../support/three-way-subjects.ts';
+import { findTool } from '../support/tools.ts';
+
+const { values } = parseArgs({
+  options: {
+    programs: { type: 'string', default: '0' },
+    plain: { type: 'string', default: '0' },
+    seed: { type: 'string', default: '1' },
+    conformance: { type: 'string' },
+    examples: { type: 'boolean', default: false },
+    target: { type: 'string', multiple: true, default: ['ppc64le', 'ppc64'] },
+    cpu: { type: 'string', multiple: true, default: ['power8', 'power10'] },
+    mode: { type: 'string', multiple: true, default: ['own', 'compat'] },
+    distance: { type: 'string', multiple: true, default: [...DISTANCES] },
+    shrink: { type: 'string', default: '3' },
+  },
+});
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const distances = values.distance as Distance[];
+const firstSeed = Number(values.seed);
+let toShrink = Number(values.shrink);
+let failed = 0;
+
+function* generated(count: number, make: (seed: number) => Subject): Generator<Subject[]> {
+  for (let from = 0; from < count; from += MOST_SUBJECTS) {
+    const size = Math.min(MOST_SUBJECTS, count - from);
+    yield Array.from({ length: size }, (_, i) => make(firstSeed + from + i));
+  }
+}
+
+function cut(subjects: readonly Subject[], size: number): Subject[][] {
+  const count = Math.ceil(subjects.length / size);
+  return Array.from({ length: count }, (_, i) => subjects.slice(i * size, (i + 1) * size));
+}
+
+function* sources(config: ThreeWayConfig): Generator<{ name: string; batches: Iterable<Subject[]> }> {
+  if (values.conformance !== undefined && config.target === 'ppc64le') {
+    // The suite's memory is little-endian.
+    yield { name: 'conformance', batches: cut(conformanceSubjects(values.conformance), MOST_SUBJECTS) };
+  }
+  if (values.examples) {
+    const packets = pcapPackets(new Uint8Array(readFileSync(`${root}/examples/traffic.pcap`)));
+    const btf = openBtf(new Uint8Array(gunzipSync(readFileSync(`${root}/assets/btf/vmlinux-6.12-amd64.btf.gz`))));
+    const dir = config.target === 'ppc64le' ? `${root}/examples` : `${root}/testdata/bpfeb`;
+    const objects = readdirSync(dir).filter(file => file.endsWith('.bpf.o'));
+    const all = objects.flatMap(file => objectSubjects(`${dir}/${file}`, packets, btf));
+    yield { name: 'examples', batches: cut(all, FEW_SUBJECTS) };
+  }
+  const shortShifts = config.mode === 'compat';
+  yield {
+    name: 'call programs',
+    batches: generated(Number(values.programs), seed => callSubject(seed, { shortShifts })),
+  };
+  yield { name: 'programs', batches: generated(Number(values.plain), seed => plainSubject(seed, { shortShifts })) };
+}
+
+/** What is left of a program that differs when everything that may go is gone. */
+function reproducer({ subject, distance, between }: Difference, config: ThreeWayConfig, qemu: string): string {
+  if (!('withInsns' in subject)) return '';
+  const { insns, withInsns } = subject as Subject & {
+    insns: readonly Insn[];
+    withInsns(insns: readonly Insn[]): Subject;
+  };
+  const needed = between === 'interpreter and emulator' ? undefined : qemu;
+  const differs = (candidate: readonly Insn[]): boolean => {
+    try {
+      return threeWay([withInsns(candidate)], config, () => distance, needed).differences.length > 0;
+    } catch {
+      return false;
+    }
+  };
+  const small = shrinkProgram(insns, differs);
+  const lines = small.flatMap((insn, i) =>
+    isShrunk(insn) ? [] : [`  ${i}: ${printInsn(small, i, { dialect: 'llvm' })}`],
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+for (const target of values.target as ThreeWayConfig['target'][]) {
+  const tool = `qemu-${target}`;
+  const qemu = findTool(tool);
+  if (qemu === undefined) {
+    process.stderr.write(`${tool} is not installed (apt-get install qemu-user)\n`);
+    process.exit(2);
+  }
+  for (const cpu of values.cpu) {
+    for (const mode of values.mode as JitMode[]) {
+      const config = { target, cpu, mode };
+      for (const { name, batches } of sources(config)) {
+        let [count, agreed, runs] = [0, 0, 0];
+        const skipped = new Map<string, number>();
+        const from = performance.now();
+        for (const subjects of batches) {
+          const result = threeWay(subjects, config, index => distances[index % distances.length], qemu);
+          count += subjects.length;
+          agreed += result.agreed;
+          runs += result.runs;
+          for (const [reason, times] of result.skipped) skipped.set(reason, (skipped.get(reason) ?? 0) + times);
+          for (const difference of result.differences) {
+            failed++;
+            const { subject, distance, between, expected, found } = difference;
+            console.log(`${target} ${cpu} ${mode} ${distance}: ${subject.name}: ${between} differ`);
+            console.log(`  expected ${expected.slice(0, 400)}\n  found    ${found.slice(0, 400)}`);
+            if (toShrink-- > 0) process.stdout.write(reproducer(difference, config, qemu));
+          }
+        }
+        if (count === 0) continue;
+        const seconds = ((performance.now() - from) / 1000).toFixed(0);
+        const out = [...skipped.values()].reduce((sum, times) => sum + times, 0);
+        console.log(
+          `${target} ${cpu} ${mode} ${name}: ${agreed} of ${count} agree in ${runs} runs, ${out} left out, ${seconds} s`,
+        );
+        for (const [reason, times] of skipped) console.log(`  ${times} × ${reason}`);
+      }
+    }
+  }
+}
+process.exit(failed > 0 ? 1 : 0);
