@@ -24,7 +24,8 @@ describe.each(FILES)('functions behind helpers, as the kernel of %s said', file 
     .map(line => line.split('\t'));
 
   it.each(lines)('type %s, attach type %s, section %s', (type, attach, section, own, other) => {
-    const use = { attachType: Number(attach), sleepable: /\.s\b/.test(section) || section === 'syscall' };
+    const sleepable = /\.s\b/.test(section) || section === 'syscall';
+    const use = { attachType: Number(attach), sleepable, hook: section.split('/')[1] };
     const said = [
       ...own.split(' ').map(n => [Number(n), helperName(Number(n))!] as const),
       ...(other ?? '').split(' ').map(word => [Number(word.split('=')[0]), word.split('=')[1]] as const),

@@ -9,6 +9,7 @@ interface Rule {
   readonly types?: readonly number[];
   readonly attach?: readonly number[];
   readonly sleepable?: true;
+  readonly hooks?: readonly string[];
 }
 
 const T = bpf_prog_type;
@@ -69,6 +70,8 @@ const RAW_CPU = [
 ];
 /** Programs that cannot run inside themselves on one CPU: `bpf_prog_check_recur()`. */
 const RECUR = [...KPROBE, ...TRACEPOINT, ...PERF, ...RAW_TP, ...SYSCALL, T.BPF_PROG_TYPE_TRACING];
+/** LSM hooks that see a socket nobody has locked: `bpf_lsm_unlocked_sockopt_hooks`. */
+const UNLOCKED_SOCK = ['socket_post_create', 'socket_socketpair'];
 const ITER = [A.BPF_TRACE_ITER];
 const KPROBE_MULTI = [A.BPF_TRACE_KPROBE_MULTI, A.BPF_TRACE_KPROBE_SESSION];
 const UPROBE_MULTI = [A.BPF_TRACE_UPROBE_MULTI, A.BPF_TRACE_UPROBE_SESSION];
@@ -136,14 +139,14 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(
       { fn: 'bpf_sock_addr_setsockopt', types: SOCK_ADDR },
       { fn: 'bpf_sock_ops_setsockopt', types: SOCK_OPS },
       { fn: 'bpf_sock_create_setsockopt', types: SOCK },
-      { fn: 'bpf_unlocked_sk_setsockopt', types: LSM },
+      { fn: 'bpf_unlocked_sk_setsockopt', types: LSM, hooks: UNLOCKED_SOCK },
       { fn: 'bpf_sk_setsockopt' },
     ],
     getsockopt: [
       { fn: 'bpf_sock_addr_getsockopt', types: SOCK_ADDR },
       { fn: 'bpf_sock_ops_getsockopt', types: SOCK_OPS },
       { fn: 'bpf_sock_create_getsockopt', types: SOCK },
-      { fn: 'bpf_unlocked_sk_getsockopt', types: LSM },
+      { fn: 'bpf_unlocked_sk_getsockopt', types: LSM, hooks: UNLOCKED_SOCK },
       { fn: 'bpf_sk_getsockopt' },
     ],
     fib_lookup: [{ fn: 'bpf_xdp_fib_lookup', types: XDP }, { fn: 'bpf_skb_fib_lookup' }],
@@ -166,8 +169,8 @@ const RULES: ReadonlyMap<string, readonly Rule[]> = new Map(
     ],
     sk_assign: [{ fn: 'bpf_sk_lookup_assign', types: SK_LOOKUP }],
     sk_select_reuseport: [{ fn: 'sk_select_reuseport' }],
-    sk_storage_get: [{ fn: 'bpf_sk_storage_get_tracing', types: TRACING }],
-    sk_storage_delete: [{ fn: 'bpf_sk_storage_delete_tracing', types: TRACING }],
+    sk_storage_get: [{ fn: 'bpf_sk_storage_get_tracing', types: [T.BPF_PROG_TYPE_TRACING] }],
+    sk_storage_delete: [{ fn: 'bpf_sk_storage_delete_tracing', types: [T.BPF_PROG_TYPE_TRACING] }],
     task_storage_get: [
       { fn: 'bpf_task_storage_get', types: [T.BPF_PROG_TYPE_TRACING], attach: ITER },
       { fn: 'bpf_task_storage_get_recur', else: 'bpf_task_storage_get', types: RECUR },
@@ -203,7 +206,8 @@ function fits(rule: Rule, progType: number, use: HelperUse): boolean {
   return (
     (rule.types === undefined || rule.types.includes(progType)) &&
     (rule.attach === undefined || (use.attachType !== undefined && rule.attach.includes(use.attachType))) &&
-    (rule.sleepable === undefined || use.sleepable === true)
+    (rule.sleepable === undefined || use.sleepable === true) &&
+    (rule.hooks === undefined || (use.hook !== undefined && rule.hooks.includes(use.hook)))
   );
 }
 
@@ -211,8 +215,8 @@ function fits(rule: Rule, progType: number, use: HelperUse): boolean {
  * The kernel function behind a helper in programs of a type, as the type's `get_func_proto()` chooses it. Most are
  * called like the helper. Numbers without a helper give `bpf_unknown_N`.
  *
- * Differs from Linux: program types that borrow another's helpers by what they are attached to (extensions, struct_ops,
- * LSM programs of a control group) get what their type has in general.
+ * Differs from Linux: extensions and struct_ops programs, whose helpers are those of what they replace, get what tracing
+ * programs have.
  *
  * @param hasSymbol whether the kernel at hand has a function of that name; without it, it is taken to be 6.12
  */

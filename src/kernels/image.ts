@@ -1,8 +1,11 @@
 import type { ByteOrder } from '../util/index.ts';
 import { helperSymbol } from './helper-symbols.ts';
-import { type KernelTable, symbolTable } from './kernel-table.ts';
+import { type KernelTable, type SymbolRow, symbolTable } from './kernel-table.ts';
 import { SyntheticText } from './synthetic.ts';
 import type { HelperUse, KernelArch, KernelImage, KernelStructs, KernelSymbol } from './types.ts';
+
+/** Second names the kernel's source gives a function (`include/linux/filter.h`), which kallsyms does not have. */
+const ALIASES: ReadonlyMap<string, string> = new Map([['__bpf_call_base_args', '__bpf_call_base']]);
 
 /** A kernel made of a recorded table. Names the table lacks get places behind its text. */
 export class TableKernel implements KernelImage {
@@ -42,8 +45,12 @@ export class TableKernel implements KernelImage {
     return this.#table.structs;
   }
 
+  #row(name: string): SymbolRow | undefined {
+    return symbolTable(this.#table).byName.get(ALIASES.get(name) ?? name);
+  }
+
   symbolOffset(name: string): number {
-    return symbolTable(this.#table).byName.get(name)?.offset ?? this.#synthetic.offsetOf(name);
+    return this.#row(name)?.offset ?? this.#synthetic.offsetOf(name);
   }
 
   symbolAt(offset: number): string | undefined {
@@ -51,11 +58,11 @@ export class TableKernel implements KernelImage {
   }
 
   hasSymbol(name: string): boolean {
-    return symbolTable(this.#table).byName.has(name);
+    return this.#row(name) !== undefined;
   }
 
   localEntryBytes(name: string): number {
-    return symbolTable(this.#table).byName.get(name)?.localEntryBytes ?? 0;
+    return this.#row(name)?.localEntryBytes ?? 0;
   }
 
   symbols(): readonly KernelSymbol[] {

@@ -30,6 +30,7 @@ describe.each(KERNEL_IMAGES.map(row => row.name))('kernel %s', name => {
   it('has __bpf_call_base at distance 0', () => {
     expect(kernel.symbolOffset('__bpf_call_base')).toBe(0);
     expect(kernel.symbolAt(0)).toBe('__bpf_call_base');
+    expect(kernel.symbolOffset('__bpf_call_base_args')).toBe(0);
   });
 
   it.each(['bpf_user_rnd_u32', 'bpf_ktime_get_ns', 'bpf_skb_event_output', 'sk_skb_pull_data'])('knows %s', symbol => {

@@ -3,6 +3,8 @@ import type { AddressRange } from './types.ts';
 /** Ranges of addresses that do not overlap, ascending. */
 export class RangeSet<T extends AddressRange> {
   readonly #rows: T[] = [];
+  /** What was found last: who asks about one address asks about its neighbours. */
+  #last: T | undefined;
 
   get size(): number {
     return this.#rows.length;
@@ -23,8 +25,12 @@ export class RangeSet<T extends AddressRange> {
 
   /** The range that holds `addr`. */
   at(addr: bigint): T | undefined {
+    const last = this.#last;
+    if (last !== undefined && addr >= last.start && addr < last.end) return last;
     const row = this.#rows[this.#countUpTo(addr) - 1];
-    return row !== undefined && addr < row.end ? row : undefined;
+    if (row === undefined || addr >= row.end) return undefined;
+    this.#last = row;
+    return row;
   }
 
   /** The lowest range that shares a byte with `[start, end)`. */
@@ -46,6 +52,7 @@ export class RangeSet<T extends AddressRange> {
     const index = this.#countUpTo(start) - 1;
     if (this.#rows[index]?.start !== start) return false;
     this.#rows.splice(index, 1);
+    this.#last = undefined;
     return true;
   }
 

@@ -51,6 +51,8 @@ export interface HelperUse {
   readonly attachType?: number;
   /** Loaded with BPF_F_SLEEPABLE. */
   readonly sleepable?: boolean;
+  /** LSM programs: the hook, without `bpf_lsm_`. */
+  readonly hook?: string;
 }
 
 /** A function of the kernel's text. */

@@ -18,7 +18,7 @@ export function withStructs(kernel: KernelImage, structs: KernelStructs): Kernel
     hasSymbol: name => kernel.hasSymbol(name),
     localEntryBytes: name => kernel.localEntryBytes(name),
     symbols: () => kernel.symbols(),
-    helperSymbol: (helperId, progType) => kernel.helperSymbol(helperId, progType),
+    helperSymbol: (helperId, progType, use) => kernel.helperSymbol(helperId, progType, use),
     structs,
   };
 }
