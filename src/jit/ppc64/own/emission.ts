@@ -269,7 +269,9 @@ export class Emission {
   load(rt: number, hi: number, lo: number): void {
     if (((this.#known >>> rt) & 1) !== 0 && this.#knownHi[rt] === hi && this.#knownLo[rt] === lo) return;
     const simple = hi === lo >> 31 && (isS16(lo) || (lo & 0xffff) === 0);
-    const near = simple ? -1 : this.#near(hi, lo);
+    let near = simple ? -1 : this.#near(hi, lo);
+    // `addi` takes r0 for the number 0.
+    if (rt === SCRATCH0 && this.#nearWords > 1) near = -1;
     const plan = near >= 0 && this.#nearWords === 1 ? undefined : this.plan(hi, lo);
     if (near >= 0 && (plan === undefined || this.#nearWords <= plan.length))
       this.addConstant(rt, near, this.#nearDelta);
