@@ -58,9 +58,9 @@ describe('calls', () => {
 
 describe('packet loads', () => {
   it.each([
-    ['r0 = *(u16 *)skb[12]', 'r1 = r6 | r2 = 12', 'bpf_skb_load_helper_16_no_cache'],
-    ['r0 = *(u8 *)skb[r3 + 0]', 'r1 = r6 | r2 = r3', 'bpf_skb_load_helper_8_no_cache'],
-    ['r0 = *(u32 *)skb[r3 + 4]', 'r1 = r6 | r2 = r3 | r2 += 4', 'bpf_skb_load_helper_32_no_cache'],
+    ['r0 = *(u16 *)skb[12]', 'r2 = 12 | r1 = r6', 'bpf_skb_load_helper_16_no_cache'],
+    ['r0 = *(u8 *)skb[r3 + 0]', 'r2 = r3 | r1 = r6', 'bpf_skb_load_helper_8_no_cache'],
+    ['r0 = *(u32 *)skb[r3 + 4]', 'r2 = r3 | r2 += 4 | r1 = r6', 'bpf_skb_load_helper_32_no_cache'],
     ['r0 = *(u32 *)skb[r1 + 4]', 'r2 = r1 | r2 += 4 | r1 = r6', 'bpf_skb_load_helper_32_no_cache'],
   ])('%s', (text, arguments_, symbol) => {
     const insns = assemble(text, { dialect: 'kernel' });

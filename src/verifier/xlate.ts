@@ -77,6 +77,11 @@ export interface XlateOptions {
   readonly userLimitHigh?: number;
   /** Zero extensions where upper halves of 32-bit results are read, for CPUs that leave them undefined. */
   readonly zext?: boolean;
+  /**
+   * Zero extensions behind every 32-bit definition that fixups made too, read or not, as Linux puts them: only for code that has to
+   * be a kernel's to the byte.
+   */
+  readonly zextPatched?: boolean;
 }
 
 /**
@@ -170,7 +175,10 @@ function xlate(input: XlateInput, options: XlateOptions): XlatedProgram {
     moved,
     isEntry,
     insn => (insn.src === BPF_HELPER_CALL ? argCounts.get(insn.imm) : undefined),
-    options.zext ?? false,
+    {
+      all: options.zext ?? false,
+      always: options.zextPatched ? patchedSlots(misc, first.entryOf, first.insns.length) : undefined,
+    },
   );
   const second = applyPatches(first.insns, { patches: zext });
   const place = (slot: number): number => second.entryOf[first.entryOf[slot]];
@@ -242,6 +250,13 @@ function functionsWith(insns: readonly Insn[], functions: FunctionTable, code: n
     if (insns[idx].code === LD_IMM64) idx++;
   }
   return having;
+}
+
+/** 1 for every new slot of a patch; a call that only got its distance is none. */
+function patchedSlots(patches: ReadonlyMap<number, Patch>, entryOf: Int32Array, count: number): Uint8Array {
+  const slots = new Uint8Array(count);
+  for (const slot of patches.keys()) slots.fill(1, entryOf[slot], entryOf[slot + 1]);
+  return slots;
 }
 
 /** The same functions after patches. */

@@ -38,9 +38,11 @@ const item: fc.Arbitrary<{ insn: Insn; kind: 'plain' | 'jump' | 'call'; target: 
     )
     .map(([name, r, off]) => ({ insn: row(name, 10, r, off), kind: 'plain' as const, target: 0 })),
   fc
-    .tuple(fc.constantFrom('neg32', 'neg64', 'be16', 'be32', 'bswap32'), reg)
-    .map(([name, r]) => ({ insn: row(name, r), kind: 'plain' as const, target: 0 }))
-    .filter(({ insn }) => insn.code !== 0xdc && insn.code !== 0xd7),
+    .tuple(
+      fc.constantFrom('neg32', 'neg64', 'be16', 'be32', 'be64', 'le16', 'le32', 'bswap16', 'bswap32', 'bswap64'),
+      reg,
+    )
+    .map(([name, r]) => ({ insn: row(name, r), kind: 'plain' as const, target: 0 })),
   fc
     .tuple(fc.constantFrom('movsx8_32', 'movsx16_64', 'movsx32_64'), reg, reg)
     .map(([name, dst, src]) => ({ insn: row(name, dst, src), kind: 'plain' as const, target: 0 })),

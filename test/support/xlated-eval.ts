@@ -88,6 +88,14 @@ export function evaluate(insns: readonly Insn[], mode: EvalMode, start: readonly
       case 'movsx':
         put(BigInt.asIntN(def.sizeBytes * 8, regs[src]));
         break;
+      case 'end': {
+        // Programs run little-endian here; 16 and 32 bits leave the upper half to the CPU.
+        const value =
+          def.op === 'le' ? BigInt.asUintN(def.sizeBytes * 8, regs[dst]) : swapped(regs[dst], def.sizeBytes);
+        if (def.sizeBytes === 8) regs[dst] = value;
+        else set32(dst, value);
+        break;
+      }
       case 'ld_imm64':
         regs[dst] = BigInt.asUintN(64, (BigInt(insns[pc + 1].imm) << 32n) | BigInt(imm >>> 0));
         break;
@@ -149,6 +157,12 @@ export function evaluate(insns: readonly Insn[], mode: EvalMode, start: readonly
     }
     if (isWide(insn)) pc++;
   }
+}
+
+function swapped(value: bigint, bytes: number): bigint {
+  let out = 0n;
+  for (let i = 0; i < bytes; i++) out = (out << 8n) | ((value >> BigInt(8 * i)) & 0xffn);
+  return out;
 }
 
 /** Like {@link evaluate}, but undefined for programs that trap. */

@@ -13,9 +13,9 @@ const LOADERS: ReadonlyMap<number, string> = new Map([
 
 /**
  * `ld_abs` and `ld_ind` as calls of the kernel's packet loaders (context, offset), whose negative result ends the function
- * with 0. The offset is set before R1, since it may come from there.
+ * with 0. The offset is set first, since it may come from R1.
  *
- * Source: `net/core/filter.c: bpf_gen_ld_abs`.
+ * Source: `net/core/filter.c: bpf_gen_ld_abs` of 6.12.107; older ones set R1 first.
  */
 export const fixPacketLoad: Fixup = (insn, _, ctx) => {
   const name = LOADERS.get(insn.code & 0x18);
@@ -29,7 +29,8 @@ export const fixPacketLoad: Fixup = (insn, _, ctx) => {
       : [aluReg(true, OP.mov, 2, insn.src), ...(insn.imm === 0 ? [] : [aluImm(true, OP.add, 2, insn.imm)])];
   return {
     insns: [
-      ...(insn.src === 1 ? [...setOffset, setContext] : [setContext, ...setOffset]),
+      ...setOffset,
+      setContext,
       callDistance(distance),
       jumpImm(true, OP.jsge, 0, 0, 2),
       aluReg(false, OP.xor, 0, 0),

@@ -16,7 +16,7 @@ const helperArgs = (insn: Insn): number | undefined => (insn.src === 0 ? 2 : und
 function withZext(insns: readonly Insn[], all = true): readonly Insn[] {
   const functions = findFunctions(insns);
   const { addressTaken } = functionFlags(insns, functions);
-  const patches = zextPatches(insns, functions, func => func === 0 || addressTaken[func] !== 0, helperArgs, all);
+  const patches = zextPatches(insns, functions, func => func === 0 || addressTaken[func] !== 0, helperArgs, { all });
   return applyPatches(insns, { patches }).insns;
 }
 
@@ -42,7 +42,11 @@ describe('definitions whose upper half is read', () => {
     ['a narrow load used narrowly', 'r1 = *(u32 *)(r10 -4)\n*(u32 *)(r10 -8) = r1\nr0 = 0\nexit', []],
     ['a sign-extending load is whole', 'r0 = *(s32 *)(r10 -4)\nexit', []],
     ['stored whole', 'w1 = 5\n*(u64 *)(r10 -8) = r1\nr0 = 0\nexit', [0]],
-    ['byte swaps of 16 and 32 bits', 'r1 = be16 r1\nr2 = be64 r2\nr0 = r1\nr0 += r2\nexit', [0]],
+    [
+      'byte swaps of 16 and 32 bits',
+      'r1 = be16 r1\nr2 = be64 r2\nr3 = bswap32 r3\nr0 = r1\nr0 += r2\nr0 += r3\nexit',
+      [0, 2],
+    ],
     ['a helper argument', 'w2 = 5\nw3 = 6\ncall bpf_ktime_get_ns#5\nr0 = 0\nexit', [0]],
     ['nothing across a helper', 'w1 = 5\nw6 = 5\ncall bpf_ktime_get_ns#5\nr0 = r6\nexit', [0, 1]],
     [

@@ -13,6 +13,7 @@ import {
   BPF_MEMSX,
   BPF_PROBE_ATOMIC,
   BPF_PROBE_MEMSX,
+  BPF_REG_AX,
   BPF_ST,
   BPF_STORE_REL,
   BPF_STX,
@@ -66,7 +67,7 @@ function effectOf(insn: Insn, argCountOf: ArgCountOf): Effect {
     case BPF_ALU64:
     case BPF_ALU: {
       const op = code & 0xf0;
-      const is64 = (code & 7) === BPF_ALU64 || (op === END && insn.imm === 64);
+      const is64 = op === END ? insn.imm === 64 : (code & 7) === BPF_ALU64;
       const usesSrc = (code & BPF_X) !== 0 && op !== END && op !== NEG;
       const reads = (op === MOV ? 0 : bit(dst)) | (usesSrc ? bit(src) : 0);
       return { reads64: is64 ? reads : 0, writes: bit(dst), def32: is64 ? -1 : dst };
@@ -126,12 +127,14 @@ function jumpEffect(insn: Insn, argCountOf: ArgCountOf): Effect {
  * reading is never reached; none is left unmarked.
  *
  * @param returnsToKernel functions whose R0 the kernel reads: main and callbacks
+ * @param always slots whose 32-bit definitions count as read
  */
 export function upperHalvesRead(
   insns: readonly Insn[],
   functions: FunctionTable,
   returnsToKernel: (func: number) => boolean,
   argCountOf: ArgCountOf = () => undefined,
+  always?: Uint8Array,
 ): Map<number, number> {
   const count = insns.length;
   const flow = flowOf(insns);
@@ -172,6 +175,7 @@ export function upperHalvesRead(
         for (const exit of exits[callee]) work.push(exit);
       }
     } else if (insn.code === EXIT) live = returned[func] !== 0 || returnsToKernel(func) ? R0 : 0;
+    else if (isCopyToAx(insn)) live = (out & ~bit(BPF_REG_AX)) | ((out & bit(BPF_REG_AX)) !== 0 ? bit(insn.src) : 0);
     else live = (out & ~writes[idx]) | reads64[idx];
     live &= ALL;
     if (live === liveIn[idx]) continue;
@@ -182,10 +186,14 @@ export function upperHalvesRead(
   const marked = new Map<number, number>();
   for (let idx = 0; idx < count; idx++) {
     const reg = flow.second[idx] === 0 ? def32[idx] : -1;
-    if (reg >= 0 && (liveOut[idx] & bit(reg)) !== 0) marked.set(idx, reg);
+    if (reg >= 0 && ((liveOut[idx] & bit(reg)) !== 0 || always?.[idx] === 1)) marked.set(idx, reg);
   }
   return marked;
 }
+
+/** Fixups copy whole registers to AX even where they go on with its low half alone, as in guards of 32-bit divisions. */
+const isCopyToAx = (insn: Insn): boolean =>
+  insn.code === (BPF_ALU64 | MOV | BPF_X) && insn.dst === BPF_REG_AX && insn.off === 0;
 
 /** Edges backwards, as one array cut by slot. */
 function predecessors(
@@ -210,9 +218,16 @@ const isCmpxchg = (insn: Insn): boolean =>
   ((insn.code & 0xe0) === BPF_ATOMIC || (insn.code & 0xe0) === BPF_PROBE_ATOMIC) &&
   insn.imm === BPF_CMPXCHG;
 
+/** Which zero extensions to put in. */
+export interface ZextWanted {
+  /** False: only those behind a 32-bit compare and exchange, which CPUs do or do not extend depending on the comparison. */
+  readonly all: boolean;
+  /** Slots whose 32-bit definitions get one in any case. */
+  readonly always?: Uint8Array;
+}
+
 /**
- * The zero extensions a program needs when 32-bit instructions leave upper halves as they please; with `all` false only those
- * behind a 32-bit compare and exchange, which CPUs do or do not extend depending on the comparison.
+ * The zero extensions a program needs when 32-bit instructions leave upper halves as they please.
  *
  * Source: `kernel/bpf/verifier.c: opt_subreg_zext_lo32_rnd_hi32`.
  */
@@ -221,11 +236,11 @@ export function zextPatches(
   functions: FunctionTable,
   returnsToKernel: (func: number) => boolean,
   argCountOf: ArgCountOf,
-  all: boolean,
+  { all, always }: ZextWanted,
 ): Map<number, Patch> {
   const patches = new Map<number, Patch>();
   if (!all && !insns.some(isCmpxchg)) return patches;
-  for (const [idx, reg] of upperHalvesRead(insns, functions, returnsToKernel, argCountOf)) {
+  for (const [idx, reg] of upperHalvesRead(insns, functions, returnsToKernel, argCountOf, always)) {
     if (all || isCmpxchg(insns[idx])) patches.set(idx, { insns: [insns[idx], zextReg(reg)] });
   }
   return patches;
