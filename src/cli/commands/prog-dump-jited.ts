@@ -12,6 +12,7 @@ import type { Call, Command } from '../command.ts';
 import { capstoneDisassembler } from '../inspect/disassembler.ts';
 import { inspectObject } from '../inspect/inspect-object.ts';
 import {
+  AS_BPFTOOL,
   type DumpWord,
   INSPECT_OPTIONS,
   OBJECT_ARG,
@@ -21,7 +22,7 @@ import {
   wordOptions,
   wordsGiven,
 } from '../inspect/options.ts';
-import { between, reportInspection } from '../inspect/report.ts';
+import { between, noteLines, reportInspection } from '../inspect/report.ts';
 
 const WORDS: readonly DumpWord[] = ['opcodes', 'linum'];
 
@@ -46,7 +47,9 @@ async function run(call: Call): Promise<void> {
       out.note(`${program.name}: no instructions returned`);
       continue;
     }
+    noteLines(call, source);
     const shown: JitedDumpOptions = {
+      asBpftool: options.flag('as-bpftool'),
       opcodes: words.has('opcodes'),
       linum: words.has('linum'),
       descriptorBytes: descriptorBytes(program),
@@ -68,7 +71,7 @@ export const progDumpJited: Command = {
     'In the form of bpftool prog dump jited: for each function its prototype, its symbol, its code beside the source. ' +
     'With --json one program is an array, as bpftool has it; several are an object a line.',
   args: [OBJECT_ARG, wordArg(WORDS)],
-  options: [...INSPECT_OPTIONS, ...wordOptions(WORDS), ...VIEWER_OPTIONS],
+  options: [...INSPECT_OPTIONS, ...wordOptions(WORDS), ...VIEWER_OPTIONS, AS_BPFTOOL],
   examples: [
     { line: 'farcall prog dump jited examples/checksum.bpf.o --target ppc64le', what: 'all functions' },
     {

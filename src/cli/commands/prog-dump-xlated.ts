@@ -13,6 +13,7 @@ import { FarcallError } from '../../util/index.ts';
 import type { Call, Command } from '../command.ts';
 import { inspectObject } from '../inspect/inspect-object.ts';
 import {
+  AS_BPFTOOL,
   DUMP_WORDS,
   INSPECT_OPTIONS,
   OBJECT_ARG,
@@ -22,7 +23,7 @@ import {
   wordOptions,
   wordsGiven,
 } from '../inspect/options.ts';
-import { between, reportInspection } from '../inspect/report.ts';
+import { between, noteLines, reportInspection } from '../inspect/report.ts';
 
 /** The program as the caller may see it. */
 function seenBy({ options }: Call, { info, source, name }: InspectedProgram): DumpSource {
@@ -44,11 +45,13 @@ function run(call: Call): void {
   const words = wordsGiven(DUMP_WORDS, args.slice(1), options);
   const inspection = inspectObject(call);
   const { programs } = inspection;
-  const shown = { opcodes: words.has('opcodes'), linum: words.has('linum') };
+  const asBpftool = options.flag('as-bpftool');
+  const shown = { opcodes: words.has('opcodes'), linum: words.has('linum'), asBpftool };
   for (const [i, program] of programs.entries()) {
     const source = seenBy(call, program);
     const { info, btf } = source;
     const several = programs.length > 1;
+    noteLines(call, source);
     if (words.has('visual')) {
       const dot = dumpXlatedGraph(source, shown);
       out.text(dot);
@@ -70,7 +73,7 @@ export const progDumpXlated: Command = {
     'prototypes and source lines, the names of callees, maps by id. With --json one program is an array, as bpftool ' +
     'has it; several are an object a line.',
   args: [OBJECT_ARG, wordArg(DUMP_WORDS)],
-  options: [...INSPECT_OPTIONS, ...wordOptions(DUMP_WORDS), ...VIEWER_OPTIONS],
+  options: [...INSPECT_OPTIONS, ...wordOptions(DUMP_WORDS), ...VIEWER_OPTIONS, AS_BPFTOOL],
   examples: [
     { line: 'farcall prog dump xlated examples/checksum.bpf.o', what: 'all programs' },
     { line: 'farcall prog dump xlated examples/firewall.bpf.o --prog ingress opcodes linum', what: 'one in full' },

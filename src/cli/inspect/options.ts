@@ -72,6 +72,12 @@ export const VIEWER_OPTIONS: readonly OptionSpec[] = [
   { name: 'unprivileged', summary: 'as seen without CAP_BPF: without code' },
 ];
 
+/** Exactness over sense. */
+export const AS_BPFTOOL: OptionSpec = {
+  name: 'as-bpftool',
+  summary: 'byte for byte as bpftool 7.5 prints it, its mistakes with source lines and graphs included',
+};
+
 export function viewerOf(options: Options): { readonly capBpf: boolean; readonly kallsymsShow: boolean } {
   return { capBpf: !options.flag('unprivileged'), kallsymsShow: !options.flag('kptr-restrict') };
 }

@@ -1,4 +1,4 @@
-import type { InspectedProgram } from '../../machine/index.ts';
+import { type DumpSource, type InspectedProgram, LineTable } from '../../machine/index.ts';
 import type { Call } from '../command.ts';
 import type { Inspection } from './inspect-object.ts';
 
@@ -9,6 +9,13 @@ export function reportInspection({ out }: Call, inspection: Inspection): void {
     if (!prog.jited)
       out.note(`${name} is left to the interpreter: ${prog.reason?.message ?? 'nobody asked for a JIT'}`);
   }
+}
+
+/** Says so where source lines are left out, in bpftool's words. */
+export function noteLines({ options, out }: Call, { info, btf }: DumpSource): void {
+  if (info.lineInfo.length === 0 || btf === undefined) return;
+  if (LineTable.of(info, btf, options.flag('as-bpftool')) === undefined)
+    out.note('error in processing bpf_line_info.  continue without it.');
 }
 
 /** Seconds since 1970 at which the simulated machine booted: now, or what SOURCE_DATE_EPOCH says. */

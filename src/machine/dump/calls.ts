@@ -81,6 +81,14 @@ export function functionStarts(info: Pick<ProgInfo, 'xlated' | 'funcInfo'>, enco
 const signed = (value: number): string => (value < 0 ? String(value) : `+${value}`);
 
 export interface NamingOptions {
+  /**
+   * Byte for byte as bpftool 7.5 prints it, mistakes included. Default false.
+   *
+   * - Source lines are left out of a whole program when two of them share an address.
+   * - Graphs: prototypes and source lines of every function are looked up by the slot counted from its start, as if it were
+   *   main; `exit` leads to whatever block lies behind it, calls lead there twice, `gotol` to the next instruction.
+   */
+  readonly asBpftool?: boolean;
   /** Print instructions as this release does, `6.12`: `BUG_…` for those it has not got. Default: the newest. */
   readonly linux?: string;
 }

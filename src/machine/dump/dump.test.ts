@@ -172,6 +172,12 @@ describe('line records', () => {
     expect(LineTable.of(info, btf)).toBeDefined();
     expect(LineTable.of({ ...info, jitedLineInfo }, btf)).toBeUndefined();
   });
+  it('may share an address, unless bpftool is to agree', () => {
+    const jitedLineInfo = info.jitedLineInfo.with(2, info.jitedLineInfo[1]);
+    const shared = { ...source, info: { ...info, jitedLineInfo } };
+    expect(dumpXlated(shared)).toBe(dumpXlated(source));
+    expect(dumpXlated(shared, { asBpftool: true })).toBe(dumpXlated({ ...source, info: { ...info, lineInfo: [] } }));
+  });
   it('without addresses still stand beside slots', () => {
     expect(LineTable.of({ ...info, jitedLineInfo: [] }, btf)?.walkFunction(0)).toBeUndefined();
     expect(dumpXlated({ ...source, info: { ...info, jitedLineInfo: [] } })).toBe(dumpXlated(source));

@@ -6,22 +6,13 @@ import { prototypeText } from './prototype.ts';
 import type { DumpSource } from './source.ts';
 import { bytesAt, printAt, slotsAt, type XlatedDumpOptions } from './xlated.ts';
 
-export interface GraphDumpOptions extends XlatedDumpOptions {
-  /**
-   * Byte for byte as bpftool 7.5 prints it, mistakes included: prototypes and source lines of every function are looked up
-   * by the slot counted from its start, as if it were main; `exit` leads to whatever block lies behind it, calls lead there
-   * twice, `gotol` to the next instruction. Default false: lines and edges of the program.
-   */
-  readonly asBpftool?: boolean;
-}
-
 /**
  * The control flow graph of a program in the DOT language, as `bpftool prog dump xlated … visual` draws it. Slots are
  * counted from the start of each function.
  *
  * Source: `tools/bpf/bpftool/cfg.c: cfg_dump`, `xlated_dumper.c: dump_xlated_for_graph`.
  */
-export function dumpXlatedGraph(source: DumpSource, options: GraphDumpOptions = {}): string {
+export function dumpXlatedGraph(source: DumpSource, options: XlatedDumpOptions = {}): string {
   const functions = dumpFunctions(source.info.xlated, encodingOf(source.info), options.asBpftool === true);
   const label = blockLabel(source, options);
   const out = ['digraph "DOT graph for eBPF program" {\n'];
@@ -57,11 +48,11 @@ const escapeSource = (text: string): string => text.replace(/[\\"{}<>| ]/g, '\\$
 
 type BlockLabel = (func: DumpFunction, block: DumpBlock) => string;
 
-function blockLabel(source: DumpSource, options: GraphDumpOptions): BlockLabel {
+function blockLabel(source: DumpSource, options: XlatedDumpOptions): BlockLabel {
   const { info, btf, order = 'little' } = source;
   const insns = info.xlated;
   const naming = dumpNaming(source, options);
-  const lines = LineTable.of(info, btf);
+  const lines = LineTable.of(info, btf, options.asBpftool);
   return (func, block) => {
     // What a slot is looked up by.
     const base = options.asBpftool === true ? func.start : 0;

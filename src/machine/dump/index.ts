@@ -2,7 +2,7 @@
 
 export { type CallReport, callReports, type WrongTarget } from './call-sites.ts';
 export { encodingOf, type LocalCall, localCall, type NamingOptions } from './calls.ts';
-export { dumpXlatedGraph, type GraphDumpOptions } from './graph.ts';
+export { dumpXlatedGraph } from './graph.ts';
 export { type InspectedProgram, type InspectOptions, inspectProgram } from './inspect.ts';
 export {
   type DisasmInsn,
@@ -17,7 +17,7 @@ export {
   type JitedRow,
   jitedFunctions,
 } from './jited.ts';
-export type { DumpLine } from './lines.ts';
+export { type DumpLine, LineTable } from './lines.ts';
 export {
   answerProgInfo,
   PROG_INFO_BYTES,

@@ -23,6 +23,8 @@ export interface DisasmInsn {
 export type Disassembler = (code: Uint8Array, offBytes: number, addr: bigint) => DisasmInsn | undefined;
 
 export interface JitedDumpOptions {
+  /** As bpftool 7.5: no source lines when two of them share an address. Default false. */
+  readonly asBpftool?: boolean;
   /** The bytes too. */
   readonly opcodes?: boolean;
   /** File, line and column too. */
@@ -65,7 +67,7 @@ export function jitedFunctions(
   options: JitedDumpOptions = {},
 ): JitedFunctionDump[] {
   const { info, btf } = source;
-  const lines = LineTable.of(info, btf);
+  const lines = LineTable.of(info, btf, options.asBpftool);
   let at = 0;
   return info.jitedFuncLens.map((length, index) => {
     const code = info.jited.subarray(at, at + length);

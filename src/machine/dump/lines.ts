@@ -54,18 +54,19 @@ export class LineTable {
 
   /**
    * Undefined when there are no lines, or when the addresses of lines do not go up from one to the next within functions,
-   * or leave a function out; bpftool then does without.
+   * or leave a function out; bpftool then says so and does without.
    *
-   * Differs from bpftool: two lines may share an address, which happens where an instruction needs no code.
+   * Differs from bpftool unless `asBpftool`: two lines may share an address, which happens where an instruction needs no
+   * code. On PowerPC that costs bpftool every source line of a program.
    */
-  static of(info: ProgInfo, btf: Btf | undefined): LineTable | undefined {
+  static of(info: ProgInfo, btf: Btf | undefined, asBpftool = false): LineTable | undefined {
     if (info.lineInfo.length === 0 || btf === undefined) return undefined;
     const withAddresses =
       info.jitedKsyms.length > 0 &&
       info.jitedLineInfo.length === info.lineInfo.length &&
       info.jitedFuncLens.length === info.jitedKsyms.length;
     if (!withAddresses) return new LineTable(info, btf, undefined);
-    const starts = cutIntoFunctions(info);
+    const starts = cutIntoFunctions(info, asBpftool);
     return starts === undefined ? undefined : new LineTable(info, btf, starts);
   }
 
@@ -112,7 +113,10 @@ export class LineTable {
 }
 
 /** Where the records of each function begin, and the end of the last. */
-function cutIntoFunctions({ jitedKsyms, jitedFuncLens, jitedLineInfo }: ProgInfo): number[] | undefined {
+function cutIntoFunctions(
+  { jitedKsyms, jitedFuncLens, jitedLineInfo }: ProgInfo,
+  asBpftool: boolean,
+): number[] | undefined {
   if (jitedLineInfo[0] !== jitedKsyms[0]) return undefined;
   const starts = [0];
   for (let i = 1; i < jitedLineInfo.length && starts.length < jitedKsyms.length; i++) {
@@ -121,7 +125,7 @@ function cutIntoFunctions({ jitedKsyms, jitedFuncLens, jitedLineInfo }: ProgInfo
     if (addr === jitedKsyms[func]) {
       if (last - jitedKsyms[func - 1] + 1n > BigInt(jitedFuncLens[func - 1])) return undefined;
       starts.push(i);
-    } else if (addr < last) return undefined;
+    } else if (addr < last || (asBpftool && addr === last)) return undefined;
   }
   if (starts.length !== jitedKsyms.length) return undefined;
   return [...starts, jitedLineInfo.length];

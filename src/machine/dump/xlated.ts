@@ -32,7 +32,7 @@ export function xlatedRows(source: DumpSource, options: NamingOptions = {}): Xla
   const { info, btf, order = 'little' } = source;
   const insns = info.xlated;
   const naming = dumpNaming(source, options);
-  const lines = LineTable.of(info, btf);
+  const lines = LineTable.of(info, btf, options.asBpftool);
   const walk = lines?.walkSlots();
   const rows: XlatedRow[] = [];
   let func = 0;
