@@ -1,10 +1,8 @@
 import {
   BPF_LDX,
   BPF_MEM,
-  BPF_MEMSX,
   BPF_PROBE_MEM,
   BPF_PROBE_MEM32,
-  BPF_PROBE_MEMSX,
   BPF_PSEUDO_CALL,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_VALUE,
@@ -96,13 +94,9 @@ export function prepareDump(insns: readonly Insn[], maps: readonly XlatedMap[], 
       slot++;
     } else if (isLoadOrStore(code)) {
       const mode = code & 0xe0;
-      const plain =
-        mode === BPF_PROBE_MEM32 || ((code & 7) === BPF_LDX && mode === BPF_PROBE_MEM)
-          ? BPF_MEM
-          : (code & 7) === BPF_LDX && mode === BPF_PROBE_MEMSX
-            ? BPF_MEMSX
-            : mode;
-      if (plain !== mode) out[slot] = makeInsn((code & 0x1f) | plain, insn.dst, insn.src, insn.off, insn.imm);
+      // Signed probes and probing atomics are shown as they are.
+      const probe = mode === BPF_PROBE_MEM32 || ((code & 7) === BPF_LDX && mode === BPF_PROBE_MEM);
+      if (probe) out[slot] = makeInsn((code & 0x1f) | BPF_MEM, insn.dst, insn.src, insn.off, insn.imm);
     }
   }
   return out;

@@ -104,6 +104,7 @@ export function funcInput(
     verifierZext: xlated.verifierZext,
     arena: xlated.arena,
     kfuncAddr,
+    kfuncArgs: (imm, off) => xlated.kfuncs.find(kfunc => kfunc.imm === imm && kfunc.off === off)?.args,
   };
 }
 

@@ -35,6 +35,15 @@ export interface Subprog {
   readonly isExceptionCallback: boolean;
 }
 
+/** A kernel function as calls name it. */
+export interface XlatedKfunc {
+  readonly imm: number;
+  readonly off: number;
+  readonly name: string;
+  /** Its parameters by the kernel's BTF (`struct btf_func_model`); absent: all take 8 bytes. */
+  readonly args?: readonly { readonly sizeBytes: number; readonly signed: boolean }[];
+}
+
 /** A map as instructions see it: by address. */
 export interface XlatedMap {
   readonly id: number;
@@ -73,7 +82,7 @@ export interface XlatedProgram {
   readonly kernel: KernelImage;
   readonly maps: readonly XlatedMap[];
   /** Kernel functions called: `imm` and `off` of the call → symbol. */
-  readonly kfuncs: readonly { readonly imm: number; readonly off: number; readonly name: string }[];
+  readonly kfuncs: readonly XlatedKfunc[];
   /** Helper ids behind the distances in helper calls. */
   readonly helpers: ReadonlyMap<number, number>;
   /** Kernel functions that fixups call themselves and no helper id names: distance → symbol (`bpf_skb_load_helper_8_no_cache`). */

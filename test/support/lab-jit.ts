@@ -19,6 +19,7 @@ import { compatCompiler } from '../../src/jit/ppc64/compat/index.ts';
 import type { Callee, CompiledFunc, TargetEnv } from '../../src/jit/types.ts';
 import type { KernelSpace } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
+import type { XlatedMap } from '../../src/verifier/index.ts';
 
 /** What a kernel said of a program it compiled. */
 export interface JitAnswer {
@@ -208,8 +209,14 @@ interface Pair {
   readonly image: Int32Array;
 }
 
+interface Alike {
+  readonly pairs: readonly Pair[];
+  /** Addresses by map id, with `+` of its values. */
+  readonly addrs: ReadonlyMap<string, bigint>;
+}
+
 /** Compiles a program the kernel compiled, at the same addresses; a text: it could not be made ready for that. */
-function compileAlike(answer: JitAnswer, subject: JitSubject): readonly Pair[] | string {
+function compileAlike(answer: JitAnswer, subject: JitSubject): Alike | string {
   const dump = decodeInsns(fromHex(answer.xlated));
   const starts = functionStarts(dump);
   const count = answer.ksyms.length;
@@ -254,14 +261,41 @@ function compileAlike(answer: JitAnswer, subject: JitSubject): readonly Pair[] |
     if (problem !== undefined) return `function ${index}: ${problem}`;
     pairs.push({ insns: piece.insns, start: starts[index], compiled: compile(piece.insns), image });
   }
-  return pairs;
+  return { pairs, addrs };
+}
+
+/** What a dump hides and the images show: where maps are, and the slots of loads that are probes. */
+export function hiddenByDump(
+  answer: JitAnswer,
+  subject: JitSubject,
+): { readonly maps: readonly XlatedMap[]; readonly probes: readonly number[] } {
+  const alike = compileAlike(answer, subject);
+  if (typeof alike === 'string') throw new Error(alike);
+  const ids = new Set([...alike.addrs.keys()].map(key => Number.parseInt(key, 10)));
+  return {
+    maps: [...ids].map(id => {
+      const start = alike.addrs.get(`${id}+`);
+      // How long the value is the dump does not say; no other map's begins in it.
+      const others = [...alike.addrs.values()].filter(addr => start !== undefined && addr > start);
+      const sizeBytes = Number(
+        others.reduce((least, addr) => (addr - start! < least ? addr - start! : least), 0x10000n),
+      );
+      const values = start === undefined ? {} : { values: { start, sizeBytes } };
+      return { id, name: `${id}`, addr: alike.addrs.get(`${id}`) ?? 0n, ...values };
+    }),
+    probes: alike.pairs.flatMap(({ insns, start }) =>
+      insns.flatMap(({ code }, slot) =>
+        (code & 7) === BPF_LDX && (code & 0xe0) === BPF_PROBE_MEM ? [start + slot] : [],
+      ),
+    ),
+  };
 }
 
 /** Where the images of a program differ, first place of each function; a text: they could not be compared. */
 export function compareWithKernel(answer: JitAnswer, subject: JitSubject): readonly Difference[] | string {
-  const pairs = compileAlike(answer, subject);
-  if (typeof pairs === 'string') return pairs;
-  return pairs.flatMap(({ insns, compiled, image }, func) => {
+  const alike = compileAlike(answer, subject);
+  if (typeof alike === 'string') return alike;
+  return alike.pairs.flatMap(({ insns, compiled, image }, func) => {
     const ours = words(compiled.bytes.subarray(0, compiled.jitedLen));
     const wrong = firstDifference(ours, image);
     if (wrong < 0) return [];
@@ -275,8 +309,9 @@ export function compareWithKernel(answer: JitAnswer, subject: JitSubject): reado
 
 /** Jited line records of the lines an answer has, hex: what `jited_line_info` should say. */
 export function lineAddresses(answer: JitAnswer, subject: JitSubject): readonly string[] {
-  const pairs = compileAlike(answer, subject);
-  if (typeof pairs === 'string') throw new Error(pairs);
+  const alike = compileAlike(answer, subject);
+  if (typeof alike === 'string') throw new Error(alike);
+  const { pairs } = alike;
   return (answer.lineSlots ?? []).map(slot => {
     const func = pairs.findLastIndex(({ start }) => start <= slot);
     const { compiled, start } = pairs[func];
