@@ -34,7 +34,8 @@ function storeConditional(sizeBytes: number, put: Put): Exec {
   return (m, o) => {
     const addr = alignedAddr(m, o, sizeBytes);
     if (addr < 0) return;
-    const done = m.resvBytes === sizeBytes && m.resvAddr === addr;
+    const held = m.resvBytes === sizeBytes && m.resvAddr === addr;
+    const done = held && m.losesReservation?.() !== true;
     m.resvBytes = 0;
     if (done) put(m, o.rt, addr);
     m.cr = (m.cr & 0x0fffffff) | (((done ? 2 : 0) | m.so) << 28);

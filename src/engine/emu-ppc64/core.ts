@@ -44,6 +44,7 @@ export class Core {
   /** Address and size of the reservation; size 0 when there is none. */
   resvAddr = 0;
   resvBytes = 0;
+  losesReservation: (() => boolean) | undefined;
   /** 64-bit result of helpers of instructions: high, low, high, low. */
   readonly out = new Int32Array(4);
 

@@ -294,6 +294,11 @@ describe('memory', () => {
     expect(machine.cpu.call(pair, [BigInt(machine.data + 4), 9n])).toMatchObject(fault('misaligned', /./));
     const alone = machine.add([p.stdcxDot(4, 0, 3), p.mfcr(3), p.blr()]);
     expect(machine.cpu.call(alone, [BigInt(machine.data), 1n])).toMatchObject({ ok: true, value: 0x156a9355n });
+    let left = 3;
+    const lossy = testMachine({ losesReservation: () => left-- > 0 });
+    const loop = lossy.add([p.ldarx(5, 0, 3), p.addi(5, 5, 1), p.stdcxDot(5, 0, 3), p.bc(4, 2, -12), p.blr()]);
+    expect(lossy.cpu.call(loop, [BigInt(lossy.data)])).toMatchObject({ ok: true, insnCount: 17 });
+    expect(lossy.mem.view.getBigUint64(lossy.data, true)).toBe(1n);
     const twice = machine.add([p.ldarx(5, 0, 3), p.stdcxDot(4, 0, 3), p.stdcxDot(4, 0, 3), p.mfcr(3), p.blr()]);
     expect(machine.cpu.call(twice, [BigInt(machine.data), 1n])).toMatchObject({ ok: true, value: 0x156a9355n });
   });

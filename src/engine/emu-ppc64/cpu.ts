@@ -28,6 +28,8 @@ export interface Ppc64CpuOptions extends EmulatorOptions {
   readonly kernelBase?: bigint;
   /** A kernel built PC-relative: the per-CPU page has no TOC, and no function wants one. Default: when there is no TOC. */
   readonly pcrel?: boolean;
+  /** Asked at each conditional store that would succeed; true: the reservation was lost, as real CPUs may lose it any time. */
+  readonly losesReservation?: () => boolean;
   /** Default 64 KiB. */
   readonly stackBytes?: number;
 }
@@ -92,6 +94,7 @@ class Cpu implements Ppc64Cpu {
     const m = new Core(options, options.order, level, decodeAt);
     this.#m = m;
     this.#rules = convention(options.abi, options.pcrel === true ? 0n : options.kernelToc);
+    m.losesReservation = options.losesReservation;
     m.onGate = (target, o) => this.#gate(target, o);
     if (options.abi === 'elfv1') m.codeElsewhere = (addr, sizeBytes) => this.#gateDescriptor(addr, sizeBytes);
     m.refill = () => this.#refill();

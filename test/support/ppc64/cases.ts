@@ -1,7 +1,7 @@
 import { PREFIXED_ROWS } from '../../../src/engine/emu-ppc64/prefixed.ts';
 import type { Level, Row } from '../../../src/engine/emu-ppc64/row.ts';
 import { allRows } from '../../../src/engine/emu-ppc64/rows.ts';
-import { interesting, Random } from './random.ts';
+import { Random } from '../random.ts';
 
 /** Registers as a case knows them: r0..r31, then these. */
 export const CR = 32;
@@ -39,6 +39,38 @@ export interface Case {
   readonly cellAddr: number;
 }
 
+const EDGES: readonly bigint[] = [
+  0n,
+  1n,
+  2n,
+  -1n,
+  -2n,
+  0x7fffffffn,
+  0x80000000n,
+  0xffffffffn,
+  0x100000000n,
+  0x7fffffffffffffffn,
+  -0x8000000000000000n,
+  -0x80000000n,
+  0x8000000080000000n,
+  0xffn,
+  0x8000n,
+];
+
+/** A value of 64 bits such as break arithmetic: edges, small counts, one-word values, and plain noise. */
+function interesting(random: Random): bigint {
+  const makers: readonly (() => bigint)[] = [
+    () => random.pick(EDGES),
+    () => random.pick(EDGES) + BigInt(random.between(-2, 2)),
+    () => BigInt(random.below(140)),
+    () => BigInt(random.i32()),
+    () => BigInt(random.u32()) << BigInt(random.below(33)),
+    () => random.u64(),
+    () => random.u64(),
+  ];
+  return wrap(random.pick(makers)());
+}
+
 const wrap = (value: bigint | number): bigint => BigInt.asUintN(64, BigInt(value));
 const branch = (from: number, to: number): number => ((18 << 26) | ((to - from) & 0x3fffffc)) >>> 0;
 
@@ -55,12 +87,12 @@ export interface Subject {
 
 function randomRegs(random: Random): bigint[] {
   const regs = Array.from({ length: REGS }, () => interesting(random));
-  regs[CR] = BigInt(random.next());
+  regs[CR] = BigInt(random.u32());
   // SO, OV, CA, and the byte count.
-  regs[XER] = BigInt(((random.next() & 0xe0000000) >>> 0) + random.below(128));
+  regs[XER] = BigInt(((random.u32() & 0xe0000000) >>> 0) + random.below(128));
   return regs;
 }
-const randomMemory = (random: Random): Uint8Array => Uint8Array.from({ length: CELL_BYTES }, () => random.next());
+const randomMemory = (random: Random): Uint8Array => Uint8Array.from({ length: CELL_BYTES }, () => random.u32());
 
 type Fields = Record<string, number>;
 
@@ -96,7 +128,7 @@ function subjectOf(row: Row): Subject {
     since: row.since,
     make: (random, stubAddr, cellAddr) => {
       const fields: Fields = {};
-      for (const { name, mask } of row.fields) fields[name] = random.next() & mask;
+      for (const { name, mask } of row.fields) fields[name] = random.u32() & mask;
       const regs = randomRegs(random);
       const memory = randomMemory(random);
       if (fields.spr !== undefined) fields.spr = random.pick([1 << 5, 8 << 5, 9 << 5]);
