@@ -141,6 +141,42 @@ describe('createKernelSpace', () => {
     expect(space.reserve(1)).toEqual({ addr: 0xc008000000000150n, sizeBytes: 1 });
   });
 
+  // Addresses and lengths of programs' functions as Linux 6.12.107 on ppc64el gave them. Where in its first chunk an image
+  // starts is chance there, which chunk is not.
+  it.each([
+    [
+      [0xc008000000004a48n, 276],
+      [0xc008000000004ba8n, 560],
+      [0xc008000000004e10n, 476],
+      [0xc008000000005028n, 264],
+      [0xc00800000000514cn, 100],
+    ],
+    [
+      [0xc008000000004a6cn, 320],
+      [0xc008000000004bc8n, 808],
+    ],
+    [
+      [0xc008000000004a6cn, 592],
+      [0xc008000000004cccn, 476],
+    ],
+    [
+      [0xc008000000004a54n, 356],
+      [0xc008000000004bc8n, 808],
+    ],
+    [
+      [0xc008000000004a50n, 84],
+      [0xc008000000004accn, 792],
+    ],
+  ] as const)('takes the chunks the kernel took (%#)', (...functions) => {
+    const space = spaceOf(findLayout('ppc64-recorded'));
+    // The kernel's own programs came before.
+    space.reserve(0xa40 - 24);
+    for (const [recorded, sizeBytes] of functions) {
+      const chunk = (recorded - 8n) & ~63n;
+      expect(space.reserve(sizeBytes)).toEqual({ addr: chunk + 16n, sizeBytes });
+    }
+  });
+
   it('fills the lowest hole first', () => {
     const space = spaceOf(radix);
     const slots = [200, 200, 200, 200].map(size => space.reserve(size)!);
