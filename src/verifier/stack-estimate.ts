@@ -9,6 +9,12 @@ import type { SubprogTable } from './subprogs.ts';
 /** Stack slots are spills: the verifier counts whole ones. */
 const SLOT_BYTES = 8;
 
+/** What a walk would find, and more than that never. */
+export interface StackEstimate extends WalkResult {
+  /** 1 where a path may lead. */
+  readonly seen: Uint8Array;
+}
+
 /** 1 where a jump of any function arrives. */
 function jumpTargets(insns: readonly Insn[]): Uint8Array {
   const targets = new Uint8Array(insns.length);
@@ -28,14 +34,19 @@ function jumpTargets(insns: readonly Insn[]): Uint8Array {
  * known not to be negative. Depths are upper bounds of what the verifier would count for a program it accepts, and 512
  * where a pointer's offset has no bound; the program has to have passed `checkCfg`.
  *
- * Differs from Linux, which takes depths from the paths it walks: branches never taken count here.
+ * @param fastcalls spills that may go away; without, none do
+ * @param reachableOnly functions no path enters have depth 0, as in the kernel; otherwise every function has its depth
+ *
+ * Differs from Linux, which takes depths from the paths it walks: only branches on plain constants are known here not
+ * to be taken.
  */
 export function estimateStackDepths(
   insns: readonly Insn[],
   subprogs: SubprogTable,
   kfuncs: KfuncCalls,
   fastcalls?: FastcallMarks,
-): WalkResult {
+  reachableOnly = false,
+): StackEstimate {
   const count = subprogs.count;
   const facts = new StackFacts(count);
   const callbacks: CallbackMarks = {
@@ -46,9 +57,17 @@ export function estimateStackDepths(
   };
   const targets = jumpTargets(insns);
   const spills = fastcalls?.pattern ?? new Uint8Array(insns.length);
-  for (let id = 0; id < count; id++) {
-    new FunctionWalk({ insns, subprogs, kfuncs, facts, callbacks, targets, spills }, id).run();
-  }
+  const seen = new Uint8Array(insns.length);
+  const reached = new Set([0]);
+  const reach = (id: number): void => {
+    reached.add(id);
+  };
+  subprogs.list.forEach((subprog, id) => {
+    if (!reachableOnly || subprog.isExceptionCallback) reach(id);
+  });
+  const context = { insns, subprogs, kfuncs, facts, callbacks, targets, spills, seen, reach };
+  // A set hands out what is added to it while it is gone through.
+  for (const id of reached) new FunctionWalk(context, id).run();
   const depths = facts.solve(count, MAX_BPF_STACK);
   const stackDepthBytes = depths.map((depth, id) => {
     const whole = Math.ceil(depth / SLOT_BYTES) * SLOT_BYTES;
@@ -63,5 +82,6 @@ export function estimateStackDepths(
     stackDepthBytes,
     isCallback: callbacks.sync.map((sync, id) => sync | callbacks.async[id]),
     isAsyncCallback: callbacks.async,
+    seen,
   };
 }

@@ -13,13 +13,16 @@ export interface StaticWalkSource {
   readonly subprogs: SubprogTable;
   readonly sites: CallSites;
   readonly kfuncs: KfuncCalls;
+  /** 1 where a path may lead. */
+  readonly seen: Uint8Array;
   readonly jitRequested: boolean;
   readonly jit: JitSupport;
   readonly log: VerifierLog;
 }
 
 /**
- * What the walk over a program's paths refuses for its calls alone, as if every path could be taken: chains of more than
+ * What the walk over a program's paths refuses for its calls alone, as if every branch could be taken that no
+ * constant decides: chains of more than
  * 8 frames (static functions and synchronous callbacks; global functions and asynchronous callbacks begin new chains),
  * tail calls beside functions where the JIT has none, exceptions where it has none.
  *
@@ -32,9 +35,10 @@ export function checkStaticWalk(source: StaticWalkSource): Rejection | undefined
   return checkFrames(source) ?? checkTailCalls(source) ?? checkThrows(source);
 }
 
-function checkFrames({ subprogs, sites, log }: StaticWalkSource): Rejection | undefined {
+function checkFrames({ subprogs, sites, seen, log }: StaticWalkSource): Rejection | undefined {
   const { list } = subprogs;
   const opensFrame = (site: number): boolean => {
+    if (seen[sites.insnIdx[site]] === 0) return false;
     const target = list[sites.callee[site]];
     if (sites.kind[site] === SITE.call) return funcLinkage(target.func) !== 'global';
     return sites.kind[site] === SITE.reference && target.isCallback && !target.isAsyncCallback;
@@ -62,15 +66,16 @@ function checkFrames({ subprogs, sites, log }: StaticWalkSource): Rejection | un
   return undefined;
 }
 
-function checkTailCalls({ insns, subprogs, jitRequested, jit, log }: StaticWalkSource): Rejection | undefined {
+function checkTailCalls({ insns, subprogs, seen, jitRequested, jit, log }: StaticWalkSource): Rejection | undefined {
   if (subprogs.count <= 1 || (jitRequested && jit.subprogTailCalls)) return undefined;
   if (!subprogs.list.some(subprog => subprog.hasTailCall)) return undefined;
-  const idx = insns.findIndex(insn => isHelperCall(insn) && insn.imm === bpf_func_id.BPF_FUNC_tail_call);
-  return log.reject('tailCallNoJit', [], idx);
+  const tailCall = bpf_func_id.BPF_FUNC_tail_call;
+  const idx = insns.findIndex((insn, at) => seen[at] === 1 && isHelperCall(insn) && insn.imm === tailCall);
+  return idx < 0 ? undefined : log.reject('tailCallNoJit', [], idx);
 }
 
-function checkThrows({ insns, kfuncs, jit, log }: StaticWalkSource): Rejection | undefined {
+function checkThrows({ insns, kfuncs, seen, jit, log }: StaticWalkSource): Rejection | undefined {
   if (jit.exceptions) return undefined;
-  const idx = insns.findIndex((insn, at) => isKfuncCall(insn) && isBpfThrow(kfuncs.nameAt(at)));
+  const idx = insns.findIndex((insn, at) => seen[at] === 1 && isKfuncCall(insn) && isBpfThrow(kfuncs.nameAt(at)));
   return idx < 0 ? undefined : log.reject('kfuncExceptions', ['bpf_throw', insns[idx].imm], idx);
 }

@@ -2,6 +2,7 @@ import type { Btf } from '../btf/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { KernelArch } from '../kernels/index.ts';
 import type { CoreReloSpec, FuncInfo, LineInfo } from '../object/index.ts';
+import type { Rejection } from './types.ts';
 
 /**
  * A table as `bpf(BPF_PROG_LOAD)` takes it: `count` records of `recSizeBytes` each, as 32-bit words. Record sizes the
@@ -75,10 +76,13 @@ export interface StructureOptions {
   readonly kernelBtf?: Btf;
   /** Whether the kernel has a function of that name beside its BTF (inlined ones are gone); default: it has all. */
   readonly hasKernelSymbol?: (name: string) => boolean;
-  /** The walk over the program's paths; by default depths and callbacks are estimated. Subprogs by id, start and end set. */
+  /**
+   * The walk over the program's paths (`do_check`), which may refuse the program; by default depths and callbacks are
+   * estimated. Functions by id.
+   */
   readonly walk?: (subprogs: {
     readonly list: readonly { readonly start: number; readonly end: number }[];
-  }) => WalkResult;
+  }) => WalkResult | Rejection;
 }
 
 /** func_info as libbpf sends it. */

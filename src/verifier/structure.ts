@@ -8,7 +8,7 @@ import { SourceLines } from './source-lines.ts';
 import { checkMaxStackDepth } from './stack-depth.ts';
 import { estimateStackDepths } from './stack-estimate.ts';
 import { checkStaticWalk } from './static-walk.ts';
-import { JIT_SUPPORT, type StructureInput, type StructureOptions } from './structure-input.ts';
+import { JIT_SUPPORT, type StructureInput, type StructureOptions, type WalkResult } from './structure-input.ts';
 import { addSubprogsAndKfuncs, checkSubprogs, type SubprogTable } from './subprogs.ts';
 import type { Rejection, Subprog } from './types.ts';
 import { VerifierLog } from './verifier-log.ts';
@@ -114,20 +114,29 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
 
   enter('do_check');
   const fastcalls = findFastcalls({ insns, subprogs, kfuncs, type: input.type, jitRequested, jit });
-  const walk = options.walk?.(subprogs) ?? estimateStackDepths(insns, subprogs, kfuncs, fastcalls);
-  subprogs.list.forEach((subprog, id) => {
-    subprog.stackDepthBytes = walk.stackDepthBytes[id];
-    if (walk.isCallback[id] === 1) subprog.isCallback = true;
-    if (walk.isAsyncCallback[id] === 1) subprog.isAsyncCallback = true;
-  });
   const sites = findCallSites(insns, subprogs, kfuncs);
-  refused = checkStaticWalk({ insns, subprogs, sites, kfuncs, jitRequested, jit, log });
-  if (refused !== undefined) return refused;
+  let walk = options.walk?.(subprogs);
+  if (walk === undefined) {
+    const estimate = estimateStackDepths(insns, subprogs, kfuncs, fastcalls, true);
+    markCallbacks(subprogs, estimate);
+    refused = checkStaticWalk({ insns, subprogs, sites, kfuncs, seen: estimate.seen, jitRequested, jit, log });
+    if (refused !== undefined) return refused;
+    walk = estimate;
+  } else if ('ok' in walk) return walk;
+  else markCallbacks(subprogs, walk);
 
   enter('check_max_stack_depth');
   refused = checkMaxStackDepth(subprogs, sites, jitRequested, log);
   if (refused !== undefined) return refused;
   return describe(subprogs, cfg, log);
+}
+
+function markCallbacks({ list }: SubprogTable, walk: WalkResult): void {
+  list.forEach((subprog, id) => {
+    subprog.stackDepthBytes = walk.stackDepthBytes[id];
+    if (walk.isCallback[id] === 1) subprog.isCallback = true;
+    if (walk.isAsyncCallback[id] === 1) subprog.isAsyncCallback = true;
+  });
 }
 
 function describe({ list }: SubprogTable, cfg: CfgMarks, log: VerifierLog): ProgramStructure {

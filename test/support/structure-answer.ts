@@ -14,6 +14,17 @@ export interface LabAnswer {
   readonly libbpf?: string;
 }
 
+/** A line of testdata/kernel/structure-*.jsonl. */
+export interface StructureRecord {
+  /** As in a `.prog` file. */
+  readonly program: string;
+  /** 0: accepted. */
+  readonly errno: number;
+  readonly message: string;
+  /** Refused for something else than its functions and control flow, after those were found good. */
+  readonly later?: boolean;
+}
+
 const STATS = /verification time \d+ usec|processed \d+ insns /;
 
 /** The kernel's log without its statistics. */
@@ -41,8 +52,8 @@ const PATTERNS: readonly RegExp[] = Object.values(MESSAGES)
 /** Whether a refusal of the kernel is one of those that `checkStructure` gives. */
 export const isStructural = (message: string): boolean => PATTERNS.some(pattern => pattern.test(message));
 
-/** The BTF of the kernel that answered (6.12 for amd64). */
-export function kernelBtf(): Btf {
-  const url = new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url);
-  return openBtf(new Uint8Array(gunzipSync(readFileSync(url))));
+/** The BTF of the kernel that answered: a gzipped file, or 6.12's for amd64. */
+export function kernelBtf(path?: string): Btf {
+  const file = path ?? new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url);
+  return openBtf(new Uint8Array(gunzipSync(readFileSync(file))));
 }

@@ -1,6 +1,7 @@
 /**
  * Writes small programs about functions and control flow as `.prog` files for a kernel lab.
- *   npx tsx test/tools/generate-structure.ts OUT_DIR COUNT [FIRST_SEED]
+ *   npx tsx test/tools/generate-structure.ts OUT_DIR COUNT [FIRST_SEED [KERNEL_BTF]]
+ * KERNEL_BTF: that of the kernel to be asked, gzipped; by default 6.12's for amd64.
  * The lab has to know the keys of func_info and its like (test/support/prog-file.ts).
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -9,12 +10,12 @@ import { formatProg } from '../support/prog-file.ts';
 import { kernelBtf } from '../support/structure-answer.ts';
 import { everyCode, generateStructure } from '../support/structure-generator.ts';
 
-const [dir, countText, firstText] = process.argv.slice(2);
+const [dir, countText, firstText, btfPath] = process.argv.slice(2);
 if (dir === undefined || countText === undefined) {
   process.stderr.write('usage: generate-structure OUT_DIR COUNT [FIRST_SEED]\n');
   process.exit(2);
 }
-const kernel = kernelBtf();
+const kernel = kernelBtf(btfPath);
 const PER_FILE = 500;
 const first = Number(firstText ?? 1);
 const end = first + Number(countText);

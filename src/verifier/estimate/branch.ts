@@ -1,4 +1,4 @@
-import { BPF_JMP, BPF_X, type Insn } from '../../isa/index.ts';
+import { BPF_JMP, BPF_JMP32, BPF_X, type Insn } from '../../isa/index.ts';
 import { constant, isNonneg, type Value } from './value.ts';
 
 const JEQ = 0x10;
@@ -37,6 +37,62 @@ const SWAPPED: ReadonlyMap<number, number> = new Map([
   [JSGE, JSLE],
   [JSLE, JSGE],
 ]);
+
+const JSET = 0x40;
+
+/** Order of two constants as 64-bit numbers without sign: negative ones come last. */
+function compareUnsigned(a: number, b: number): number {
+  return a < 0 === b < 0 ? a - b : a < 0 ? 1 : -1;
+}
+
+function holds(op: number, a: number, b: number): boolean | undefined {
+  switch (op) {
+    case JEQ:
+      return a === b;
+    case JNE:
+      return a !== b;
+    case JGT:
+      return compareUnsigned(a, b) > 0;
+    case JGE:
+      return compareUnsigned(a, b) >= 0;
+    case JLT:
+      return compareUnsigned(a, b) < 0;
+    case JLE:
+      return compareUnsigned(a, b) <= 0;
+    case JSGT:
+      return a > b;
+    case JSGE:
+      return a >= b;
+    case JSLT:
+      return a < b;
+    case JSLE:
+      return a <= b;
+    case JSET:
+      return a >= 0 && b >= 0 && a <= 0x7fffffff && b <= 0x7fffffff ? (a & b) !== 0 : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const isNumber = (value: Value): value is Value & { scalar: number } =>
+  typeof value.scalar === 'number' && value.lows === undefined && value.funcs === undefined;
+
+/** Whether a conditional jump is always or never taken; undefined where it may be either. */
+export function decide(insn: Insn, dst: Value, srcReg: Value): boolean | undefined {
+  const src = (insn.code & BPF_X) !== 0 ? srcReg : constant(insn.imm);
+  if (!isNumber(src)) return undefined;
+  const op = insn.code & 0xf0;
+  if (isNumber(dst)) {
+    if ((insn.code & 0x07) === BPF_JMP) return holds(op, dst.scalar, src.scalar);
+    // Zero extension keeps the order without sign; the low half as it is has that with sign.
+    const signed = op === JSGT || op === JSGE || op === JSLT || op === JSLE;
+    return signed ? holds(op, dst.scalar | 0, src.scalar | 0) : holds(op, dst.scalar >>> 0, src.scalar >>> 0);
+  }
+  // Addresses of frames and functions are not 0.
+  const isAddress = dst.scalar === 'never' && (insn.code & 0x07) !== BPF_JMP32;
+  if (!isAddress || src.scalar !== 0) return undefined;
+  return op === JEQ ? false : op === JNE ? true : undefined;
+}
 
 /** Narrows the registers of a 64-bit conditional jump to what they can be on one of its two ways. */
 export function narrow(regs: Value[], insn: Insn, taken: boolean): void {

@@ -1,3 +1,4 @@
+import { type ArgType, type HelperDef, type HelperProto, helperDef } from '../../helpers/index.ts';
 import {
   BPF_ALU,
   BPF_ALU64,
@@ -18,15 +19,22 @@ import {
   BPF_W,
   EXIT,
   type Insn,
+  isPseudoCall,
   isPseudoFunc,
   isWide,
 } from '../../isa/index.ts';
 import { funcLinkage } from '../btf-info.ts';
 import { CALLBACK_HELPERS } from '../callback-helpers.ts';
-import { isKfuncCall, type KfuncCalls, kfuncAsyncCallbackArg, kfuncSyncCallbackArg } from '../kfunc-calls.ts';
+import {
+  isBpfThrow,
+  isKfuncCall,
+  type KfuncCalls,
+  kfuncAsyncCallbackArg,
+  kfuncSyncCallbackArg,
+} from '../kfunc-calls.ts';
 import { calleeSlot, isHelperCall, type SubprogTable } from '../subprogs.ts';
 import { aluResult } from './alu.ts';
-import { narrow } from './branch.ts';
+import { decide, narrow } from './branch.ts';
 import type { StackFacts } from './facts.ts';
 import { FrameState } from './state.ts';
 import { ANY, constant, ESCAPED, functionAddress, join, NONNEG, OWN, pointer, type Value } from './value.ts';
@@ -58,7 +66,14 @@ export interface WalkContext {
   readonly targets: Uint8Array;
   /** 1 where a spill or fill may go away and touches nothing. */
   readonly spills: Uint8Array;
+  /** Set to 1 where a path may lead. */
+  readonly seen: Uint8Array;
+  /** Told of every function a path may enter. */
+  readonly reach: (id: number) => void;
 }
+
+/** States kept for one function before it is given up. */
+const MAX_STATES = 200_000;
 
 /** Follows what the registers of one function hold to a fixed point, then notes everything that touches stack. */
 export class FunctionWalk {
@@ -88,7 +103,7 @@ export class FunctionWalk {
     for (const idx of this.#pending) {
       this.#pending.delete(idx);
       this.#block(idx);
-      if (this.#steps < 0) {
+      if (this.#steps < 0 || this.#states.size > MAX_STATES) {
         this.#giveUp();
         return;
       }
@@ -97,10 +112,16 @@ export class FunctionWalk {
     for (const idx of this.#states.keys()) this.#block(idx);
   }
 
+  // Everything may happen, and every function it mentions may be entered.
   #giveUp(): void {
-    this.#context.facts.giveUp(this.#id);
-    this.#context.callbacks.unknownSync = true;
-    this.#context.callbacks.unknownAsync = true;
+    const { facts, callbacks, seen, insns, subprogs, reach } = this.#context;
+    facts.giveUp(this.#id);
+    callbacks.unknownSync = true;
+    callbacks.unknownAsync = true;
+    seen.fill(1, this.#start, this.#end);
+    for (let idx = this.#start; idx < this.#end; idx++) {
+      if (isPseudoCall(insns[idx]) || isPseudoFunc(insns[idx])) reach(subprogs.at(calleeSlot(insns[idx], idx)));
+    }
   }
 
   /** Goes from a place with a state to the next such place or the end of the way. */
@@ -113,6 +134,7 @@ export class FunctionWalk {
         return;
       }
       this.#steps--;
+      if (this.#recording) this.#context.seen[idx] = 1;
       const insn = insns[idx];
       const cls = insn.code & 0x07;
       if (cls === BPF_JMP || cls === BPF_JMP32) {
@@ -140,15 +162,22 @@ export class FunctionWalk {
     if (insn.code === EXIT) return false;
     if (op === CALL_OP) {
       this.#call(idx, insn, state);
-      return true;
+      return !isKfuncCall(insn) || !isBpfThrow(this.#context.kfuncs.nameAt(idx));
     }
     if (op === JA_OP) {
       this.#arrive(idx + 1 + (insn.code === GOTOL ? insn.imm : insn.off), state);
       return false;
     }
-    const taken = state.copy();
-    narrow(taken.regs, insn, true);
-    this.#arrive(idx + 1 + insn.off, taken);
+    const decided = decide(insn, state.regs[insn.dst] ?? ANY, state.regs[insn.src] ?? ANY);
+    if (decided === true) {
+      this.#arrive(idx + 1 + insn.off, state);
+      return false;
+    }
+    if (decided === undefined) {
+      const taken = state.copy();
+      narrow(taken.regs, insn, true);
+      this.#arrive(idx + 1 + insn.off, taken);
+    }
     narrow(state.regs, insn, false);
     return true;
   }
@@ -249,7 +278,8 @@ export class FunctionWalk {
 
   #callLocal(callee: number, regs: readonly Value[]): void {
     if (!this.#recording || callee < 0) return;
-    const { facts, subprogs } = this.#context;
+    const { facts, subprogs, reach } = this.#context;
+    reach(callee);
     // A global function's memory arguments are checked whole at the call.
     const whole = funcLinkage(subprogs.list[callee].func) === 'global';
     for (let arg = 1; arg <= 5; arg++) {
@@ -260,7 +290,8 @@ export class FunctionWalk {
 
   #callKernel(idx: number, insn: Insn, regs: readonly Value[]): void {
     if (!this.#recording) return;
-    for (let arg = 1; arg <= 5; arg++) this.#touch(regs[arg], 0);
+    const def = isHelperCall(insn) ? helperDef(insn.imm) : undefined;
+    for (let arg = 1; arg <= 5; arg++) if (mayTouch(def, arg)) this.#touch(regs[arg], 0);
     const { kfuncs, callbacks } = this.#context;
     const helper = isHelperCall(insn) ? CALLBACK_HELPERS.get(insn.imm) : undefined;
     const kfunc = isKfuncCall(insn) ? kfuncs.nameAt(idx) : undefined;
@@ -273,6 +304,7 @@ export class FunctionWalk {
       else callbacks.unknownAsync = true;
     }
     for (const id of funcs ?? this.#referenced()) {
+      this.#context.reach(id);
       if (funcs !== undefined) (syncArg !== 0 ? callbacks.sync : callbacks.async)[id] = 1;
       if (helper === undefined || helper.contextArg === 0) continue;
       this.#context.facts.handOver(this.#id, regs[helper.contextArg], id, helper.contextParam);
@@ -282,6 +314,26 @@ export class FunctionWalk {
   #referenced(): number[] {
     return this.#context.subprogs.list.flatMap((subprog, id) => (subprog.isReferenced ? [id] : []));
   }
+}
+
+/** Arguments no helper follows into memory: numbers, handles, and what it hands on to a callback. */
+const UNTOUCHED: ReadonlySet<ArgType> = new Set<ArgType>([
+  'ARG_DONTCARE',
+  'ARG_ANYTHING',
+  'ARG_CONST_MAP_PTR',
+  'ARG_CONST_SIZE',
+  'ARG_CONST_SIZE_OR_ZERO',
+  'ARG_CONST_ALLOC_SIZE_OR_ZERO',
+  'ARG_PTR_TO_CTX',
+  'ARG_PTR_TO_FUNC',
+  'ARG_PTR_TO_STACK',
+]);
+
+/** Whether a helper may follow an argument into memory, in programs of any type; kernel functions may follow all. */
+function mayTouch(def: HelperDef | undefined, arg: number): boolean {
+  if (def === undefined) return true;
+  const touches = ({ args }: HelperProto): boolean => !UNTOUCHED.has(args[arg - 1]?.type ?? 'ARG_DONTCARE');
+  return touches(def.proto) || (def.variants ?? []).some(variant => touches(variant.proto));
 }
 
 const isSlot = (off: number): boolean => off % 8 === 0 && off < 0 && off >= -512;
