@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { JitTarget } from '../../jit/index.ts';
 import type { DisasmInsn, Disassembler } from '../../machine/index.ts';
+import { power10Disassembler } from './power10.ts';
 
 const PACKAGE = '@alexaltea/capstone-js';
 
@@ -33,7 +34,10 @@ export async function capstoneDisassembler(target: JitTarget): Promise<Disassemb
   const mode = target.capstone.mode.reduce((bits, name) => (bits | capstone[name]) >>> 0, 0);
   const handle = new capstone.Capstone(capstone[target.capstone.arch], mode);
   if (target.capstone.arch === 'ARCH_X86') handle.option(capstone['OPT_SYNTAX'], capstone['OPT_SYNTAX_ATT']);
-  return cachedDisassembler(handle);
+  const known = cachedDisassembler(handle);
+  if (target.arch !== 'ppc64') return known;
+  const later = power10Disassembler(target);
+  return (code, offBytes, addr) => later(code, offBytes, addr) ?? known(code, offBytes, addr);
 }
 
 function capstoneFactory(): (() => Promise<Capstone>) | undefined {
