@@ -135,8 +135,9 @@ function callPcrel(e: Emission, target: Target): string {
     e.emit(prefix);
     e.emit(suffix);
   };
-  // A prefixed instruction on an 8-byte boundary never crosses a 64-byte one.
-  const misaligned = () => (e.codeBase + BigInt(e.here)) % 8n !== 0n;
+  // A prefixed instruction on an 8-byte boundary never crosses a 64-byte one. Scouting does not know the address: the
+  // kernel then takes it for aligned, and may come out short; here the length always suffices.
+  const misaligned = () => e.scouting || (e.codeBase + BigInt(e.here)) % 8n !== 0n;
   const fromBase = BigInt.asIntN(64, target.entry - layout.linearMap.start);
   if (near(fromBase)) {
     e.emit(ld(AX, PACA_KERNELBASE_PCREL, PACA));

@@ -2,7 +2,6 @@ import { BPF_LDX, BPF_PROBE_MEM, BPF_PROBE_MEMSX, type Insn } from '../../../isa
 import { alignUp } from '../../../util/index.ts';
 import {
   type Callee,
-  type CallSite,
   type CompiledFunc,
   type FuncCompiler,
   type FuncInput,
@@ -75,7 +74,7 @@ function scout(unit: Unit): Plan {
     return e;
   };
   let e = pass();
-  if (seen.tailCall || !(e.here <= 0x1fffffc)) {
+  if (seen.tailCall || e.here > 0x1fffffc) {
     const { innerEpilogue } = e;
     e = new Emission(unit, seen, addrs, undefined, 0n, undefined);
     e.innerEpilogue = innerEpilogue;
@@ -123,13 +122,13 @@ export function compatCompiler(func: FuncInput, env: TargetEnv, abi: CompatAbi):
 
   /** Two passes over `out`; the first finds the places of what lies ahead. */
   const generate = (
+    seen: Seen,
     out: Int32Array,
     addrs: Int32Array,
     at: bigint | undefined,
     callees: readonly Callee[] | undefined,
   ): Emission => {
     const codeBase = (at ?? 0n) + BigInt(descriptorBytes(abi));
-    const seen = { ...(plan ??= scout(unit)).seen };
     const pass = () => {
       const e = new Emission(unit, seen, addrs, out, codeBase, callees);
       emitPrologue(e);
@@ -146,9 +145,10 @@ export function compatCompiler(func: FuncInput, env: TargetEnv, abi: CompatAbi):
       plan ??= scout(unit);
       const out = new Int32Array(plan.words).fill(trap());
       const addrs = plan.addrs.slice();
+      const seen = { ...plan.seen };
       // The extra pass writes over what the first run left: where it is shorter, that run's end shows.
-      if (func.isFunc && callees !== undefined) generate(out, addrs, at, undefined);
-      return image(unit, generate(out, addrs, at, callees), out, probes);
+      if (func.isFunc && callees !== undefined) generate(seen, out, addrs, at, undefined);
+      return image(unit, generate(seen, out, addrs, at, callees), out, probes);
     },
   };
 }
@@ -193,7 +193,7 @@ function image(unit: Unit, e: Emission, code: Int32Array, probes: number): Compi
     tailEntryOff: entryOff + tailEntryBytes(unit),
     slotOffs,
     lineOffs,
-    sites: e.sites satisfies readonly CallSite[],
+    sites: e.sites,
     extable,
   };
 }

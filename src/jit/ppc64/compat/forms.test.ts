@@ -219,6 +219,12 @@ describe('a kernel without TOC', () => {
     expect(body[7].slice(0, 4)).toBe('398c');
     expect(body.slice(8, 11)).toEqual(['7d8903a6', '4e800421', '7c681b78']);
   });
+  it.each([0n, 4n])('fits whatever the alignment: at %d', base => {
+    const compiler = compatCompiler(func(new Array<Insn>(30).fill(helper), more), env(V2, { pcrel: true }), V2);
+    const { slotOffs, jitedLen } = compiler.emit(0xc008000000000100n + base, []);
+    expect(jitedLen).toBeGreaterThanOrEqual(slotOffs[30]);
+    expect(compiler.emit(undefined, undefined).jitedLen).toBe(jitedLen);
+  });
   it('reaches images from where it is', () => {
     const near = words([LOCAL_CALL, ...text('exit')], V2, more, { pcrel: true }, [at(0n), at(0x1000n)]);
     expect(near.slice(5, 9)).toEqual(['60000000', '06100000', '39800fe8', '7d8903a6']);
