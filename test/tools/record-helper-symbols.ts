@@ -60,7 +60,7 @@ for (const file of process.argv.slice(2)) {
       const why =
         (log ?? '')
           .split('\n')
-          .filter(l => !/^(verification time|stack depth|processed|$)/.test(l))
+          .filter(l => !/^(verification time|stack depth|processed|insns processed|$)/.test(l))
           .at(-1) || (libbpf ?? '').slice(0, 80);
       const key = `${helperName(id)}#${id}: ${why}`;
       refused.set(key, (refused.get(key) ?? 0) + 1);
