@@ -33,6 +33,15 @@ export class CodeBuffer {
     this.#labelCount = labelCount;
   }
 
+  /** Empty again, with `labelCount` labels that stand nowhere; keeps its room. */
+  reset(labelCount: number): void {
+    this.#length = 0;
+    this.#fixupCount = 0;
+    if (this.#labels.length < labelCount) this.#labels = new Int32Array(labelCount + 8);
+    this.#labels.fill(UNBOUND);
+    this.#labelCount = labelCount;
+  }
+
   /** Bytes written: the offset of what comes next. */
   get length(): number {
     return this.#length;

@@ -1,11 +1,11 @@
-import { InternalError } from '../../../util/index.ts';
+import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { addi, addis, b, bc, mr, nop } from '../encode.ts';
 import { FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
 import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
-import type { Forms } from './forms.ts';
-import type { Frame } from './frame.ts';
+import { Forms } from './forms.ts';
+import { epilogueOf, type Frame } from './frame.ts';
 import type * as ir from './ir.ts';
 import { ha, isHaLo, isS16 } from './numbers.ts';
 import type { Target } from './targets.ts';
@@ -29,25 +29,32 @@ const FIX_B = 1;
 const CLOBBERED_BY_CALL = 0b1_1111_1111_1001;
 
 /**
- * One emission of a function: the code written so far, and what is known of registers at this place. Everything here is
- * thrown away afterwards; what has to stay for the next emission is in {@link Forms}.
+ * An emission of a function: the code written so far, and what is known of registers at this place. {@link begin} starts
+ * over; what has to stay from one emission to the next is in {@link Forms}.
  */
 export class Emission {
   readonly unit: Unit;
   readonly rows: ir.Ir;
   readonly frame: Frame;
-  readonly forms: Forms;
+  forms: Forms;
   readonly buffer: CodeBuffer;
   /** Low and high half of the image's address; `located` false while it has none. */
-  readonly located: boolean;
-  readonly atHi: number;
-  readonly atLo: number;
+  located = false;
+  atHi = 0;
+  atLo = 0;
   /** r2 holds the kernel's TOC. */
-  readonly toc: boolean;
+  toc = false;
+  callees: readonly Callee[] | undefined;
+  stubs: StubTable = NO_STUBS;
   readonly endLabel: number;
   readonly leaveLabel: number;
-  readonly sites: CallSite[] = [];
-  readonly extable: ExtableEntry[] = [];
+  readonly epilogue: readonly number[];
+  /** What the emission says beside its bytes. */
+  sites: CallSite[] = [];
+  extable: ExtableEntry[] = [];
+  /** Words of calls and addresses by slot, and of stubs, for {@link Forms}. */
+  readonly lengths: Uint8Array;
+  readonly stubLengths = new Map<string, number>();
   slot = 0;
   /** Something needs a longer form: this emission is void. */
   grew = false;
@@ -61,27 +68,35 @@ export class Emission {
   #compareA = NO_REG;
   #compareB = 0;
 
-  readonly callees: readonly Callee[] | undefined;
-  /** Words of calls and addresses by slot, and of stubs, for {@link Forms}. */
-  readonly lengths: Uint8Array;
-  readonly stubLengths = new Map<string, number>();
-  stubs: StubTable = NO_STUBS;
-
-  constructor(unit: Unit, forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined) {
+  constructor(unit: Unit) {
     this.unit = unit;
     this.rows = unit.rows;
     this.frame = unit.frame;
-    this.forms = forms;
     const n = unit.rows.n;
-    this.buffer = new CodeBuffer(unit.abi.order, n + 2, 8 * n + 256);
-    this.callees = callees;
+    this.buffer = new CodeBuffer(unit.abi.order, n + 2, 4 * n + 256);
     this.lengths = new Uint8Array(n);
     this.endLabel = n;
     this.leaveLabel = n + 1;
+    this.epilogue = epilogueOf(unit.frame);
+    this.forms = new Forms(0);
+  }
+
+  /** Starts over, at an address if there is one. */
+  begin(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): void {
+    this.forms = forms;
+    this.callees = callees;
     this.located = at !== undefined;
-    this.atHi = at === undefined ? 0 : Number(BigInt.asIntN(32, at >> 32n));
-    this.atLo = at === undefined ? 0 : Number(BigInt.asIntN(32, at));
-    this.toc = forms.toc || unit.abi.descriptors;
+    this.atHi = at === undefined ? 0 : hi32(at);
+    this.atLo = at === undefined ? 0 : lo32(at);
+    this.toc = forms.toc || this.unit.abi.descriptors;
+    this.stubs = NO_STUBS;
+    this.sites = [];
+    this.extable = [];
+    this.lengths.fill(0);
+    this.stubLengths.clear();
+    this.grew = false;
+    this.buffer.reset(this.unit.rows.n + 2);
+    this.leader();
   }
 
   w(word: number): void {

@@ -1,3 +1,5 @@
+import type { Target } from './targets.ts';
+
 /**
  * What one emission has to tell the next: forms only grow, so that emitting again until nothing changes comes to an end.
  */
@@ -10,6 +12,10 @@ export class Forms {
   readonly words: Uint8Array;
   /** Subprogs that `bl` did not reach once. */
   readonly unreached = new Set<number>();
+  /** How many those were when r2 and the stubs were decided on; −1 before. */
+  chosenFor = -1;
+  /** Callees called through stubs, in the order they stand. */
+  stubGroups: readonly (readonly Target[])[] = [];
   /** Words of a stub last time, by its key. */
   readonly stubWords = new Map<string, number>();
 

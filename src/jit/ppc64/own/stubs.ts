@@ -83,7 +83,7 @@ export interface CalleeCount {
  * Chooses stubs. Without one a call is the address, `mtctr`, `bctrl`; a stub costs one word a call, its own words and one
  * to get to the shared end. Of callees whose distance from the TOC has one high half, each needs one word less.
  */
-export function chooseStubs(e: Emission, callees: readonly CalleeCount[]): Stubs {
+export function chooseStubs(e: Emission, callees: readonly CalleeCount[]): readonly (readonly Target[])[] {
   const byHigh = new Map<number, CalleeCount[]>();
   const groups: (readonly Target[])[] = [];
   // The shared end is two words, of which the last group saves its branch to it.
@@ -113,7 +113,7 @@ export function chooseStubs(e: Emission, callees: readonly CalleeCount[]): Stubs
       gain += own;
     }
   }
-  return new Stubs(gain > 0 ? groups : []);
+  return gain > 0 ? groups : [];
 }
 
 /** High half of the distance from the TOC, where `addi` and `addis` in this order make it. */

@@ -1,0 +1,103 @@
+import { eieio, specBarrier, sync, trap } from '../encode.ts';
+import { NO_REG, RETURN } from './allocate.ts';
+import {
+  emitAluK,
+  emitAluX,
+  emitByteSwap,
+  emitCastUser,
+  emitConstant,
+  emitMask,
+  emitMove,
+  emitPerCpu,
+  emitSignExtend,
+} from './alu-rows.ts';
+import { emitCall, emitFunctionAddress } from './call-rows.ts';
+import type { Emission } from './emission.ts';
+import * as ir from './ir.ts';
+import { emitJump, emitJumpK, emitJumpX } from './jump-rows.ts';
+import {
+  emitAtomic,
+  emitCompareExchange,
+  emitLoad,
+  emitLoadAcquire,
+  emitLoadReversed,
+  emitStore,
+  emitStoreConstant,
+  emitStoreRelease,
+} from './memory-rows.ts';
+import { emitTailCall } from './tail-call.ts';
+
+type Emit = (e: Emission, i: number) => void;
+
+const EMIT: readonly Emit[] = (() => {
+  const table: Emit[] = [];
+  table[ir.NOP] = () => {};
+  table[ir.MOV] = emitMove;
+  table[ir.CONST] = emitConstant;
+  table[ir.FUNC] = emitFunctionAddress;
+  table[ir.MASK] = emitMask;
+  table[ir.SEXT] = emitSignExtend;
+  table[ir.BSWAP] = emitByteSwap;
+  table[ir.ALU_K] = emitAluK;
+  table[ir.ALU_X] = emitAluX;
+  table[ir.LOAD] = emitLoad;
+  table[ir.LOAD_REV] = emitLoadReversed;
+  table[ir.STORE] = emitStore;
+  table[ir.STORE_K] = emitStoreConstant;
+  table[ir.ATOMIC] = emitAtomic;
+  table[ir.CMPXCHG] = emitCompareExchange;
+  table[ir.LOAD_ACQ] = emitLoadAcquire;
+  table[ir.STORE_REL] = emitStoreRelease;
+  table[ir.JA] = emitJump;
+  table[ir.JCC_K] = emitJumpK;
+  table[ir.JCC_X] = emitJumpX;
+  table[ir.CALL_HELPER] = emitCall;
+  table[ir.CALL_KFUNC] = emitCall;
+  table[ir.CALL_SUB] = emitCall;
+  table[ir.TAIL] = emitTailCall;
+  table[ir.LEAVE] = emitLeave;
+  table[ir.PERCPU] = emitPerCpu;
+  table[ir.CAST_USER] = emitCastUser;
+  table[ir.BARRIER] = emitBarrier;
+  return table;
+})();
+
+/** POWER9 has a store barrier for this; POWER8 waits for everything. */
+function emitBarrier(e: Emission): void {
+  if (e.unit.power9) e.w(eieio() | (1 << 25));
+  else {
+    e.w(sync());
+    e.w(specBarrier());
+  }
+}
+
+function emitLeave(e: Emission, i: number): void {
+  e.move(RETURN, e.rows.a[i]);
+  const last = i === e.unit.lastLeave;
+  if (!last && e.epilogue.length > 1) {
+    e.branch(e.leaveLabel);
+    return;
+  }
+  if (last) e.bind(e.leaveLabel);
+  for (const word of e.epilogue) e.w(word);
+}
+
+/** Writes every row and notes where each slot's code begins. */
+export function emitRows(e: Emission, slotOffs: Int32Array): void {
+  const { n, kind, d, flags } = e.rows;
+  let open = true;
+  for (let i = 0; i < n; i++) {
+    slotOffs[i] = e.buffer.length;
+    e.bind(i);
+    if ((flags[i] & ir.LEADER) !== 0) e.leader();
+    const k = kind[i];
+    if (k === ir.NOP) continue;
+    e.slot = i;
+    EMIT[k](e, i);
+    open = k !== ir.JA && k !== ir.LEAVE;
+    // Constants say themselves what their register holds now.
+    if (k !== ir.CONST && d[i] !== NO_REG) e.changed(d[i]);
+  }
+  // Only code nobody verified gets here.
+  if (open) e.w(trap());
+}
