@@ -89,7 +89,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
         space.write(slots[index], image.bytes);
         steps.enter(`lock_ro[${index}]`);
         if (xlated.lineInfo.length > 0) steps.enter(`alloc jited_linfo[${index}]`);
-        return finish(part, image, slots[index], marked, xlated, tag, hash);
+        return finish(part, image, slots[index], marked, xlated, tag, hash, space.layout.modules.start);
       });
       for (const func of funcs) {
         steps.enter(`kallsyms_add[${func.index}]`);
@@ -170,10 +170,11 @@ function finish(
   xlated: XlatedProgram,
   tag: string,
   hash: TagHash,
+  modulesStart: bigint,
 ): JitedFunc {
   const { index } = input;
   const subprog = xlated.subprogs[index];
-  const own = input.isFunc ? funcTag(xlated, marked.insns, subprog, hash) : tag;
+  const own = input.isFunc ? funcTag(xlated, marked, subprog, hash, modulesStart) : tag;
   const main = index === 0;
   const name = subprog.name !== '' ? subprog.name : main ? xlated.name : 'F';
   const addr = slot.addr;

@@ -1,6 +1,7 @@
-import { type Insn, LD_IMM64 } from '../isa/index.ts';
+import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import type { Subprog, XlatedProgram } from '../verifier/index.ts';
 import { pseudoMapInsn } from './dump-form.ts';
+import type { Marked } from './split.ts';
 import { progTag } from './tag.ts';
 import type { TagHash } from './types.ts';
 
@@ -17,15 +18,30 @@ export function xlatedTag({ original, kernel }: XlatedProgram, hash: TagHash): s
 
 /**
  * Tag of one function: of its slots after the marking pass, callee numbers in place of distances, map references as
- * references, so that no address counts.
+ * references, so that the address of no map counts. The address of a function is not known yet: the start of module space
+ * stands for it, beside the function's number in `off`.
  *
- * @param marked all slots of the program
+ * @param modulesStart MODULES_VADDR, or VMALLOC_START where a CPU has no such
  */
-export function funcTag(xlated: XlatedProgram, marked: readonly Insn[], subprog: Subprog, hash: TagHash): string {
-  const insns = marked.slice(subprog.start, subprog.end);
+export function funcTag(
+  xlated: XlatedProgram,
+  marked: Marked,
+  subprog: Subprog,
+  hash: TagHash,
+  modulesStart: bigint,
+): string {
+  const insns: Insn[] = marked.insns.slice(subprog.start, subprog.end);
   for (let slot = 0; slot + 1 < insns.length; slot++) {
-    if (insns[slot].code !== LD_IMM64) continue;
-    const pair = pseudoMapInsn(xlated.maps, insns[slot], insns[slot + 1]);
+    const insn = insns[slot];
+    if (insn.code !== LD_IMM64) continue;
+    const callee = marked.funcRefs.get(subprog.start + slot);
+    const pair =
+      callee === undefined
+        ? pseudoMapInsn(xlated.maps, insn, insns[slot + 1])
+        : [
+            makeInsn(insn.code, insn.dst, insn.src, callee, Number(BigInt.asIntN(32, modulesStart))),
+            makeInsn(0, 0, 0, 0, Number(BigInt.asIntN(32, modulesStart >> 32n))),
+          ];
     if (pair !== undefined) [insns[slot], insns[slot + 1]] = pair;
     slot++;
   }

@@ -30,13 +30,21 @@ function range(start: bigint, sizeBytes: bigint): AddressRange {
 //   c008000000000000  vmalloc, radix, and 64K hash from 5.2
 //   d000000000000000  vmalloc, hash up to 5.1
 const PPC_TEXT = 0xc000000000000000n;
-const ppc64 = (name: string, summary: string, vmalloc: AddressRange, source: string, pageBytes?: number): LayoutRow =>
+const ppc64 = (
+  name: string,
+  summary: string,
+  vmalloc: AddressRange,
+  source: string,
+  pageBytes?: number,
+  images: AddressRange = vmalloc,
+): LayoutRow =>
   row({
     name,
     arch: 'ppc64',
     summary,
     textBase: PPC_TEXT,
     modules: vmalloc,
+    images,
     linearMap: { start: PPC_TEXT, end: vmalloc.start < 0xc008000000000000n ? vmalloc.start : 0xc008000000000000n },
     userLimit: PPC_TEXT,
     ...(pageBytes === undefined ? {} : { pageBytes }),
@@ -101,9 +109,10 @@ export const LAYOUTS: readonly LayoutRow[] = [
   ppc64(
     'ppc64-recorded',
     'Debian 6.12 ppc64el as it ran: radix, 4K pages, the first pack 16 KiB into vmalloc space',
-    { start: 0xc008000000004000n, end: 0xc00a000000000000n },
+    range(0xc008000000000000n, 512n * TB),
     'radix.h; /proc/kallsyms of that kernel',
     0x1000,
+    { start: 0xc008000000004000n, end: 0xc00a000000000000n },
   ),
   x86('x86_64', 'x86-64 without KASLR', 0xffffffff81000000n, 0xffffffffa0000000n),
   x86(

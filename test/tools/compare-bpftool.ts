@@ -12,7 +12,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Btf } from '../../src/btf/index.ts';
-import { decodeInsns, encodeInsns, isPseudoCall } from '../../src/isa/index.ts';
+import { decodeInsns, encodeInsns, isPseudoCall, isPseudoFunc } from '../../src/isa/index.ts';
 import { type ProgInfo, progTag } from '../../src/jit/index.ts';
 import { bpfSymbolName } from '../../src/kernels/index.ts';
 import { functionStarts } from '../../src/machine/dump/calls.ts';
@@ -133,11 +133,20 @@ function firstDifference(a: string, b: string): string {
   return `…${a.slice(Math.max(0, i - 60), i + 80)}…`;
 }
 
+/** MODULES_VADDR with KASLR, or VMALLOC_START. */
+let modules = 0n;
+const MODULES: Readonly<Record<string, bigint>> = { x86_64: 0xffffffffc0000000n, ppc64le: 0xc008000000000000n };
 /** Tags of functions from the dump, where the loads are still what was hashed. */
 function compareTags(info: ProgInfo, place: string): void {
   const starts = info.funcInfo.length > 0 ? info.funcInfo.map(func => func.insnIdx) : functionStarts(info, '6.12');
   if (starts.length !== info.progTags.length || starts.length < 2) return;
-  const marked = info.xlated.map(insn => (isPseudoCall(insn) ? { ...insn, off: insn.imm, imm: 1 } : insn));
+  const marked = info.xlated.map((insn, idx) => {
+    if (isPseudoCall(insn)) return { ...insn, off: insn.imm, imm: 1 };
+    // Addresses of functions stand for where modules begin, until there are any.
+    if (isPseudoFunc(insn)) return { ...insn, off: info.xlated[idx + 1].imm, imm: Number(BigInt.asIntN(32, modules)) };
+    const before = info.xlated[idx - 1];
+    return before !== undefined && isPseudoFunc(before) ? { ...insn, imm: Number(modules >> 32n) | 0 } : insn;
+  });
   const tags = starts.map((start, i) => progTag(marked.slice(start, starts[i + 1]), 'sha1'));
   compare('tags of functions', place, info.progTags.join('\n'), () => tags.join('\n'));
 }
@@ -147,13 +156,14 @@ const maskTime = (text: string): string =>
   text.replace(/loaded_at \S+/, 'loaded_at T').replace(/"loaded_at":\d+/, '"loaded_at":0');
 
 for (const line of readFileSync(answers, 'utf8').split('\n')) {
-  let record: { blob?: string; hex?: string } & LabProgram;
+  let record: { machine?: string; blob?: string; hex?: string } & LabProgram;
   try {
     record = JSON.parse(line);
   } catch {
     // The last line of a run that was cut off.
     continue;
   }
+  if (record.machine !== undefined) modules = MODULES[record.machine] ?? 0n;
   if (record.blob === 'kallsyms' && record.hex !== undefined) readKsyms(new TextDecoder().decode(fromHex(record.hex)));
   if (record.errno !== 0 || record.bpftool_xlated === undefined) continue;
   if (firstName.size === 0)
