@@ -8,9 +8,9 @@ import { Random } from './random.ts';
  * Small programs about functions and control flow: most are sound but for one thing. Each comes back from its seed.
  * Kinds: jumps, chains of calls with stacks, many functions, tail calls, callbacks, odd fields, broken tables, exceptions.
  */
-export function generateStructure(seed: number, kernel: Btf): ProgFileEntry {
+export function generateStructure(seed: number, kernel: Btf, kind?: 'pointers'): ProgFileEntry {
   const rng = new Random(seed);
-  const make = rng.pick(KINDS);
+  const make = kind === 'pointers' ? pointers : rng.pick(KINDS);
   return { ...make(rng, kernel), name: String(seed) };
 }
 
@@ -547,6 +547,120 @@ function sources(rng: Random, kernel: Btf): Draft {
         }
       : {}),
   };
+}
+
+// ---- pointers into frames
+
+const SAVED = [6, 7, 8, 9] as const;
+
+/** Functions that move frame pointers about: through registers, slots, arguments and callbacks' contexts. */
+function pointers(rng: Random): Draft {
+  const count = rng.between(1, 4);
+  const funcs = Array.from({ length: count }, (_, id) => {
+    const f = func();
+    const { insns } = f;
+    // Registers known to hold frame pointers; those of callers in functions other than main.
+    const held = new Set<number>();
+    if (id > 0) {
+      insns.push(movx(6, rng.pick([1, 2])));
+      held.add(6);
+    }
+    for (let step = rng.between(3, 14); step > 0; step--) pointerStep(rng, f, held, id, count);
+    insns.push(mov(0, 0), EXIT);
+    return f;
+  });
+  for (let id = 1; id < count; id++) {
+    if (funcs.some(f => [...f.calls.values()].includes(id))) continue;
+    const main = funcs[0];
+    main.insns.splice(
+      -2,
+      0,
+      movx(1, 10),
+      makeInsn(0x07, 1, 0, 0, -64),
+      movx(2, 10),
+      makeInsn(0x07, 2, 0, 0, -32),
+      call(0),
+    );
+    main.calls.set(main.insns.length - 3, id);
+  }
+  const { insns, starts } = layOut(funcs);
+  const { btf, ids } = buildBtf(rng, count, 0);
+  return {
+    type: 6,
+    insns,
+    btf: btf.build().bytes,
+    funcInfo: table(
+      8,
+      starts.map((start, id) => [start, ids[id]]),
+    ),
+  };
+}
+
+function pointerStep(rng: Random, f: Func, held: Set<number>, id: number, count: number): void {
+  const { insns } = f;
+  const holders = [...held];
+  if (holders.length === 0 || rng.chance(15)) {
+    const dst = rng.pick(SAVED);
+    insns.push(movx(dst, 10), makeInsn(0x07, dst, 0, 0, -rng.between(1, 24) * 8));
+    held.add(dst);
+    return;
+  }
+  const at = rng.pick(holders);
+  const [size, bytes] = rng.pick(SIZES);
+  switch (rng.below(12)) {
+    case 0:
+      insns.push(makeInsn(0x07, at, 0, 0, rng.between(-3, 4) * 8));
+      break;
+    case 1:
+      insns.push(RANDOM, makeInsn(0x57, 0, 0, 0, rng.pick([8, 24, 0])), makeInsn(0x0f, at, 0, 0, 0));
+      break;
+    case 2:
+      insns.push(
+        RANDOM,
+        makeInsn(0x25, 0, 0, 2, rng.pick([7, 15])),
+        movx(5, at),
+        makeInsn(0x0f, 5, 0, 0, 0),
+        makeInsn(0x72, 5, 0, 0, 1),
+      );
+      insns[insns.length - 4] = { ...insns[insns.length - 4], off: 3 };
+      break;
+    case 3:
+    case 4:
+      insns.push(makeInsn(0x62 | size, at, 0, rng.between(-1, 2) * bytes, 1));
+      break;
+    case 5:
+      insns.push(makeInsn(0x61 | size, rng.pick([1, 2, 3]), at, rng.between(-1, 2) * bytes, 0));
+      break;
+    case 6: {
+      const off = -8 * rng.between(1, 8);
+      const to = rng.pick(SAVED);
+      insns.push(makeInsn(0x7b, 10, at, off, 0), ...(rng.chance(50) ? [RANDOM] : []), makeInsn(0x79, to, 10, off, 0));
+      held.add(to);
+      break;
+    }
+    case 7: {
+      const to = rng.pick(SAVED);
+      insns.push(RANDOM, makeInsn(0x15, 0, 0, 1, 0), makeInsn(0x07, at, 0, 0, -8), movx(to, at));
+      held.add(to);
+      break;
+    }
+    case 8:
+    case 9:
+      if (id + 1 >= count) break;
+      insns.push(movx(1, at), movx(2, rng.pick(holders)));
+      if (rng.chance(30)) insns.push(makeInsn(0x7b, 10, 2, -8, 0), movx(1, 10), makeInsn(0x07, 1, 0, 0, -8));
+      addCall(f, rng.between(id + 1, count - 1));
+      break;
+    case 10:
+      if (id + 1 >= count) break;
+      insns.push(movx(3, at), mov(1, 2), mov(4, 0));
+      f.calls.set(insns.length, rng.between(id + 1, count - 1));
+      insns.push(...wide(2, 4, 0), makeInsn(0x85, 0, 0, 0, 181));
+      break;
+    default:
+      // A pointer someone else may have left there.
+      insns.push(makeInsn(0x79, 3, at, 0, 0), ...(rng.chance(50) ? [makeInsn(0x72, 3, 0, rng.between(-2, 2), 1)] : []));
+  }
 }
 
 const KINDS: readonly ((rng: Random, kernel: Btf) => Draft)[] = [
