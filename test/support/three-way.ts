@@ -24,9 +24,11 @@ export interface ThreeWayConfig {
   readonly mode: JitMode;
 }
 
-/** Where functions lie: beside each other, around the reach of branches, or terabytes apart. */
-export type Distance = 'near' | 'edge' | 'far';
-export const DISTANCES: readonly Distance[] = ['near', 'edge', 'far'];
+/** Chooses where the functions of subject `index` go, which has `stride` bytes of addresses to itself. */
+export interface Place {
+  readonly name: string;
+  of(index: number, stride: bigint): (program: string, func: number) => Placement | undefined;
+}
 
 /** Something to run: loads itself into a machine and says what came of each run, as text. */
 export interface Subject {
@@ -37,7 +39,7 @@ export interface Subject {
 
 export interface Difference {
   readonly subject: Subject;
-  readonly distance: Distance;
+  readonly place: Place;
   readonly between: 'interpreter and emulator' | 'emulator and qemu';
   readonly expected: string;
   readonly found: string;
@@ -82,37 +84,65 @@ export function userLayout(index: number, stride = STRIDE): LayoutRow {
   });
 }
 
-/** Where the functions of a subject go. Only the first of its programs is placed by design. */
-export function placements(
-  distance: Distance,
-  index: number,
-  seed: number,
-  stride = STRIDE,
-): (program: string, func: number) => Placement | undefined {
-  if (distance === 'near') return () => undefined;
-  const base = IMAGES + BigInt(index) * stride + 0x1000n;
-  const random = new Random(seed ^ 0x51ab);
-  const edges = [...EDGES];
+/** Only functions of the first program to be loaded are placed by design. */
+function ofFirst(place: (func: number) => Placement): (program: string, func: number) => Placement | undefined {
   let first: string | undefined;
   return (program, func) => {
     first ??= program;
-    if (program !== first) return undefined;
-    if (func === 0) return { at: base };
-    const slot = BigInt(func) * 0x2000n;
-    if (distance === 'far') {
-      const region = random.pick([IMAGES, ...FAR]);
-      return { at: region + BigInt(index) * stride + slot };
-    }
-    // So that calls between it and main lie around the edge; each edge once, or images would overlap.
-    const edge = random.chance(70) && edges.length > 0 ? edges.splice(random.below(edges.length), 1)[0] : undefined;
-    return edge === undefined ? { at: base + slot } : { at: base + edge + BigInt(4 * random.between(-256, 256)) };
+    return program === first ? place(func) : undefined;
   };
+}
+
+const baseOf = (index: number, stride: bigint): bigint => IMAGES + BigInt(index) * stride + 0x1000n;
+const slotOf = (func: number): bigint => BigInt(func) * 0x2000n;
+
+/** Where functions lie: beside each other, around the reach of branches, or terabytes apart. */
+export const PLACES: Readonly<Record<'near' | 'edge' | 'far', Place>> = {
+  near: { name: 'near', of: () => () => undefined },
+  edge: {
+    name: 'edge',
+    of(index, stride) {
+      const base = baseOf(index, stride);
+      const random = new Random(index ^ 0x51ab);
+      // Each edge once, or images would overlap.
+      const edges = [...EDGES];
+      return ofFirst(func => {
+        const out = func > 0 && edges.length > 0 && random.chance(70);
+        if (!out) return { at: base + slotOf(func) };
+        const [edge] = edges.splice(random.below(edges.length), 1);
+        return { at: base + edge + BigInt(4 * random.between(-256, 256)) };
+      });
+    },
+  },
+  far: {
+    name: 'far',
+    of(index, stride) {
+      const random = new Random(index ^ 0x51ab);
+      return ofFirst(func => {
+        const region = func === 0 ? IMAGES : random.pick([IMAGES, ...FAR]);
+        return { at: region + BigInt(index) * stride + slotOf(func) };
+      });
+    },
+  },
+};
+
+/** The second function exactly this far behind the first. */
+export function apart(distance: bigint): Place {
+  return {
+    name: `${distance} bytes`,
+    of: (index, stride) => ofFirst(func => ({ at: baseOf(index, stride) + (func === 0 ? 0n : distance) })),
+  };
+}
+
+/** The first function exactly here. */
+export function at(addr: bigint): Place {
+  return { name: `at 0x${addr.toString(16)}`, of: () => ofFirst(func => ({ at: addr + slotOf(func) })) };
 }
 
 /** A program as executables and their expectations see it. */
 interface Recorded {
   readonly subject: Subject;
-  readonly distance: Distance;
+  readonly place: Place;
   readonly runs: readonly RecordedRun[];
 }
 
@@ -151,7 +181,7 @@ export function runQemu(qemu: string, cpu: string, exe: Uint8Array): { lines: st
 export function threeWay(
   subjects: readonly Subject[],
   config: ThreeWayConfig,
-  distanceOf: (index: number) => Distance,
+  placeOf: (index: number) => Place,
   qemu: string | undefined,
 ): ThreeWayResult {
   const stride = subjects.length <= FEW_SUBJECTS ? WIDE_STRIDE : STRIDE;
@@ -161,7 +191,7 @@ export function threeWay(
   const recorded: Recorded[] = [];
   const skip = (reason: string): void => void result.skipped.set(reason, (result.skipped.get(reason) ?? 0) + 1);
   subjects.forEach((subject, index) => {
-    const distance = distanceOf(index);
+    const place = placeOf(index);
     const expected = subject.run(createMachine({ order: target.order }));
     const fault = expected.find(line => line.startsWith('fault'));
     if (fault !== undefined) {
@@ -172,7 +202,7 @@ export function threeWay(
     const engine = emulatorEngine({
       ...config,
       layout: userLayout(index, stride),
-      placement: placements(distance, index, index, stride),
+      placement: place.of(index, stride),
       wrapCpu: recorder.wrapCpu,
     });
     const machine = createMachine({ order: target.order, engine });
@@ -192,15 +222,15 @@ export function threeWay(
     const at = expected.findIndex((line, i) => line !== found[i]);
     if (at >= 0) {
       const between = 'interpreter and emulator';
-      result.differences.push({ subject, distance, between, expected: expected[at], found: found[at] ?? 'nothing' });
-    } else recorded.push({ subject, distance, runs: recorder.runs });
+      result.differences.push({ subject, place, between, expected: expected[at], found: found[at] ?? 'nothing' });
+    } else recorded.push({ subject, place, runs: recorder.runs });
   });
   if (recorded.length === 0 || qemu === undefined) return result;
   const runs = recorded.flatMap(each => each.runs);
   const exe = executableOf(runs, { target, cpu: config.cpu, format: 'lines', limitSeconds: 60 });
   const { lines, problem } = runQemu(qemu, config.cpu, exe);
   let at = 0;
-  for (const { subject, distance, runs: own } of recorded) {
+  for (const { subject, place, runs: own } of recorded) {
     const from = at;
     at += own.length;
     const wrong = own.findIndex((run, i) => expectedLine(run, from + i) !== lines[from + i]);
@@ -209,7 +239,7 @@ export function threeWay(
     else {
       const expected = expectedLine(own[wrong], from + wrong) ?? 'a fault';
       const found = lines[from + wrong] ?? `nothing; ${problem}`;
-      result.differences.push({ subject, distance, between: 'emulator and qemu', expected, found });
+      result.differences.push({ subject, place, between: 'emulator and qemu', expected, found });
     }
   }
   if (problem !== '' && result.differences.length === 0) throw new Error(problem);

@@ -17,11 +17,10 @@ import type { JitMode } from '../../src/jit/index.ts';
 import { pcapPackets } from '../support/pcap.ts';
 import { isShrunk, shrinkProgram } from '../support/shrink-program.ts';
 import {
-  DISTANCES,
   type Difference,
-  type Distance,
   FEW_SUBJECTS,
   MOST_SUBJECTS,
+  PLACES,
   type Subject,
   type ThreeWayConfig,
   threeWay,
@@ -39,12 +38,12 @@ const { values } = parseArgs({
     target: { type: 'string', multiple: true, default: ['ppc64le', 'ppc64'] },
     cpu: { type: 'string', multiple: true, default: ['power8', 'power10'] },
     mode: { type: 'string', multiple: true, default: ['own', 'compat'] },
-    distance: { type: 'string', multiple: true, default: [...DISTANCES] },
+    distance: { type: 'string', multiple: true, default: Object.keys(PLACES) },
     shrink: { type: 'string', default: '3' },
   },
 });
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const distances = values.distance as Distance[];
+const places = (values.distance as (keyof typeof PLACES)[]).map(name => PLACES[name]);
 const firstSeed = Number(values.seed);
 let toShrink = Number(values.shrink);
 let failed = 0;
@@ -83,7 +82,7 @@ function* sources(config: ThreeWayConfig): Generator<{ name: string; batches: It
 }
 
 /** What is left of a program that differs when everything that may go is gone. */
-function reproducer({ subject, distance, between }: Difference, config: ThreeWayConfig, qemu: string): string {
+function reproducer({ subject, place, between }: Difference, config: ThreeWayConfig, qemu: string): string {
   if (!('withInsns' in subject)) return '';
   const { insns, withInsns } = subject as Subject & {
     insns: readonly Insn[];
@@ -92,7 +91,7 @@ function reproducer({ subject, distance, between }: Difference, config: ThreeWay
   const needed = between === 'interpreter and emulator' ? undefined : qemu;
   const differs = (candidate: readonly Insn[]): boolean => {
     try {
-      return threeWay([withInsns(candidate)], config, () => distance, needed).differences.length > 0;
+      return threeWay([withInsns(candidate)], config, () => place, needed).differences.length > 0;
     } catch {
       return false;
     }
@@ -119,15 +118,15 @@ for (const target of values.target as ThreeWayConfig['target'][]) {
         const skipped = new Map<string, number>();
         const from = performance.now();
         for (const subjects of batches) {
-          const result = threeWay(subjects, config, index => distances[index % distances.length], qemu);
+          const result = threeWay(subjects, config, index => places[index % places.length], qemu);
           count += subjects.length;
           agreed += result.agreed;
           runs += result.runs;
           for (const [reason, times] of result.skipped) skipped.set(reason, (skipped.get(reason) ?? 0) + times);
           for (const difference of result.differences) {
             failed++;
-            const { subject, distance, between, expected, found } = difference;
-            console.log(`${target} ${cpu} ${mode} ${distance}: ${subject.name}: ${between} differ`);
+            const { subject, place, between, expected, found } = difference;
+            console.log(`${target} ${cpu} ${mode} ${place.name}: ${subject.name}: ${between} differ`);
             console.log(`  expected ${expected.slice(0, 400)}\n  found    ${found.slice(0, 400)}`);
             if (toShrink-- > 0) process.stdout.write(reproducer(difference, config, qemu));
           }
