@@ -22,6 +22,8 @@ class Folder {
   readonly #used = new Int32Array(16);
   /** By register: how many low bits may be set. */
   readonly #bits = new Uint8Array(16);
+  /** The same before the row that set it last. */
+  readonly #before = new Uint8Array(16);
   /** Last row that wrote memory or may have. */
   #wrote = -1;
 
@@ -92,6 +94,7 @@ class Folder {
 
   #set(register: number, i: number, bits: number): void {
     this.#defined[register] = i;
+    this.#before[register] = this.#bits[register];
     this.#bits[register] = bits;
   }
 
@@ -111,6 +114,8 @@ class Folder {
     if (both) b[i] = source;
     a[i] = source;
     kind[from] = ir.NOP;
+    // What was known of the register is what the earlier row made of it, which is gone.
+    if (source === register) this.#bits[register] = UNKNOWN;
     if (source !== ir.FP) this.#used[source] = i;
   }
 
