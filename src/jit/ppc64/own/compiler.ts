@@ -1,6 +1,7 @@
 import { hi32, lo32 } from '../../../util/index.ts';
-import type { CodeBuffer } from '../../code-buffer.ts';
+import { CodeBuffer } from '../../code-buffer.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
+import { trap } from '../encode.ts';
 import { wayTo } from './address.ts';
 import { allocate, NO_REG } from './allocate.ts';
 import { findBlocks } from './blocks.ts';
@@ -88,7 +89,7 @@ class OwnCompiler implements FuncCompiler {
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
       const done = this.#emitOnce(forms, at, callees);
-      if (done !== undefined) return done;
+      if (done !== undefined) return callees === undefined ? withRoom(done, this.#unit) : done;
     }
   }
 
@@ -126,19 +127,41 @@ class OwnCompiler implements FuncCompiler {
     };
   }
 
+  #loadToc(forms: Forms): void {
+    forms.toc = true;
+    this.#emission.toc = true;
+  }
+
   /** Whether r2 is loaded, and which callees get stubs: again only when another subprog turned out to be far. */
   #choose(forms: Forms): void {
     const e = this.#emission;
     if (forms.chosenFor !== forms.unreached.size) {
       forms.chosenFor = forms.unreached.size;
-      if (!forms.toc && wantsToc(e)) {
-        forms.toc = true;
-        e.toc = true;
+      if (needsToc(e)) this.#loadToc(forms);
+      const callees = countCallees(e);
+      const without = chooseStubs(e, callees, e.toc);
+      forms.stubGroups = without.groups;
+      if (!e.toc && this.#unit.hasToc) {
+        const using = chooseStubs(e, callees, true);
+        if (using.words + constantWords(e, true) + 1 < without.words + constantWords(e, false)) {
+          this.#loadToc(forms);
+          forms.stubGroups = using.groups;
+        }
       }
-      forms.stubGroups = chooseStubs(e, countCallees(e));
     }
     if (forms.stubGroups.length > 0) e.stubs = new Stubs(forms.stubGroups);
   }
+}
+
+/**
+ * The first pass chooses calls without knowing where the code will be; other choices may cost a word where alignment
+ * of prefixed instructions or a callee just out of reach go against them.
+ */
+function withRoom(first: CompiledFunc, { addressRows, abi }: Unit): CompiledFunc {
+  const room = new CodeBuffer(abi.order, 0, first.bytes.length + 4 * addressRows.length);
+  room.put(first.bytes);
+  for (let k = 0; k < addressRows.length; k++) room.u32(trap());
+  return { ...first, bytes: room.finish() };
 }
 
 function writeDescriptor(buffer: CodeBuffer, entry: bigint, toc: bigint): void {
@@ -165,31 +188,18 @@ function countCallees(e: Emission): readonly CalleeCount[] {
 }
 
 /**
- * Whether loading r2, one word, saves more. Tail calls promise r2 to whom they call, and a caller that carries a count
- * has to enter callees behind what starts one, where r2 is expected.
+ * Whether r2 has to be loaded whatever it saves: tail calls promise it to whom they call, and a caller that carries a
+ * count has to enter callees behind what starts one, where r2 is expected.
  */
-function wantsToc(e: Emission): boolean {
-  const { unit } = e;
-  if (unit.abi.descriptors || !unit.hasToc) return false;
-  if (unit.tailCalls) return true;
-  const { kind, imm, aux } = unit.rows;
-  const seen = new Set<string>();
-  let gain = 0;
-  for (const i of unit.addressRows) {
-    let hi = aux[i];
-    let lo = imm[i];
-    if (kind[i] === ir.CALL_SUB && unit.frame.reachable) return true;
-    if (kind[i] === ir.FUNC) continue;
-    if (kind[i] >= ir.CALL_HELPER) {
-      if (kind[i] === ir.CALL_SUB && !e.forms.unreached.has(aux[i])) continue;
-      const target = targetOf(e, i);
-      // Calls of one function share a stub.
-      if (target === undefined || seen.has(target.key)) continue;
-      seen.add(target.key);
-      ({ hi, lo } = target);
-    }
-    gain += wayTo(e, hi, lo, false).words - wayTo(e, hi, lo, true).words;
-    if (gain > 1) return true;
-  }
-  return false;
+function needsToc({ unit, toc }: Emission): boolean {
+  if (toc || !unit.hasToc) return false;
+  return unit.tailCalls || (unit.frame.reachable && unit.addressRows.some(i => unit.rows.kind[i] === ir.CALL_SUB));
+}
+
+/** Words of the constants that r2 may shorten. */
+function constantWords(e: Emission, toc: boolean): number {
+  const { kind, imm, aux } = e.rows;
+  let words = 0;
+  for (const i of e.unit.addressRows) if (kind[i] === ir.CONST) words += wayTo(e, aux[i], imm[i], toc).words;
+  return words;
 }

@@ -4,7 +4,7 @@ import { putWay, type Way, wayTo } from './address.ts';
 import { SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission, StubTable } from './emission.ts';
 import { ha, isHaLo } from './numbers.ts';
-import type { Target } from './targets.ts';
+import { subprogTarget, type Target } from './targets.ts';
 
 /**
  * Stubs behind the function's code: calls of one kernel function, or of several in one 64 KB of text, reach it by `bl`
@@ -62,8 +62,11 @@ export class Stubs implements StubTable {
     e.w(addis(T2, T2, ha((group[0].lo - tocLo) | 0)));
   }
 
-  #emitOne(e: Emission, target: Target): void {
-    e.bind(this.labelOf(e.buffer, target));
+  #emitOne(e: Emission, chosen: Target): void {
+    e.bind(this.labelOf(e.buffer, chosen));
+    // Entries of subprogs may have moved since.
+    const target =
+      chosen.subprog >= 0 && e.callees !== undefined ? subprogTarget(e.callees, chosen.subprog, e.toc) : chosen;
     const start = e.buffer.length;
     const way: Way = wayTo(e, target.hi, target.lo);
     putWay(e, way, e.t2, target.hi, target.lo);
@@ -79,19 +82,30 @@ export interface CalleeCount {
   readonly calls: number;
 }
 
+/** How calls are made: which callees get stubs, and the words of all calls and stubs together. */
+export interface StubChoice {
+  readonly groups: readonly (readonly Target[])[];
+  readonly words: number;
+}
+
 /**
  * Chooses stubs. Without one a call is the address, `mtctr`, `bctrl`; a stub costs one word a call, its own words and one
  * to get to the shared end. Of callees whose distance from the TOC has one high half, each needs one word less.
+ *
+ * @param toc whether r2 is loaded
  */
-export function chooseStubs(e: Emission, callees: readonly CalleeCount[]): readonly (readonly Target[])[] {
+export function chooseStubs(e: Emission, callees: readonly CalleeCount[], toc: boolean): StubChoice {
   const byHigh = new Map<number, CalleeCount[]>();
   const groups: (readonly Target[])[] = [];
+  let direct = 0;
   // The shared end is two words, of which the last group saves its branch to it.
   let gain = -1;
   for (const callee of callees) {
     const { target, calls } = callee;
-    const { words, form } = wayTo(e, target.hi, target.lo);
-    const high = form === 'toc' && words === 2 ? tocHigh(e, target) : undefined;
+    const { words, form } = wayTo(e, target.hi, target.lo, toc);
+    direct += calls * (words + 2);
+    const shares = form === 'toc' && words === 2 && target.subprog < 0;
+    const high = shares ? tocHigh(e, target) : undefined;
     if (high !== undefined) {
       const group = byHigh.get(high);
       if (group === undefined) byHigh.set(high, [callee]);
@@ -113,7 +127,7 @@ export function chooseStubs(e: Emission, callees: readonly CalleeCount[]): reado
       gain += own;
     }
   }
-  return gain > 0 ? groups : [];
+  return gain > 0 ? { groups, words: direct - gain } : { groups: [], words: direct };
 }
 
 /** High half of the distance from the TOC, where `addi` and `addis` in this order make it. */
