@@ -1,5 +1,5 @@
 // BPF instructions compiled a second, for programs of 100 to 100,000 instructions: the whole of jit_subprogs, from xlated
-// program to linked images in a fresh kernel address space. Medians after warm-up.
+// program to linked images and symbols in a kernel address space. Medians after warm-up.
 //   npm run build && node bench/jit.mjs [TARGET] [CPU] [ROUNDS]
 import { ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 } from '../dist/isa/index.js';
 import { findTarget, jitProgram } from '../dist/jit/index.js';
@@ -44,14 +44,16 @@ for (const size of [100, 1000, 5000, 20_000, 100_000]) {
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
   const repeat = Math.max(1, Math.round(50_000 / size));
   const samples = [];
+  const space = createKernelSpace(layout, kernel);
   let bytes = 0;
   for (let round = -5; round < rounds; round++) {
     const from = performance.now();
     for (let i = 0; i < repeat; i++) {
-      const result = jitProgram(xlated, { target, cpu, space: createKernelSpace(layout, kernel) });
+      const result = jitProgram(xlated, { target, cpu, space });
       if (!result.ok || !result.prog.jited)
         throw new Error(JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 300));
       bytes = result.prog.funcs.reduce((sum, func) => sum + func.bytes.length, 0);
+      result.prog.free();
     }
     if (round >= 0) samples.push((performance.now() - from) / repeat);
   }
