@@ -13,7 +13,7 @@ import {
 import { ERRNO } from '../uapi/index.ts';
 import { type JitOptions, jitProgram } from './driver.ts';
 import { immTarget } from './func-addr.ts';
-import type { InterpretedProgram, JitedProgram, JitResult } from './program.ts';
+import type { DumpEncoding, InterpretedProgram, JitedProgram, JitResult } from './program.ts';
 
 const kernel = kernelImage('6.12-ppc64el');
 const newSpace = (layout = 'ppc64-radix'): KernelSpace => createKernelSpace(findLayout(layout), kernel);
@@ -180,7 +180,7 @@ describe('jit_subprogs', () => {
   });
 
   it('shows calls in both encodings', () => {
-    const calls = (encoding: '6.12' | '7.1'): unknown => {
+    const calls = (encoding: DumpEncoding): unknown => {
       const prog = jited(jitProgram(xlatedOf(threeFunctions()), { target: toyTarget, space: newSpace(), encoding }));
       return prog.insns.filter(insn => insn.code === 0x85).map(insn => [insn.off, insn.imm]);
     };
@@ -191,6 +191,7 @@ describe('jit_subprogs', () => {
       [1, 2],
     ];
     expect(calls('6.12')).toEqual(pairs);
+    expect(calls('7.2')).toEqual(pairs);
     expect(calls('7.1')).toEqual(pairs.map(([distance, callee]) => [callee, distance]));
   });
 });

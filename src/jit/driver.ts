@@ -111,7 +111,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
         },
         funcs,
         tag,
-        insns: encodeForDump(xlated.insns, marked, encoding),
+        insns: encodeForDump(xlated, marked, encoding),
         encoding,
         rounds: linked.rounds,
         free: undo,

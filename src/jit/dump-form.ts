@@ -14,21 +14,49 @@ import {
   makeInsn,
   TAIL_CALL,
 } from '../isa/index.ts';
-import type { XlatedMap } from '../verifier/index.ts';
+import { ERRNO } from '../uapi/index.ts';
+import type { XlatedMap, XlatedProgram } from '../verifier/index.ts';
 import type { DumpEncoding } from './program.ts';
-import type { Marked } from './split.ts';
+import { findSubprog, type Marked } from './split.ts';
 
-/** 7.1 is the first release with the other encoding. */
+/** What a kernel of that version does. */
 export function dumpEncodingOf(version: string): DumpEncoding {
   const [major, minor] = version.split('.').map(Number);
-  return major > 7 || (major === 7 && minor >= 1) ? '7.1' : '6.12';
+  return major > 7 || (major === 7 && minor >= 1) ? '7.2' : '6.12';
 }
+
+const low16 = (value: number): number => (value << 16) >> 16;
+
+/** A local call as a dump has it, by encoding; @param findSubprog number of the function at a slot, or negative */
+const LOCAL_CALLS: Readonly<
+  Record<
+    DumpEncoding,
+    (
+      slot: number,
+      distance: number,
+      callee: number,
+      findSubprog: (slot: number) => number,
+    ) => { off: number; imm: number }
+  >
+> = {
+  '6.12': (slot, distance, _, findSubprog) => {
+    const off = low16(distance);
+    const found = findSubprog(slot + off + 1);
+    return { off, imm: found < 0 ? -ERRNO.ENOENT : found };
+  },
+  '7.1': (_, distance, callee) => ({ off: callee, imm: distance }),
+  '7.2': (_, distance, callee) => ({ off: low16(distance) === distance ? distance : 0, imm: callee }),
+};
 
 /**
  * Makes a compiled program look interpreted, as the end of `jit_subprogs` does: local calls and function addresses get
  * their distances back beside the callee's number.
  */
-export function encodeForDump(insns: readonly Insn[], marked: Marked, encoding: DumpEncoding): Insn[] {
+export function encodeForDump(
+  { insns, subprogs }: Pick<XlatedProgram, 'insns' | 'subprogs'>,
+  marked: Marked,
+  encoding: DumpEncoding,
+): Insn[] {
   const out = insns.slice();
   for (const [slot, distance] of marked.callImm) {
     const insn = insns[slot];
@@ -39,10 +67,8 @@ export function encodeForDump(insns: readonly Insn[], marked: Marked, encoding: 
       continue;
     }
     const callee = marked.insns[slot].off;
-    out[slot] =
-      encoding === '6.12'
-        ? makeInsn(insn.code, insn.dst, insn.src, distance, callee)
-        : makeInsn(insn.code, insn.dst, insn.src, callee, distance);
+    const { off, imm } = LOCAL_CALLS[encoding](slot, distance, callee, at => findSubprog(subprogs, at));
+    out[slot] = makeInsn(insn.code, insn.dst, insn.src, off, imm);
   }
   return out;
 }

@@ -98,7 +98,10 @@ export type JitResult =
   | { readonly ok: false; readonly rejection: JitRejection };
 
 /**
- * How dumps show a local call of a compiled program: `off` the distance and `imm` the callee's number, or since 7.1 the
- * other way round, because distances outgrew 16 bits.
+ * How dumps show a local call of a compiled program, distances having outgrown the 16 bits of `off`:
+ *
+ * - `6.12`: `off` is the low half of the distance, `imm` the number of the function that half leads to, or -2 (-ENOENT);
+ * - `7.2`: `off` is the distance, or 0 where it does not fit, `imm` the callee's number, as 7.2.13 has it;
+ * - `7.1`: `off` is the callee's number, `imm` the distance, as proposed for 7.1; no release at hand has it.
  */
-export type DumpEncoding = '6.12' | '7.1';
+export type DumpEncoding = '6.12' | '7.1' | '7.2';

@@ -118,8 +118,26 @@ describe('calls of a dump', () => {
     expect(xlatedFromKernel(dump([local(1, 1), ...rest])).insns[0]).toEqual(local(0, 1));
     expect(xlatedFromKernel(dump([local(1, 1), ...rest], { encoding: '7.1' })).insns[0]).toEqual(local(0, 1));
     const newer = kernelImage('7.2-ppc64el');
-    expect(codeOf(() => xlatedFromKernel(dump([local(2, 1), ...rest], { kernel: newer })))).toBe('insn.call-target');
     expect(xlatedFromKernel(dump([local(1, 1), ...rest], { kernel: newer })).subprogs).toHaveLength(2);
+  });
+
+  it.each([
+    ['6.12', local(-32768, -2)],
+    ['7.2', local(0, 1)],
+  ])('that are too far for 16 bits are found by function records, %s', (_, call) => {
+    const far = 0x7fff;
+    const insns = [
+      call,
+      ...Array.from({ length: far }, () => makeInsn(0xb7, 0, 0, 0, 0)),
+      ...text('exit\nr0 = 0\nexit'),
+    ];
+    const funcInfo = [
+      { insnIdx: 0, typeId: 1 },
+      { insnIdx: far + 2, typeId: 2 },
+    ];
+    const xlated = xlatedFromKernel(dump(insns, { funcInfo }));
+    expect(xlated.insns[0]).toEqual(local(0, far + 1));
+    expect(xlated.subprogs.map(({ start }) => start)).toEqual([0, far + 2]);
   });
 
   it('of programs that are interpreted hold no numbers', () => {

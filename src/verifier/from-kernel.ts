@@ -38,8 +38,8 @@ export interface KernelDump {
   readonly type: number;
   /** `xlated_prog_insns`; bytes in the kernel's order. */
   readonly insns: Uint8Array | readonly Insn[];
-  /** Where local calls have distance and number: by the kernel's version if left out. */
-  readonly encoding?: '6.12' | '7.1';
+  /** Where local calls have distance and number: `7.1` the other way round. Default `6.12`, which 7.2 has too. */
+  readonly encoding?: '6.12' | '7.1' | '7.2';
   /** False for a program the kernel interprets: its local calls hold no numbers. Default true. */
   readonly jited?: boolean;
   readonly kernel: KernelImage;
@@ -174,8 +174,7 @@ function badNumber(insnIdx: number, expected: string, found: string): FarcallErr
 
 /** Each slot as the JIT had it; local calls' numbers are put in `numbers` to be checked once functions are known. */
 function undoDump(given: readonly Insn[], dump: KernelDump, numbers: CallNumber[]): Insn[] {
-  const [major, minor] = dump.kernel.version.split('.').map(Number);
-  const isNew = dump.encoding === undefined ? major > 7 || (major === 7 && minor >= 1) : dump.encoding === '7.1';
+  const isNew = dump.encoding === '7.1';
   const maps = new Map((dump.maps ?? []).map(map => [map.id, map]));
   const starts = (dump.funcInfo ?? []).map(info => info.insnIdx);
   const out = given.slice();
@@ -184,8 +183,10 @@ function undoDump(given: readonly Insn[], dump: KernelDump, numbers: CallNumber[
     if (insn.code === CALL && insn.src === BPF_HELPER_CALL && insn.imm === bpf_func_id.BPF_FUNC_tail_call) {
       out[idx] = makeInsn(TAIL_CALL, 0, 0, 0, 0);
     } else if (insn.code === CALL && insn.src === BPF_PSEUDO_CALL) {
-      const id = isNew ? insn.off : insn.imm;
-      const distance = isNew || dump.jited === false ? (isNew ? insn.imm : insn.off) : untruncate(insn, idx, starts);
+      const whole = isNew || dump.jited === false;
+      const call = whole ? insn : untruncate(insn, idx, starts);
+      const id = isNew ? call.off : call.imm;
+      const distance = isNew ? call.imm : call.off;
       if (dump.jited !== false) numbers.push({ idx, target: idx + 1 + distance, id });
       out[idx] = makeInsn(CALL, 0, BPF_PSEUDO_CALL, 0, distance);
     } else if (insn.code === LD_IMM64 && idx + 1 < given.length) {
@@ -203,13 +204,25 @@ function undoDump(given: readonly Insn[], dump: KernelDump, numbers: CallNumber[
   return out;
 }
 
-/** 6.12 keeps 16 bits of a call's distance; where function records say where the callee is, the rest comes from them. */
-function untruncate(insn: Insn, idx: number, starts: readonly number[]): number {
-  const start = starts[insn.imm];
-  if (start === undefined) return insn.off;
+const ENOENT = 2;
+
+/**
+ * 6.12 keeps 16 bits of a call's distance, and of the number of a callee farther off only that there is none at that place;
+ * 7.2 keeps the number, and 0 of the distance. Where function records say where functions are, the rest comes from them.
+ */
+function untruncate(
+  insn: Insn,
+  idx: number,
+  starts: readonly number[],
+): { readonly off: number; readonly imm: number } {
+  const fits = (start: number): boolean => ((start - idx - 1) << 16) >> 16 === insn.off;
+  const imm = insn.imm === -ENOENT ? starts.findIndex(fits) : insn.imm;
+  const start = starts[imm];
+  if (start === undefined) return insn;
   const distance = start - idx - 1;
-  if ((distance << 16) >> 16 !== insn.off) throw badNumber(idx, `function ${insn.imm} at slot ${start}`, `${insn.off}`);
-  return distance;
+  const lost = insn.off === 0 && (distance << 16) >> 16 !== distance;
+  if (!lost && !fits(start)) throw badNumber(idx, `function ${imm} at slot ${start}`, `${insn.off}`);
+  return { off: distance, imm };
 }
 
 function mapAddress(insn: Insn, off: number, maps: ReadonlyMap<number, XlatedMap>, insnIdx: number): bigint {

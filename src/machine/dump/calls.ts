@@ -31,7 +31,7 @@ export function localCall(insn: Insn, encoding: DumpEncoding): LocalCall {
 /**
  * Which field of local calls holds the distance and which the callee's number. A dump does not say what kernel it is from,
  * so the values decide: where the distance leads, a function with that number has to begin. `6.12` for programs that fit
- * both, or neither (interpreted ones have no numbers).
+ * both, or neither: interpreted ones have no numbers, and distances beyond 16 bits are not whole.
  */
 export function encodingOf(info: Pick<ProgInfo, 'xlated' | 'funcInfo'>): DumpEncoding {
   const calls = callsOf(info.xlated);
@@ -41,9 +41,7 @@ export function encodingOf(info: Pick<ProgInfo, 'xlated' | 'funcInfo'>): DumpEnc
       const { distance, subprog } = localCall(insn, encoding);
       const start = starts[subprog];
       if (start === undefined) return false;
-      const miss = start - (idx + 1 + distance);
-      // The distance may have lost its upper half in the 16 bits of `off`.
-      return encoding === '6.12' ? miss % 0x10000 === 0 : miss === 0;
+      return start === idx + 1 + distance;
     });
   };
   return !fits('6.12') && fits('7.1') ? '7.1' : '6.12';

@@ -207,7 +207,9 @@ describe('local calls', () => {
       { insnIdx: 0, typeId: 1 },
       { insnIdx: far + 1, typeId: 2 },
     ];
-    expect(encodingOf({ xlated: program(makeInsn(0x85, 0, 1, far, 1)), funcInfo })).toBe('6.12');
+    // What 6.12.107, 7.2.13 and the proposal for 7.1 make of it.
+    expect(encodingOf({ xlated: program(makeInsn(0x85, 0, 1, far, -2)), funcInfo })).toBe('6.12');
+    expect(encodingOf({ xlated: program(makeInsn(0x85, 0, 1, 0, 1)), funcInfo })).toBe('6.12');
     expect(encodingOf({ xlated: program(makeInsn(0x85, 0, 1, 1, far)), funcInfo })).toBe('7.1');
   });
 
