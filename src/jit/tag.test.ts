@@ -20,7 +20,19 @@ const RECORDED: [what: string, tag: string, code: string][] = [
   ['its second callee', 'f95672269956c10d', 'b700000003000000 9500000000000000'],
 ];
 
+/** The same by Linux 7.2.13. */
+const RECORDED_SHA256: [what: string, tag: string][] = [
+  ['r0 = 1; exit', 'b11459a0e11ca14c'],
+  ['main that calls two functions, as loaded', '4aeb341e7bf1b367'],
+  ['its first callee', '614b434cd8324ecc'],
+  ['its second callee', '79aa95555f6b99c7'],
+];
+
 describe('progTag', () => {
+  it.each(RECORDED_SHA256)('%s: %s', (what, tag) => {
+    const [, , code] = RECORDED.find(([other]) => other === what)!;
+    expect(progTag(insnsOf(code), 'sha256')).toBe(tag);
+  });
   it.each(RECORDED)('%s: %s', (_, tag, code) => expect(progTag(insnsOf(code), 'sha1')).toBe(tag));
 
   it.each(['sha1', 'sha256'] as const)('is the head of the %s of the instructions', hash => {

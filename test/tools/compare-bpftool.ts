@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Btf } from '../../src/btf/index.ts';
 import { decodeInsns, encodeInsns, isPseudoCall, isPseudoFunc } from '../../src/isa/index.ts';
-import { type ProgInfo, progTag } from '../../src/jit/index.ts';
+import { type ProgInfo, progTag, tagHashOf } from '../../src/jit/index.ts';
 import { bpfSymbolName } from '../../src/kernels/index.ts';
 import { functionStarts } from '../../src/machine/dump/calls.ts';
 import {
@@ -135,6 +135,7 @@ function firstDifference(a: string, b: string): string {
 
 /** MODULES_VADDR with KASLR, or VMALLOC_START. */
 let modules = 0n;
+let tagHash = tagHashOf('6.12');
 const MODULES: Readonly<Record<string, bigint>> = { x86_64: 0xffffffffc0000000n, ppc64le: 0xc008000000000000n };
 /** Tags of functions from the dump, where the loads are still what was hashed. */
 function compareTags(info: ProgInfo, place: string): void {
@@ -147,7 +148,7 @@ function compareTags(info: ProgInfo, place: string): void {
     const before = info.xlated[idx - 1];
     return before !== undefined && isPseudoFunc(before) ? { ...insn, imm: Number(modules >> 32n) | 0 } : insn;
   });
-  const tags = starts.map((start, i) => progTag(marked.slice(start, starts[i + 1]), 'sha1'));
+  const tags = starts.map((start, i) => progTag(marked.slice(start, starts[i + 1]), tagHash));
   compare('tags of functions', place, info.progTags.join('\n'), () => tags.join('\n'));
 }
 
@@ -156,14 +157,17 @@ const maskTime = (text: string): string =>
   text.replace(/loaded_at \S+/, 'loaded_at T').replace(/"loaded_at":\d+/, '"loaded_at":0');
 
 for (const line of readFileSync(answers, 'utf8').split('\n')) {
-  let record: { machine?: string; blob?: string; hex?: string } & LabProgram;
+  let record: { kernel?: string; machine?: string; blob?: string; hex?: string } & LabProgram;
   try {
     record = JSON.parse(line);
   } catch {
     // The last line of a run that was cut off.
     continue;
   }
-  if (record.machine !== undefined) modules = MODULES[record.machine] ?? 0n;
+  if (record.machine !== undefined && record.kernel !== undefined) {
+    modules = MODULES[record.machine] ?? 0n;
+    tagHash = tagHashOf(record.kernel);
+  }
   if (record.blob === 'kallsyms' && record.hex !== undefined) readKsyms(new TextDecoder().decode(fromHex(record.hex)));
   if (record.errno !== 0 || record.bpftool_xlated === undefined) continue;
   if (firstName.size === 0)
@@ -226,7 +230,7 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
     ),
   ];
   if (raw !== undefined && !raw.insns.includes('1811'))
-    compare('tag', place, record.tag, () => progTag(decodeInsns(fromHex(raw.insns)), 'sha1'));
+    compare('tag', place, record.tag, () => progTag(decodeInsns(fromHex(raw.insns)), tagHash));
   compare('bytes of slots', place, record.xlated, () => toHex(encodeInsns(info.xlated)));
   if (results.every(Boolean)) counts.sameAll++;
 }
