@@ -95,6 +95,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./commands/prog-calls.ts')).progCalls,
   },
   {
+    path: ['prog', 'jit'],
+    summary: 'Compile programs for a CPU: an executable for Linux, or the code alone',
+    load: async () => (await import('./commands/prog-jit.ts')).progJit,
+  },
+  {
     path: ['prog', 'dump', 'raw'],
     summary: 'Disassemble programs as the object has them',
     load: async () => (await import('./commands/prog-dump-raw.ts')).progDumpRaw,

@@ -38,6 +38,22 @@ export class Options {
   has(name: string): boolean {
     return this.#value(name) !== undefined;
   }
+  /**
+   * The same values as another command declares them; options named in `without` are left out. An option that may be
+   * repeated here but not there must have been given once.
+   */
+  declaredAs(specs: readonly OptionSpec[], without: readonly string[]): Options {
+    const values = new Map<string, unknown>();
+    for (const { name, repeat } of specs) {
+      const value = this.#values.get(name);
+      if (value === undefined || without.includes(name)) continue;
+      if (repeat !== true && Array.isArray(value) && value.length > 1) {
+        throw usageError(`--${name} is given ${value.length} times`, 'once, for what is run');
+      }
+      values.set(name, repeat !== true && Array.isArray(value) ? value[0] : value);
+    }
+    return new Options(specs, values);
+  }
   flag(name: string): boolean {
     return this.#value(name) === true;
   }

@@ -87,6 +87,14 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
           found: target.name,
         });
       }
+      if (emulatorOptions.mem.order !== target.order) {
+        throw new FarcallError({
+          code: 'run.byte-order',
+          message: `${target.name} is ${target.order}-endian`,
+          expected: `a ${target.order}-endian object and machine`,
+          found: `${emulatorOptions.mem.order}-endian`,
+        });
+      }
       const make = (given: EmulatorOptions): EmulatedCpu => makeCpu(target, given);
       return options.wrapCpu === undefined ? make(emulatorOptions) : options.wrapCpu(emulatorOptions, space, make);
     },

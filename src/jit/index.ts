@@ -1,9 +1,11 @@
 /** `jit_subprogs`: split, compile, place, link, publish; and the CPUs that can be compiled for. */
 export { type JitOptions, jitProgram } from './driver.ts';
 export { dumpEncodingOf, prepareDump } from './dump-form.ts';
+export { codeElf, rawCode } from './exe/code-file.ts';
 export { writeExecutable } from './exe/executable.ts';
 export { ReplayLog } from './exe/replay-log.ts';
 export * from './exe/types.ts';
+export { findUserLayout, USER_LAYOUTS } from './exe/user-layouts.ts';
 export { callTarget, immTarget } from './func-addr.ts';
 export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';
 export type * from './prog-info.ts';

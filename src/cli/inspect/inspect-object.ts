@@ -1,6 +1,6 @@
 import { emulatorEngine } from '../../engine/index.ts';
 import { type JitTarget, TARGETS } from '../../jit/index.ts';
-import type { KernelSpace, Placement } from '../../kernels/index.ts';
+import type { KernelSpace, LayoutRow, Placement } from '../../kernels/index.ts';
 import {
   createMachine,
   type InspectedProgram,
@@ -30,7 +30,8 @@ export interface Inspection {
 }
 
 export interface InspectChoices {
-  readonly layout?: string;
+  /** Default: what `--layout` says. */
+  readonly layout?: string | LayoutRow;
   /** Where the functions of programs go; default one behind the other. */
   readonly placement?: (program: string, index: number) => Placement | undefined;
 }

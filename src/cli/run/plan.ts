@@ -6,7 +6,7 @@ import { kernelBtf } from '../input/btf-file.ts';
 import { type DataInput, readBytesArg, readDataArg } from '../input/data.ts';
 import { callArgs } from './call-args.ts';
 import { EventTypes } from './event-types.ts';
-import { openSession, type Session } from './session.ts';
+import { type EngineFor, openSession, type Session } from './session.ts';
 
 /** A session and what to run it on. */
 export interface RunPlan {
@@ -25,15 +25,16 @@ export interface RunPlan {
  * Reads the inputs a command line names and loads its program.
  *
  * @param runs whether it will be run; then a type that takes packets must be given one
+ * @param engine default: what the options say
  */
-export async function makePlan(call: Call, runs = true): Promise<RunPlan> {
+export async function makePlan(call: Call, runs = true, engine?: EngineFor): Promise<RunPlan> {
   const { options, io } = call;
   const dataIn = options.text('data-in');
   const ctxText = options.text('ctx-in');
   const data = dataIn === undefined ? undefined : await readDataArg(dataIn, io);
   const args = options.texts('arg');
   const given = ctxText === undefined ? undefined : await readBytesArg(ctxText, io);
-  const session = await openSession(call);
+  const session = await openSession(call, engine);
   if (runs && data === undefined && progTypeRow(session.program.type)?.packet === true) {
     throw usageError(`${session.program.name} needs a packet`, '--data-in hex:…, FILE or X.pcap');
   }

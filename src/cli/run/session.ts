@@ -1,4 +1,5 @@
 import { isElf } from '../../elf/index.ts';
+import type { Engine } from '../../engine/index.ts';
 import { decodeInsns } from '../../isa/index.ts';
 import { createMachine, type Machine, type MachineProgram, StepClock } from '../../machine/index.ts';
 import { type ObjectSpec, type ProgramSpec, relocateObject } from '../../object/index.ts';
@@ -36,7 +37,7 @@ function isObjectArg(file: string): boolean {
   return file !== '-' && !file.startsWith('hex:') && (/:0x[0-9a-f]+$/i.test(file) || isElf(readFileBytes(file)));
 }
 
-function makeMachine(options: Options, order: ObjectSpec['order']): Machine {
+function makeMachine(options: Options, order: ObjectSpec['order'], engine: EngineFor | undefined): Machine {
   const cpu = options.integer('cpu') ?? 0;
   const cpuCount = options.integer('cpus') ?? cpu + 1;
   if (cpu >= cpuCount) throw usageError('--cpu is not among the CPUs', `at most ${cpuCount - 1}`, `${cpu}`);
@@ -45,7 +46,7 @@ function makeMachine(options: Options, order: ObjectSpec['order']): Machine {
     cpuCount,
     clock: new StepClock(options.bigint('time')),
     seed: options.integer('seed'),
-    engine: engineOf(options),
+    engine: engine === undefined ? engineOf(options) : engine(order),
   });
 }
 
@@ -71,8 +72,15 @@ function withType(spec: ObjectSpec, prog: ProgramSpec, type: number): ObjectSpec
   return { ...spec, programs: spec.programs.map(other => (other === prog ? { ...prog, type } : other)) };
 }
 
-/** Opens, relocates and loads what a command line names. */
-export async function openSession({ args, options, io }: Call): Promise<Session> {
+/** The engine for a byte order. */
+export type EngineFor = (order: ObjectSpec['order']) => Engine;
+
+/**
+ * Opens, relocates and loads what a command line names.
+ *
+ * @param engine default: what the options say
+ */
+export async function openSession({ args, options, io }: Call, engine?: EngineFor): Promise<Session> {
   const [file] = args;
   const typeName = options.text('type');
   const type = typeName === undefined ? undefined : progTypeNamed(typeName);
@@ -82,7 +90,7 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
     if (setting.length > 0) throw usageError('raw instructions have no maps', 'an object file', `'${setting[0]}'`);
     const order = byteOrderOf(options.text('order'));
     const insns = decodeInsns(await readInsnBytes(file, io), order, { file });
-    const machine = makeMachine(options, order);
+    const machine = makeMachine(options, order, engine);
     const program = machine.loadInsns('prog', type, insns);
     return { machine, program, spec: undefined, maps: [], notes: [] };
   }
@@ -97,7 +105,7 @@ export async function openSession({ args, options, io }: Call): Promise<Session>
   const spec = type === undefined ? fitted : withType(fitted, fitted.programs[index], type);
   const prog = spec.programs[index];
   if (prog.problem !== undefined) throw prog.problem.at({ file: image.label });
-  const machine = makeMachine(options, spec.order);
+  const machine = makeMachine(options, spec.order, engine);
   // Others of the object are loaded too: prog arrays may lead to them.
   const only = spec.programs.filter(other => other.problem === undefined && (other.autoload || other === prog));
   const object = machine.loadObject(spec, { only: only.map(other => other.name) });

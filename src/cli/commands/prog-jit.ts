@@ -1,0 +1,41 @@
+import type { Call, Command } from '../command.ts';
+import { JIT_OPTIONS, type JitFormat } from '../jit/jit-options.ts';
+import { writeCode } from '../jit/write-code.ts';
+import { writeExe } from '../jit/write-executable.ts';
+
+async function run(call: Call): Promise<void> {
+  const format = (call.options.text('format') ?? 'exe') as JitFormat;
+  if (format === 'exe') await writeExe(call);
+  else writeCode(call, format);
+}
+
+export const progJit: Command = {
+  summary: 'Compile programs for a CPU: an executable for Linux, or the code alone',
+  description:
+    'An executable holds the code at its addresses, the memory the program runs on, and what the functions of the kernel ' +
+    'answered when the program ran here, on an emulated CPU. It runs on that CPU or under qemu-user, checks each call ' +
+    'against what was recorded, and prints what the program returns; with a capture a line for each packet: its number, ' +
+    'the result, and a digest (64-bit FNV-1a) of contexts, packet and map values. It exits with 0; with 2 when a call or a ' +
+    'register differs, with 3 when it faults.',
+  args: [{ name: 'FILE', summary: 'object file, or raw instructions (with --type)', kind: 'file', required: true }],
+  options: JIT_OPTIONS,
+  examples: [
+    {
+      line: 'farcall prog jit examples/xdp_counter.bpf.o --target ppc64le --data-in examples/traffic.pcap -o counter',
+      what: 'then: qemu-ppc64le counter',
+    },
+    {
+      line: 'farcall prog jit examples/checksum.bpf.o --target ppc64le --layout user-far --apart 0x40000000 --data-in examples/traffic.pcap -o far',
+      what: 'functions 1 GB from each other, 112 TB from the kernel',
+    },
+    {
+      line: 'farcall prog jit examples/checksum.bpf.o --target ppc64le --format elf -o checksum.elf',
+      what: 'then: llvm-objdump -d checksum.elf',
+    },
+    {
+      line: 'farcall prog jit examples/checksum.bpf.o --target ppc64le --format json',
+      what: 'functions, calls and code as data',
+    },
+  ],
+  run,
+};
