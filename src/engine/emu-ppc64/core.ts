@@ -262,7 +262,14 @@ export class Core {
         o.region = region;
         return lo;
       }
-      if (access === 'read' && lo >= this.pacaStart && lo + sizeBytes <= this.pacaEnd) return lo;
+      if (access === 'read') {
+        if (lo >= this.pacaStart && lo + sizeBytes <= this.pacaEnd) return lo;
+        // What a tail call reads on its way: the array's handle and the program's.
+        const handle = this.mem.regionAt(lo);
+        if (handle !== undefined && (handle.kind === 'map' || handle.kind === 'prog') && lo + sizeBytes <= handle.end) {
+          return lo;
+        }
+      }
       if (lo >= this.guardStart && lo < this.stack.start) {
         const what = `${access} of ${sizeBytes} bytes ${this.stack.start - lo} bytes below the end of the stack`;
         throw this.fault(o, 'stack-overflow', what, u64Of(hi, lo), sizeBytes);
