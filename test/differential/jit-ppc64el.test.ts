@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { BPF_PSEUDO_KFUNC_CALL, CALL, decodeInsns, encodeInsns } from '../../src/isa/index.ts';
+import { encodeInsns } from '../../src/isa/index.ts';
 import { findTarget, jitProgram, loadedProgInfo } from '../../src/jit/index.ts';
 import { createKernelSpace, findLayout, kernelImage } from '../../src/kernels/index.ts';
-import { fromHex, toHex } from '../../src/util/index.ts';
-import { type XlatedKfunc, xlatedFromKernel } from '../../src/verifier/index.ts';
-import { hiddenByDump, type JitAnswer, type Kfunc } from '../support/lab-jit.ts';
+import { toHex } from '../../src/util/index.ts';
+import type { JitAnswer, Kfunc } from '../support/lab-jit.ts';
+import { xlatedOfAnswer } from '../support/lab-xlated.ts';
 
 interface Recorded extends JitAnswer {
   readonly kfuncs?: Readonly<Record<string, { readonly addr: string; readonly args: Kfunc['args'] }>>;
@@ -19,43 +19,20 @@ const recorded = gunzipSync(readFileSync(file))
   .split('\n')
   .map(line => JSON.parse(line) as Recorded);
 
-/** A kernel function by its address: the recorded table has all that the programs call. */
-function kfuncsOf(answer: Recorded, space: ReturnType<typeof newSpace>): XlatedKfunc[] {
-  const ids = new Set(
-    decodeInsns(fromHex(answer.xlated))
-      .filter(({ code, src }) => code === CALL && src === BPF_PSEUDO_KFUNC_CALL)
-      .map(({ imm }) => imm),
-  );
-  return [...ids].map(imm => {
-    const { addr, args } = answer.kfuncs![imm];
-    const name = space.kernel.symbolAt(Number(BigInt(`0x${addr}`) - space.callBase));
-    return { imm, off: 0, name: name ?? `kfunc at ${addr}`, args };
-  });
-}
+/** The kernel functions a program calls are recorded with it. */
+const kfuncsOf =
+  (answer: Recorded) =>
+  (id: number): Kfunc | undefined => {
+    const known = answer.kfuncs?.[id];
+    return known && { addr: BigInt(`0x${known.addr}`), args: known.args };
+  };
 
 const newSpace = () => createKernelSpace(findLayout('ppc64-radix'), kernelImage('6.12-ppc64el'), { keepOut: [] });
 
 describe('from a kernel dump to images and program info', () => {
   it.each(recorded.map(answer => [answer.name, answer] as const))('%s', (_name, answer) => {
     const space = newSpace();
-    const { maps, probes } = hiddenByDump(answer, {
-      space,
-      kfunc: id => {
-        const known = answer.kfuncs?.[id];
-        return known && { addr: BigInt(`0x${known.addr}`), args: known.args };
-      },
-    });
-    const xlated = xlatedFromKernel({
-      name: 'p',
-      type: 1,
-      insns: fromHex(answer.xlated),
-      kernel: space.kernel,
-      stackDepths: answer.stackDepths,
-      maps,
-      probes,
-      kfuncs: kfuncsOf(answer, space),
-      lineInfo: answer.lineSlots?.map(insnIdx => ({ insnIdx, fileNameOff: 0, lineOff: 0, line: 1, column: 1 })),
-    });
+    const xlated = xlatedOfAnswer(answer, space, kfuncsOf(answer));
     const result = jitProgram(xlated, {
       target: findTarget('ppc64le'),
       space,
@@ -78,5 +55,27 @@ describe('from a kernel dump to images and program info', () => {
     expect(info.jitedKsyms.map(addr => addr.toString(16))).toEqual(answer.ksyms);
     expect(toHex(encodeInsns(info.xlated))).toBe(answer.xlated);
     expect(info.jitedLineInfo.map(addr => addr.toString(16))).toEqual(answer.lineAddrs ?? []);
+  });
+});
+
+describe.each(['power8', 'power9', 'power10'])('own code for %s', cpu => {
+  it('is never longer than the kernel’s, and 0.85 of it altogether at most', () => {
+    let ours = 0;
+    let theirs = 0;
+    for (const answer of recorded) {
+      const space = newSpace();
+      const result = jitProgram(xlatedOfAnswer(answer, space, kfuncsOf(answer)), {
+        target: findTarget('ppc64le'),
+        space,
+        cpu,
+        placement: index => ({ at: BigInt(`0x${answer.ksyms[index]}`) }),
+      });
+      if (!result.ok || !result.prog.jited) throw new Error('not compiled');
+      const bytes = result.prog.funcs.reduce((sum, func) => sum + func.bytes.length, 0);
+      expect([answer.name, bytes <= answer.jited.length / 2]).toEqual([answer.name, true]);
+      ours += bytes;
+      theirs += answer.jited.length / 2;
+    }
+    expect(ours / theirs).toBeLessThan(0.85);
   });
 });
