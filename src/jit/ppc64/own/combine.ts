@@ -1,7 +1,8 @@
 import type { Blocks } from './blocks.ts';
 import { setMask } from './decode.ts';
 import * as ir from './ir.ts';
-import { bitLength, maskTemplate, rotlHi, rotlLo } from './mask.ts';
+import { ANY, bitsAtBlocks, REGS, resultBits } from './known-bits.ts';
+import { maskTemplate, rotlHi, rotlLo } from './mask.ts';
 
 /**
  * Folds rows of a block into the later row that alone uses them: moves into what overwrites their copy, rotates and masks
@@ -10,10 +11,10 @@ import { bitLength, maskTemplate, rotlHi, rotlLo } from './mask.ts';
  */
 export function combine(rows: ir.Ir, blocks: Blocks): void {
   const folder = new Folder(rows);
-  for (let at = 0; at < blocks.count; at++) folder.block(blocks.start[at], blocks.start[at + 1]);
+  const known = bitsAtBlocks(rows, blocks);
+  for (let at = 0; at < blocks.count; at++)
+    folder.block(blocks.start[at], blocks.start[at + 1], known.subarray(at * REGS, at * REGS + REGS));
 }
-
-const UNKNOWN = 64;
 
 class Folder {
   readonly #rows: ir.Ir;
@@ -31,10 +32,10 @@ class Folder {
     this.#rows = rows;
   }
 
-  block(start: number, end: number): void {
+  block(start: number, end: number, known: Uint8Array): void {
     this.#defined.fill(-1);
     this.#used.fill(-1);
-    this.#bits.fill(UNKNOWN);
+    this.#bits.set(known);
     this.#wrote = -1;
     for (let i = start; i < end; i++) this.#row(i);
   }
@@ -51,7 +52,7 @@ class Folder {
       case ir.CALL_SUB:
       case ir.TAIL:
         for (let r = 1; r <= 5; r++) this.#used[r] = i;
-        for (let r = 0; r <= 5; r++) this.#set(r, i, UNKNOWN);
+        for (let r = 0; r <= 5; r++) this.#set(r, i, ANY);
         this.#wrote = i;
         return;
       case ir.STORE:
@@ -89,7 +90,7 @@ class Folder {
       this.#used[b[i]] = i;
       if (kind[i] === ir.ALU_X && this.#bits[b[i]] <= ((flags[i] & ir.W) !== 0 ? 5 : 6)) flags[i] |= ir.SMALL;
     }
-    if (d[i] !== ir.NONE) this.#set(d[i], i, this.#bitsOf(i));
+    if (d[i] !== ir.NONE) this.#set(d[i], i, resultBits(this.#rows, i, this.#bits));
   }
 
   #set(register: number, i: number, bits: number): void {
@@ -114,8 +115,8 @@ class Folder {
     if (both) b[i] = source;
     a[i] = source;
     kind[from] = ir.NOP;
-    // What was known of the register is what the earlier row made of it, which is gone.
-    if (source === register) this.#bits[register] = UNKNOWN;
+    // What is known of the register is what the earlier row, which is gone, found there.
+    if (source === register) this.#bits[register] = this.#before[register];
     if (source !== ir.FP) this.#used[source] = i;
   }
 
@@ -200,43 +201,6 @@ class Folder {
       if (logic && this.#bits[a[i]] <= 32 && this.#bits[b[i]] <= 32) flags[i] &= ~(ir.W | ir.ZX);
     } else if (k === ir.ALU_K && (flags[i] & ir.ZX) !== 0 && imm[i] >= 0) {
       if ((sub[i] === ir.OR || sub[i] === ir.XOR) && this.#bits[a[i]] <= 32) flags[i] &= ~(ir.W | ir.ZX);
-    }
-  }
-
-  /** How many low bits of the row's result may be set. */
-  #bitsOf(i: number): number {
-    const { kind, a, b, sub, imm, aux, flags } = this.#rows;
-    const bits = this.#bits;
-    const top = (flags[i] & ir.ZX) !== 0 ? 32 : UNKNOWN;
-    switch (kind[i]) {
-      case ir.MOV:
-        return bits[a[i]];
-      case ir.CONST:
-      case ir.MASK:
-        return kind[i] === ir.MASK && sub[i] === 0
-          ? Math.min(bits[a[i]], bitLength(aux[i], imm[i]))
-          : bitLength(aux[i], imm[i]);
-      case ir.LOAD:
-      case ir.LOAD_REV:
-      case ir.LOAD_ACQ:
-        return sub[i] < ir.SIGNED ? 8 << sub[i] : UNKNOWN;
-      case ir.ATOMIC:
-      case ir.CMPXCHG:
-        return (flags[i] & ir.W) !== 0 ? 32 : UNKNOWN;
-      case ir.BSWAP:
-        return sub[i];
-      case ir.ALU_K:
-        if (imm[i] >= 0 && sub[i] === ir.AND) return Math.min(bits[a[i]], bitLength(0, imm[i]));
-        if (imm[i] >= 0 && (sub[i] === ir.OR || sub[i] === ir.XOR) && (flags[i] & ir.W) === 0)
-          return Math.max(bits[a[i]], bitLength(0, imm[i]));
-        return top;
-      case ir.ALU_X:
-        if ((flags[i] & ir.W) !== 0) return top;
-        if (sub[i] === ir.AND) return Math.min(bits[a[i]], bits[b[i]]);
-        if (sub[i] === ir.OR || sub[i] === ir.XOR) return Math.max(bits[a[i]], bits[b[i]]);
-        return top;
-      default:
-        return top;
     }
   }
 }
