@@ -70,18 +70,18 @@ for (const target of TARGETS) {
     };
 
     it('generated programs of many functions, near, at the edges of branches, and far', () => {
-      const shortShifts = config.mode === 'compat';
+      const asJited = config.mode === 'compat';
       const places = Object.values(PLACES);
       agree(
-        Array.from({ length: 18 }, (_, i) => callSubject(1000 + i, { shortShifts })),
+        Array.from({ length: 18 }, (_, i) => callSubject(1000 + i, { asJited })),
         index => places[index % places.length],
       );
     });
 
     it('generated programs with contexts, packets and maps', () => {
-      const shortShifts = config.mode === 'compat';
+      const asJited = config.mode === 'compat';
       agree(
-        Array.from({ length: 8 }, (_, i) => plainSubject(500 + i, { shortShifts })),
+        Array.from({ length: 8 }, (_, i) => plainSubject(500 + i, { asJited })),
         () => PLACES.near,
       );
     });

@@ -48,6 +48,9 @@ const firstSeed = Number(values.seed);
 let toShrink = Number(values.shrink);
 let failed = 0;
 
+/** Files of the suite that shift further than the width: no kernel accepts the constants, its JIT does not mask registers. */
+const WIDE_SHIFTS = /^(a?rsh|lsh)(32|64)-(imm|reg)-(neg|high)/;
+
 function* generated(count: number, make: (seed: number) => Subject): Generator<Subject[]> {
   for (let from = 0; from < count; from += MOST_SUBJECTS) {
     const size = Math.min(MOST_SUBJECTS, count - from);
@@ -63,7 +66,9 @@ function cut(subjects: readonly Subject[], size: number): Subject[][] {
 function* sources(config: ThreeWayConfig): Generator<{ name: string; batches: Iterable<Subject[]> }> {
   if (values.conformance !== undefined && config.target === 'ppc64le') {
     // The suite's memory is little-endian.
-    yield { name: 'conformance', batches: cut(conformanceSubjects(values.conformance), MOST_SUBJECTS) };
+    const all = conformanceSubjects(values.conformance);
+    const sound = config.mode === 'compat' ? all.filter(({ name }) => !WIDE_SHIFTS.test(name)) : all;
+    yield { name: 'conformance', batches: cut(sound, MOST_SUBJECTS) };
   }
   if (values.examples) {
     const packets = pcapPackets(new Uint8Array(readFileSync(`${root}/examples/traffic.pcap`)));
@@ -73,12 +78,12 @@ function* sources(config: ThreeWayConfig): Generator<{ name: string; batches: It
     const all = objects.flatMap(file => objectSubjects(`${dir}/${file}`, packets, btf));
     yield { name: 'examples', batches: cut(all, FEW_SUBJECTS) };
   }
-  const shortShifts = config.mode === 'compat';
+  const asJited = config.mode === 'compat';
   yield {
     name: 'call programs',
-    batches: generated(Number(values.programs), seed => callSubject(seed, { shortShifts })),
+    batches: generated(Number(values.programs), seed => callSubject(seed, { asJited })),
   };
-  yield { name: 'programs', batches: generated(Number(values.plain), seed => plainSubject(seed, { shortShifts })) };
+  yield { name: 'programs', batches: generated(Number(values.plain), seed => plainSubject(seed, { asJited })) };
 }
 
 /** What is left of a program that differs when everything that may go is gone. */
