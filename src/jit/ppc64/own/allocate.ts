@@ -6,6 +6,10 @@ import { ARG, CALLED, CROSSES, LEFT, NO_WEB, REAL, Webs } from './webs.ts';
 export const NO_REG = 255;
 export const FRAME = 254;
 
+/** Columns after allocation: this much more than a non-volatile register is a place in the frame instead of it. */
+export const IN_FRAME = 64;
+export const isInFrame = (register: number): boolean => register >= IN_FRAME && register < FRAME;
+
 /** r0: a target for results nobody reads; never a base. r11 and r12 are scratch as well. */
 export const SCRATCH0 = 0;
 export const SCRATCH1 = 11;
@@ -23,6 +27,8 @@ const R0_ORDER = [3, 8, 9, 10, 7, 6, 5, 4];
 export interface Allocation {
   /** Bit p: non-volatile register p holds something. */
   readonly saved: number;
+  /** Bit p: what non-volatile register p would hold is in the frame. */
+  readonly inFrame: number;
   /** Register of the arena's base, NO_REG where it is not used. */
   readonly base: number;
   /** Where R1..R5 arrive is where they are. */
@@ -35,8 +41,10 @@ const isCall = (kind: number): boolean => kind >= ir.CALL_HELPER && kind <= ir.C
  * Gives every web a register and writes registers over the rows' columns. Arguments of calls are where the C ABI wants
  * them, R0 where results are unless R1 is needed there at the same time, what lives across calls in r31 and below,
  * everything else in whatever volatile register is free, best where a move wants it.
+ *
+ * @param boundary the function saves every register anyway
  */
-export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: number): Allocation {
+export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: number, boundary: boolean): Allocation {
   const webs = new Webs(rows.n, blocks.count);
   webs.build(rows, blocks, live);
   // What is there when the function begins: the context, or whatever arguments a caller passed.
@@ -49,9 +57,12 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
   const allocator = new Allocator(rows, webs);
   allocator.run();
   allocator.apply();
+  const baseRegister = base === NO_WEB ? NO_REG : allocator.registerOf(base);
+  const inFrame = boundary ? 0 : moveToFrame(rows, allocator.saved, baseRegister);
   return {
-    saved: allocator.saved,
-    base: base === NO_WEB ? NO_REG : allocator.registerOf(base),
+    saved: allocator.saved & ~inFrame,
+    inFrame,
+    base: baseRegister,
     calls: allocator.calls,
   };
 }
@@ -212,3 +223,59 @@ class Allocator {
     for (const [i, web] of webs.compared) compared.set(i, this.registerOf(web));
   }
 }
+
+/** What keeps a value out of the frame. */
+const NEVER = 1000;
+
+/**
+ * Values that are hardly more than copied from one place and to another are kept in the frame: a copy is a store or a
+ * load then, as short as a move, and the register needs neither saving nor restoring. Any other use costs a load more.
+ * Returns the registers given up, and changes the columns.
+ */
+function moveToFrame(rows: ir.Ir, saved: number, base: number): number {
+  if (saved === 0) return 0;
+  const { n, kind, d, a, b } = rows;
+  const cost = new Int32Array(256);
+  if (base !== NO_REG) cost[base] = NEVER;
+  for (let i = 0; i < n; i++) {
+    const k = kind[i];
+    if (k === ir.NOP) continue;
+    const copies = k === ir.MOV;
+    const reads = copies ? 0 : READS_FRAME.has(k) ? 1 : NEVER;
+    const sets = copies && a[i] !== FRAME ? 0 : copies || k === ir.CONST ? 1 : NEVER;
+    if (k === ir.LOAD && (rows.flags[i] & ir.PROBE) !== 0) cost[a[i]] += NEVER;
+    if (copies && a[i] === d[i]) continue;
+    // From one place in the frame to another takes both.
+    if (copies && a[i] >= 14 && d[i] >= 14 && a[i] < 32 && d[i] < 32) cost[d[i]] += 1;
+    cost[a[i]] += reads;
+    if (b[i] !== NO_REG) cost[b[i]] += reads;
+    if (d[i] !== NO_REG) cost[d[i]] += sets;
+  }
+  let given = 0;
+  for (let p = 14; p < 32; p++) if (((saved >>> p) & 1) !== 0 && cost[p] < 2) given |= 1 << p;
+  if (given === 0) return 0;
+  const move = (register: number): number =>
+    register >= 14 && register < 32 && ((given >>> register) & 1) !== 0 ? register + IN_FRAME : register;
+  for (let i = 0; i < n; i++) {
+    if (kind[i] === ir.NOP) continue;
+    a[i] = move(a[i]);
+    b[i] = move(b[i]);
+    d[i] = move(d[i]);
+  }
+  return given;
+}
+
+/** Rows that take an operand from the frame through a scratch register. */
+const READS_FRAME: ReadonlySet<number> = new Set([
+  ir.MASK,
+  ir.SEXT,
+  ir.BSWAP,
+  ir.ALU_K,
+  ir.ALU_X,
+  ir.LOAD,
+  ir.LOAD_REV,
+  ir.STORE,
+  ir.STORE_K,
+  ir.JCC_K,
+  ir.JCC_X,
+]);

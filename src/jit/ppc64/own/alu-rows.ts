@@ -49,7 +49,7 @@ import {
   xoris,
 } from '../encode.ts';
 import { fillUp } from './address.ts';
-import { FRAME, SCRATCH0 as T0, SCRATCH1 as T1, SCRATCH2 as T2 } from './allocate.ts';
+import { FRAME, isInFrame, SCRATCH0 as T0, SCRATCH1 as T1, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
 import { PACA_DATA_OFFSET } from './frame.ts';
 import * as ir from './ir.ts';
@@ -63,7 +63,10 @@ const zeroExtend = (e: Emission, i: number): void => {
 
 export function emitMove(e: Emission, i: number): void {
   const { d, a } = e.rows;
-  if (a[i] === FRAME) e.addConstant(d[i], 1, e.frame.fpOff);
+  if (a[i] === d[i]) return;
+  if (isInFrame(d[i])) e.w(std(e.operand(a[i], T0), e.placeOf(d[i]), 1));
+  else if (isInFrame(a[i])) e.w(ld(d[i], e.placeOf(a[i]), 1));
+  else if (a[i] === FRAME) e.addConstant(d[i], 1, e.frame.fpOff);
   else e.move(d[i], a[i]);
 }
 
@@ -71,6 +74,12 @@ export function emitConstant(e: Emission, i: number): void {
   const { d, imm, aux, flags } = e.rows;
   const lo = imm[i];
   const hi = (flags[i] & ir.HIGH) !== 0 ? aux[i] : lo >> 31;
+  if (isInFrame(d[i])) {
+    const start = e.buffer.length;
+    e.w(std(e.constant(hi, lo, T0), e.placeOf(d[i]), 1));
+    fillUp(e, i, start);
+    return;
+  }
   if (hi === lo >> 31) {
     e.load(d[i], hi, lo);
     return;

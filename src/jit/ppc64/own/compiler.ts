@@ -30,7 +30,7 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
   const blocks = findBlocks(rows);
   combine(rows, blocks);
   const live = liveIn(rows, blocks);
-  const allocation = allocate(rows, blocks, live, func.index);
+  const allocation = allocate(rows, blocks, live, func.index, func.exceptionBoundary || func.exceptionCallback);
   let lastLeave = -1;
   let tailCalls = false;
   const addressRows: number[] = [];

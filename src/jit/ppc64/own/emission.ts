@@ -1,8 +1,8 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
-import { addi, addis, b, bc, mr, nop } from '../encode.ts';
-import { FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
+import { addi, addis, addpcis, b, bc, ld, mr, nop } from '../encode.ts';
+import { FRAME, IN_FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
 import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
 import { Forms } from './forms.ts';
 import { epilogueOf, type Frame } from './frame.ts';
@@ -24,6 +24,9 @@ const isScratch = (register: number): boolean =>
 
 const FIX_BC = 0;
 const FIX_B = 1;
+
+/** Primary opcodes of instructions with a record bit, and of those that record always. */
+const RECORDS: ReadonlySet<number> = new Set([20, 21, 23, 28, 29, 30, 31]);
 
 /** Registers a call may change, r0 and r3 … r12, as bits. */
 const CLOBBERED_BY_CALL = 0b1_1111_1111_1001;
@@ -67,6 +70,10 @@ export class Emission {
   #compareKind = -1;
   #compareA = NO_REG;
   #compareB = 0;
+  // Offset of an instruction that made a register's value and might have compared it with 0, if CR0 is free since.
+  #recordAt = -1;
+  #recordRegister = NO_REG;
+  #recordNarrow = false;
 
   constructor(unit: Unit) {
     this.unit = unit;
@@ -122,19 +129,21 @@ export class Emission {
   /** Control may come from elsewhere: forget. */
   leader(): void {
     this.#known = 0;
-    this.#compareKind = -1;
+    this.changedCr();
   }
   /** A register gets a value nobody knows. */
   changed(register: number): void {
     this.#known &= ~(1 << register);
     if (register === this.#compareA || (this.#compareKind >= 4 && register === this.#compareB)) this.#compareKind = -1;
+    if (register === this.#recordRegister) this.#recordAt = -1;
   }
   changedCr(): void {
     this.#compareKind = -1;
+    this.#recordAt = -1;
   }
   changedByCall(): void {
     this.#known &= ~CLOBBERED_BY_CALL;
-    this.#compareKind = -1;
+    this.changedCr();
   }
   knows(register: number, hi: number, lo: number): void {
     this.changed(register);
@@ -159,6 +168,7 @@ export class Emission {
   /** Whether CR0 holds this comparison already; if not it will. Kinds below 4 compare with a number, others with a register. */
   compares(kind: number, a: number, operand: number): boolean {
     if (this.isCompared(kind, a, operand)) return true;
+    this.#recordAt = -1;
     // What is in scratch registers is not followed closely enough.
     this.#compareKind = isScratch(a) || (kind >= 4 && isScratch(operand)) ? -1 : kind;
     this.#compareA = a;
@@ -168,6 +178,26 @@ export class Emission {
 
   isCompared(kind: number, a: number, operand: number): boolean {
     return this.#compareKind === kind && this.#compareA === a && this.#compareB === operand;
+  }
+
+  /** The instruction just written made all of `register`; `narrow`: the high half is 0. */
+  recordable(register: number, narrow: boolean): void {
+    const at = this.buffer.length - 4;
+    const op = this.buffer.peekU32(at) >>> 26;
+    if (!RECORDS.has(op)) return;
+    this.#compareKind = -1;
+    this.#recordAt = at;
+    this.#recordRegister = register;
+    this.#recordNarrow = narrow;
+  }
+  /** Makes CR0 compare a register with 0, signed, at no cost where the instruction that made its value can. */
+  record(register: number, word: boolean): boolean {
+    if (this.#recordAt < 0 || register !== this.#recordRegister || (word && !this.#recordNarrow)) return false;
+    const at = this.#recordAt;
+    const made = this.buffer.peekU32(at);
+    // `andi.` and `andis.` compare anyway.
+    if (made >>> 26 >= 30 || made >>> 26 < 28) this.buffer.patchU32(at, made | 1);
+    return true;
   }
 
   // ---- labels
@@ -210,13 +240,25 @@ export class Emission {
 
   // ---- values
 
+  /** From r1, where a value lies that is kept in the frame. */
+  placeOf(register: number): number {
+    const off = this.frame.slotOffs.get(register - IN_FRAME);
+    if (off === undefined) throw new InternalError(`no place for r${register - IN_FRAME}`);
+    return off;
+  }
+
   move(to: number, from: number): void {
     if (to !== from) this.w(mr(to, from));
   }
 
   /** The register of an operand column: R10 is made in `scratch`. */
   operand(register: number, scratch: number): number {
-    if (register !== FRAME) return register;
+    if (register < IN_FRAME) return register;
+    if (register !== FRAME) {
+      this.w(ld(scratch, this.placeOf(register), 1));
+      this.changed(scratch);
+      return scratch;
+    }
     this.addConstant(scratch, 1, this.frame.fpOff);
     this.changed(scratch);
     return scratch;
@@ -280,18 +322,31 @@ export class Emission {
     return plan;
   }
 
-  /** Puts a constant into `rt`, not r0 unless it is no address, in as few words as are known. */
+  /** Puts a constant into `rt` in as few words as are known. */
   load(rt: number, hi: number, lo: number): void {
     if (((this.#known >>> rt) & 1) !== 0 && this.#knownHi[rt] === hi && this.#knownLo[rt] === lo) return;
     const simple = hi === lo >> 31 && (isS16(lo) || (lo & 0xffff) === 0);
     let near = simple ? -1 : this.#near(hi, lo);
     // `addi` takes r0 for the number 0.
     if (rt === SCRATCH0 && this.#nearWords > 1) near = -1;
-    const plan = near >= 0 && this.#nearWords === 1 ? undefined : this.plan(hi, lo);
-    if (near >= 0 && (plan === undefined || this.#nearWords <= plan.length))
-      this.addConstant(rt, near, this.#nearDelta);
-    else this.putPlan(rt, plan!);
+    if (near >= 0 && this.#nearWords === 1) this.addConstant(rt, near, this.#nearDelta);
+    else {
+      const plan = this.plan(hi, lo);
+      if (near >= 0 && this.#nearWords <= plan.length) this.addConstant(rt, near, this.#nearDelta);
+      else if (plan.length <= 2 || !this.#loadRelative(rt, hi, lo)) this.putPlan(rt, plan);
+    }
     this.knows(rt, hi, lo);
+  }
+
+  /** POWER9, ±2 GB around the code: `addpcis` and `addi`. */
+  #loadRelative(rt: number, hi: number, lo: number): boolean {
+    if (!this.located || !this.unit.power9 || rt === SCRATCH0) return false;
+    const off = this.buffer.length + 4;
+    const near = this.distanceLo(lo, off);
+    if (!isHaLo(this.distanceHi(hi, lo, off), near)) return false;
+    this.w(addpcis(rt, ha(near)));
+    if ((near & 0xffff) !== 0) this.w(addi(rt, rt, near));
+    return true;
   }
 
   /** A plan's words; one nop in front where a prefixed instruction would cross 64 bytes, or might. */

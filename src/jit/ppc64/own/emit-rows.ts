@@ -82,21 +82,31 @@ function emitLeave(e: Emission, i: number): void {
   for (const word of e.epilogue) e.w(word);
 }
 
+/** Whether a row's last instruction makes its result, and may compare it with 0 on the way. */
+const isRecordable = (kind: number, sub: number): boolean =>
+  kind === ir.MOV ||
+  kind === ir.MASK ||
+  kind === ir.SEXT ||
+  // Modulo instructions have no record bit.
+  ((kind === ir.ALU_K || kind === ir.ALU_X) && sub !== ir.MOD && sub !== ir.SMOD);
+
 /** Writes every row and notes where each slot's code begins. */
 export function emitRows(e: Emission, slotOffs: Int32Array): void {
-  const { n, kind, d, flags } = e.rows;
+  const { n, kind, sub, d, aux, flags } = e.rows;
   let open = true;
   for (let i = 0; i < n; i++) {
     slotOffs[i] = e.buffer.length;
     e.bind(i);
-    if ((flags[i] & ir.LEADER) !== 0) e.leader();
+    if ((flags[i] & ir.TARGET) !== 0) e.leader();
     const k = kind[i];
     if (k === ir.NOP) continue;
     e.slot = i;
+    const before = e.buffer.length;
     EMIT[k](e, i);
     open = k !== ir.JA && k !== ir.LEAVE;
     // Constants say themselves what their register holds now.
     if (k !== ir.CONST && d[i] !== NO_REG) e.changed(d[i]);
+    if (isRecordable(k, sub[i]) && e.buffer.length > before) e.recordable(d[i], k === ir.MASK && aux[i] === 0);
   }
   // Only code nobody verified gets here.
   if (open) e.w(trap());

@@ -36,6 +36,7 @@ export const PACA_DATA_OFFSET = 48;
  *   +16  LR of this function's return               (if it calls)
  *    -8  tail call count or its address             (if a tail call may happen here or below)
  *        r31, r30, … as far as used                 8 bytes each
+ *        values kept here instead of in a register  8 bytes each
  *        stack of the BPF function                  R10 is its upper end
  *        header of its own, r1                      (if it calls, or 288 bytes are not enough)
  * ```
@@ -50,6 +51,8 @@ export interface Frame {
   readonly saveOff: number;
   /** R10 − r1 in the body. */
   readonly fpOff: number;
+  /** From r1, by register: where values lie that would be in it. */
+  readonly slotOffs: ReadonlyMap<number, number>;
   /** Eight bytes nothing else uses, from r1. */
   readonly spareOff: number;
   readonly reachable: boolean;
@@ -63,7 +66,13 @@ export function planFrame(func: FuncInput, abi: OwnAbi, allocation: Allocation, 
   const reachable = func.tailCallReachable || tailCalls;
   const saveOff = boundary || reachable ? BOUNDARY_SAVE : -8;
   let count = 0;
-  for (let p = 14; p < 32; p++) count += (saved >>> p) & 1;
+  const slots: number[] = [];
+  for (let p = 31; p >= 14; p--) {
+    if (((saved >>> p) & 1) !== 0) count++;
+    if (((allocation.inFrame >>> p) & 1) !== 0) slots.push(p);
+  }
+  const saveBytes = 8 * count;
+  count += slots.length;
   const below = -saveOff - 8 + 8 * count;
   const stack = alignUp(func.stackDepthBytes, 8);
   const framed = allocation.calls || boundary || below + stack + SPARE > RED_ZONE;
@@ -75,6 +84,7 @@ export function planFrame(func: FuncInput, abi: OwnAbi, allocation: Allocation, 
     saveOff,
     // R10 at the top of what is not saved registers.
     fpOff: sizeBytes - below,
+    slotOffs: new Map(slots.map((p, n) => [p, sizeBytes + saveOff - saveBytes - 8 * n])),
     spareOff: framed ? -SPARE : -below - stack - SPARE,
     reachable,
     boundary: func.exceptionBoundary,

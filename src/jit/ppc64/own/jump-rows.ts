@@ -109,8 +109,18 @@ export function emitJumpK(e: Emission, i: number): void {
   const condition = sub[i];
   let value = imm[i];
   let then = condition;
+  if (value === 0) {
+    // Unsigned, a number is more than 0 or it is 0.
+    if (condition === ir.JGT) then = ir.JNE;
+    else if (condition === ir.JLE) then = ir.JEQ;
+  }
+  const signedOrEqual = isEquality(then) || (isSigned(then) && !word);
+  if (value === 0 && signedOrEqual && e.record(x, word)) {
+    e.branchIf(...CONDITIONS[then], targetLabel(e, target));
+    return;
+  }
   if (condition === ir.JSET) testBits(e, x, value, word);
-  else if (isEquality(condition)) compareEqual(e, x, value, word);
+  else if (isEquality(then)) compareEqual(e, x, value, word);
   else if (isSigned(condition)) {
     // x >= n is x > n − 1, where that is the shorter number.
     if (!isS16(value) && isS16(value - 1)) {
@@ -127,8 +137,7 @@ export function emitJumpK(e: Emission, i: number): void {
     if (value >>> 16 === 0) compare(e, word ? CMPLWI : CMPLDI, x, value);
     else then = compareUnsigned(e, x, value, word, condition);
   }
-  const [bo, bi] = CONDITIONS[then];
-  e.branchIf(bo, bi, targetLabel(e, target));
+  e.branchIf(...CONDITIONS[then], targetLabel(e, target));
 }
 
 /** Unsigned, with more than 16 bits: against a power of two the bits above say it all. */

@@ -96,7 +96,7 @@ function arenaBase(e: Emission, register: number): number {
 function baseOf(e: Emission, i: number): number {
   const { a, flags } = e.rows;
   if ((flags[i] & ir.ARENA) !== 0) return arenaBase(e, a[i]);
-  return a[i] === FRAME ? 1 : a[i];
+  return a[i] === FRAME ? 1 : e.operand(a[i], T1);
 }
 function offsetOf(e: Emission, i: number): number {
   const { a, flags, off } = e.rows;
@@ -206,7 +206,7 @@ export function emitLoadReversed(e: Emission, i: number): void {
 export function emitStore(e: Emission, i: number): void {
   const { sub, flags } = e.rows;
   const base = baseOf(e, i);
-  const value = e.rows.b[i] === FRAME ? frameInR0(e) : e.rows.b[i];
+  const value = e.operand(e.rows.b[i], T0);
   access(e, STORES[sub[i]], value, base, offsetOf(e, i));
   noteFault(e, flags[i]);
 }
