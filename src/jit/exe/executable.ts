@@ -116,7 +116,13 @@ class Executable {
       }),
     );
     const code = images.map((image): CodePiece => ({ ...image, moved: false, ...sized(image.bytes) }));
-    const runs = runsOf([...stubs, ...code], LOWEST, HIGHEST);
+    const reserved = [
+      { addr: LOWEST, sizeBytes: Math.max(alignUp(memoryEnd, PAGE_BYTES) - PAGE_BYTES, 1), name: 'the linear memory' },
+      { addr: this.#codeBase, sizeBytes: PAGE_BYTES, name: 'the runtime' },
+    ].map((place): CodePiece => ({ ...place, bytes: new Uint8Array(0), moved: false }));
+    const runs = runsOf([...reserved, ...stubs, ...code], LOWEST, HIGHEST).filter(
+      run => !reserved.includes(run.pieces[0]),
+    );
     const few = runs.filter(run => !run.pieces.some(piece => piece.moved)).length <= MOST_SEGMENTS;
     const moved = runs.filter(run => !few || run.end > LOADER_LIMIT || isSparse(run));
     const loaded = runs.filter(run => !moved.includes(run));
