@@ -161,7 +161,10 @@ describe.each(OWN_CONFIGS.map(config => [configName(config), config] as const))(
     const sub = [movX(6, 1), movX(7, 2), i(0x67, 6, 0, 0, 8), movX(1, 7), callSub(2), addX(0, 6), exit];
     const leaf = [movX(0, 1), i(0x27, 0, 0, 0, 1000), exit];
     for (const distance of [0n, 1n << 26n, 1n << 34n]) {
-      const { funcs } = own.place([{ insns: main, funcRefs: new Map([[2, 1]]) }, { insns: sub }, { insns: leaf }], distance);
+      const { funcs } = own.place(
+        [{ insns: main, funcRefs: new Map([[2, 1]]) }, { insns: sub }, { insns: leaf }],
+        distance,
+      );
       expect(own.call(funcs[0].bpfFunc, [at])).toBe(100n + 200n + (5n << 8n) + 6000n + (1n << 8n) + 2000n);
     }
   });
@@ -281,7 +284,7 @@ describe.each(OWN_CONFIGS.map(config => [configName(config), config] as const))(
     const insns = [mov(1, 1), kfunc, movX(1, 0), helper(gate), movX(1, 0), kfunc, exit];
     // A module's function: here it is just another image, far from kernel text.
     const { funcs: module } = own.place([{ insns: [movX(0, 1), add(0, 10), exit] }]);
-    const { funcs } = own.place([{ insns, kfuncAddr: () => module[0].entry }]);
+    const { funcs } = own.place([{ insns, kfuncAddr: () => module[0].bpfFunc }]);
     expect(own.call(funcs[0].bpfFunc, [at])).toBe(22n);
   });
 });

@@ -1,7 +1,7 @@
 import type { CallSite } from '../../types.ts';
 import { addi, bctrl, bl, ld, mtctr } from '../encode.ts';
 import { fillUp, LONGEST, putWay, type Way, wayTo } from './address.ts';
-import { NO_REG, RETURN, SCRATCH2 as T2 } from './allocate.ts';
+import { NO_REG, RETURN, SCRATCH0 as T0, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
 import { COUNT_OFF, PACA_TOC } from './frame.ts';
 import * as ir from './ir.ts';
@@ -44,7 +44,8 @@ export function emitCall(e: Emission, i: number): void {
       form = 'stub';
     } else {
       const way = wayTo(e, target.hi, target.lo);
-      indirect(e, way, target.hi, target.lo);
+      if (target.changesToc && e.unit.abi.descriptors) throughDescriptor(e, way, target);
+      else indirect(e, way, target.hi, target.lo);
       ({ form } = way);
     }
   }
@@ -59,7 +60,8 @@ export function emitCall(e: Emission, i: number): void {
     form,
   };
   e.sites.push(site);
-  if (target?.changesToc === true && e.toc && e.unit.hasToc) e.w(ld(2, PACA_TOC, 13));
+  // Whoever called this function counts on r2, whether the function does or not.
+  if (target?.changesToc === true && e.unit.hasToc) e.w(ld(2, PACA_TOC, 13));
   e.changedByCall();
   if (d[i] !== NO_REG) e.move(d[i], RETURN);
 }
@@ -67,6 +69,15 @@ export function emitCall(e: Emission, i: number): void {
 function indirect(e: Emission, way: Way, hi: number, lo: number): void {
   putWay(e, way, e.t2, hi, lo);
   e.w(mtctr(T2));
+  e.w(bctrl());
+}
+
+/** A module's function on ELFv1: its descriptor has its TOC beside its entry. */
+function throughDescriptor(e: Emission, way: Way, { hi, lo }: Target): void {
+  putWay(e, way, e.t2, hi, lo);
+  e.w(ld(e.t0, 0, T2));
+  e.w(ld(2, 8, T2));
+  e.w(mtctr(T0));
   e.w(bctrl());
 }
 

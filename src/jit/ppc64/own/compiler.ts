@@ -179,7 +179,7 @@ function countCallees(e: Emission): readonly CalleeCount[] {
     if (kind[i] < ir.CALL_HELPER) continue;
     if (kind[i] === ir.CALL_SUB && !e.forms.unreached.has(aux[i])) continue;
     const target = targetOf(e, i);
-    if (target === undefined) continue;
+    if (target === undefined || (target.changesToc && e.unit.abi.descriptors)) continue;
     const count = counts.get(target.key);
     if (count === undefined) counts.set(target.key, { target, calls: 1 });
     else count.calls++;

@@ -20,14 +20,16 @@ import { subprogTarget, type Target } from './targets.ts';
 export class Stubs implements StubTable {
   /** In order of emission: stubs that share their high half stand together. */
   readonly #groups: readonly (readonly Target[])[];
+  readonly #keys: ReadonlySet<string>;
   readonly #labels = new Map<string, number>();
 
   constructor(groups: readonly (readonly Target[])[]) {
     this.#groups = groups;
+    this.#keys = new Set(groups.flat().map(target => target.key));
   }
 
   has(target: Target): boolean {
-    return this.#groups.some(group => group.some(member => member.key === target.key));
+    return this.#keys.has(target.key);
   }
 
   labelOf(buffer: CodeBuffer, target: Target): number {

@@ -11,7 +11,7 @@ export interface Target {
   readonly address: bigint;
   /** Its number, or −1 outside the program. */
   readonly subprog: number;
-  /** Outside the kernel's text: r2 has to be loaded again. */
+  /** Outside the kernel's text: r2 has to be loaded again. On ELFv1 the address is that of a descriptor. */
   readonly changesToc: boolean;
   /** Equal for calls of the same function. */
   readonly key: string;
