@@ -1,0 +1,99 @@
+import { BPF_CMPXCHG } from '../../../isa/index.ts';
+import { K, NO, type Scan } from './scan.ts';
+
+const ARGS = 0b111110;
+const CLOBBERED = 0b111111;
+const ALL = 0xfff;
+
+/** Whether a slot is there for nothing but the register it sets. */
+export function isPure(kind: number): boolean {
+  return (kind >= K.alu && kind <= K.func) || kind === K.percpu || kind === K.castUser || kind === K.shifts;
+}
+
+/** Registers live before slot `i`, from those live behind it. */
+function before(scan: Scan, i: number, live: number): number {
+  const kind = scan.kind[i];
+  const d = scan.d[i];
+  if (isPure(kind) && ((live >>> d) & 1) === 0) return live;
+  if (kind === K.call) return (live & ~CLOBBERED) | ARGS;
+  if (kind === K.tailCall) return (live & ~CLOBBERED) | 0b1110;
+  if (kind === K.exit) return 1;
+  let set = d === NO ? live : live & ~(1 << d);
+  if (scan.a[i] !== NO) set |= 1 << scan.a[i];
+  if (scan.b[i] !== NO) set |= 1 << scan.b[i];
+  if (kind === K.atomic && scan.insns[i].imm === BPF_CMPXCHG) set |= 1;
+  return set & ALL;
+}
+
+/** Where blocks begin: leaders, and what stands behind jumps. One more element than blocks, the end. */
+function blockStarts(scan: Scan): Int32Array {
+  const { n, leader, kind } = scan;
+  const starts: number[] = [];
+  let fresh = true;
+  for (let i = 0; i < n; i++) {
+    if (fresh || leader[i] === 1) starts.push(i);
+    fresh = kind[i] === K.jump || kind[i] === K.branch || kind[i] === K.exit;
+  }
+  starts.push(n);
+  return Int32Array.from(starts);
+}
+
+/**
+ * Registers live behind each slot, as bits. A worklist over blocks, last first; each is looked at again only when one it
+ * leads to grew, which happens at most as often as there are registers.
+ */
+export function liveness(scan: Scan): Uint16Array {
+  const { n, kind, to } = scan;
+  const start = blockStarts(scan);
+  const count = start.length - 1;
+  const blockOf = new Int32Array(n);
+  for (let block = 0; block < count; block++) blockOf.fill(block, start[block], start[block + 1]);
+  const next = new Int32Array(count).fill(-1);
+  const taken = new Int32Array(count).fill(-1);
+  for (let block = 0; block < count; block++) {
+    const last = start[block + 1] - 1;
+    if (kind[last] === K.jump || kind[last] === K.branch) taken[block] = blockOf[to[last]];
+    if (kind[last] !== K.jump && kind[last] !== K.exit && block + 1 < count) next[block] = block + 1;
+  }
+  // Predecessors as lists: at most two edges a block.
+  const head = new Int32Array(count).fill(-1);
+  const link = new Int32Array(2 * count);
+  for (let block = 0; block < count; block++) {
+    for (let side = 0; side < 2; side++) {
+      const target = side === 0 ? next[block] : taken[block];
+      if (target < 0) continue;
+      link[2 * block + side] = head[target];
+      head[target] = 2 * block + side;
+    }
+  }
+  const live = new Uint16Array(count);
+  const stack = new Int32Array(count);
+  const queued = new Uint8Array(count).fill(1);
+  let depth = 0;
+  for (let block = 0; block < count; block++) stack[depth++] = block;
+  const out = (block: number): number =>
+    (next[block] >= 0 ? live[next[block]] : 0) | (taken[block] >= 0 ? live[taken[block]] : 0);
+  while (depth > 0) {
+    const block = stack[--depth];
+    queued[block] = 0;
+    let set = out(block);
+    for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set);
+    if (set === live[block]) continue;
+    live[block] = set;
+    for (let edge = head[block]; edge >= 0; edge = link[edge]) {
+      const from = edge >> 1;
+      if (queued[from] === 1) continue;
+      queued[from] = 1;
+      stack[depth++] = from;
+    }
+  }
+  const behind = new Uint16Array(n);
+  for (let block = 0; block < count; block++) {
+    let set = out(block);
+    for (let i = start[block + 1] - 1; i >= start[block]; i--) {
+      behind[i] = set;
+      set = before(scan, i, set);
+    }
+  }
+  return behind;
+}
