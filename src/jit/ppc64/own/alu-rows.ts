@@ -303,7 +303,7 @@ export function emitAluK(e: Emission, i: number): void {
 function emitSum(e: Emission, i: number, sum: number, value: number): void {
   const { d, a } = e.rows;
   const frame = a[i] === FRAME;
-  const from = frame ? 1 : a[i];
+  const from = frame ? 1 : e.operand(a[i], T1);
   const total = sum + (frame ? e.frame.fpOff : 0);
   if (total > 0x7fffffff || total < -0x80000000 || !e.addConstant(d[i], from, total)) {
     const x = e.operand(a[i], T1);
