@@ -32,7 +32,7 @@ export interface CompileOptions {
   readonly kernel?: string;
   readonly placement?: (program: string, index: number) => Placement | undefined;
   readonly inject?: (site: string) => number;
-  /** Makes the CPU by `make` and may put something around it, or around the gates it is given. */
+  /** Makes the CPU by `make` and may put something around it, or around the gates it is given; or makes another. */
   readonly wrapCpu?: (
     options: EmulatorOptions,
     space: KernelSpace,
@@ -79,23 +79,15 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
     placement: options.placement,
     inject: options.inject,
     makeCpu: (emulatorOptions, space) => {
-      if (makeCpu === undefined) {
+      const make = (given: EmulatorOptions): EmulatedCpu => {
+        if (makeCpu !== undefined) return makeCpu(target, given);
         throw new FarcallError({
           code: 'arg.target',
           message: `there is no emulated ${target.arch}`,
           expected: Object.keys(CPUS).join(', '),
           found: target.name,
         });
-      }
-      if (emulatorOptions.mem.order !== target.order) {
-        throw new FarcallError({
-          code: 'run.byte-order',
-          message: `${target.name} is ${target.order}-endian`,
-          expected: `a ${target.order}-endian object and machine`,
-          found: `${emulatorOptions.mem.order}-endian`,
-        });
-      }
-      const make = (given: EmulatorOptions): EmulatedCpu => makeCpu(target, given);
+      };
       return options.wrapCpu === undefined ? make(emulatorOptions) : options.wrapCpu(emulatorOptions, space, make);
     },
   });

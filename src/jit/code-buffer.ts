@@ -85,6 +85,11 @@ export class CodeBuffer {
     this.#length = at + bytes.length;
   }
 
+  /** Overwrites a byte written earlier. */
+  patchU8(off: number, value: number): void {
+    this.#bytes[off] = value;
+  }
+
   /** Overwrites four bytes written earlier. */
   patchU32(off: number, value: number): void {
     const bytes = this.#bytes;

@@ -33,7 +33,7 @@ export function executableOf(runs: readonly RecordedRun[], options: ExecutableOp
     target: options.target,
     cpu: options.cpu,
     space,
-    images: recorders.flatMap((recorder, i) => imagesOf(recorder, spaces[i])),
+    images: recorders.flatMap((recorder, i) => imagesOf(recorder, spaces[i], options.target.alignBytes)),
     gates: recorders[0].gates.gates,
     memory: alone ? runs[0].before : [],
     memoryEnd: Math.max(...runs.map(run => run.memoryEnd)),
@@ -60,10 +60,10 @@ function spaceOf(recorder: RunRecorder): NonNullable<RunRecorder['space']> {
 }
 
 /** Everything compiled for a machine: tail calls and callbacks may reach any of it. */
-function imagesOf(recorder: RunRecorder, space: NonNullable<RunRecorder['space']>): ExeImage[] {
+function imagesOf(recorder: RunRecorder, space: NonNullable<RunRecorder['space']>, unitBytes: number): ExeImage[] {
   return space.images().map(({ addr, bytes }) => {
     const extable: { insnOff: number; fixupOff: number }[] = [];
-    for (let off = 0; off < bytes.length; off += 4) {
+    for (let off = 0; off < bytes.length; off += unitBytes) {
       const fixup = recorder.fixupFor(addr + BigInt(off));
       if (fixup !== undefined) extable.push({ insnOff: off, fixupOff: Number(fixup - addr) });
     }

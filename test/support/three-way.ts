@@ -2,9 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { emulatorEngine, type JitLoadedProgram } from '../../src/engine/index.ts';
+import {
+  type EmulatedCpu,
+  type EmulatorOptions,
+  emulatorEngine,
+  type JitLoadedProgram,
+} from '../../src/engine/index.ts';
 import { findTarget, type JitMode } from '../../src/jit/index.ts';
-import { customLayout, type LayoutRow, type Placement } from '../../src/kernels/index.ts';
+import { customLayout, type KernelArch, type LayoutRow, type Placement } from '../../src/kernels/index.ts';
 import {
   createMachine,
   executableOf,
@@ -19,9 +24,12 @@ import { Random } from './random.ts';
 
 /** What is compiled for. */
 export interface ThreeWayConfig {
-  readonly target: 'ppc64le' | 'ppc64';
+  /** A row of TARGETS. */
+  readonly target: string;
   readonly cpu: string;
   readonly mode: JitMode;
+  /** The emulated CPU, where the library has none for the target. */
+  readonly makeCpu?: (options: EmulatorOptions) => EmulatedCpu;
 }
 
 /** Chooses where the functions of subject `index` go, which has `stride` bytes of addresses to itself. */
@@ -68,12 +76,12 @@ const FAR = [0x210000000000n, 0x400000000000n, 0x700000000000n];
 const EDGES = [0x2000000n, -0x2000000n, 0x80000000n, -0x80000000n, 0x200000000n, -0x200000000n];
 
 /** User space: text at 64 GB, images of subject `index` where no other's are. */
-export function userLayout(index: number, stride = STRIDE): LayoutRow {
+export function userLayout(index: number, stride = STRIDE, arch: KernelArch = 'ppc64'): LayoutRow {
   const start = IMAGES + BigInt(index) * stride;
   const images = { start, end: start + stride };
   return customLayout({
     name: `user-${index}`,
-    arch: 'ppc64',
+    arch,
     textBase: TEXT,
     modules: images,
     images,
@@ -153,13 +161,16 @@ function notCompiled(machine: Machine): string | undefined {
   return interpreted?.jited === false ? `not compiled: ${interpreted.reason?.message}` : undefined;
 }
 
-/** Runs an executable under qemu-user; its lines. */
+/** In place of a path of qemu: this machine's own CPU runs the code. */
+export const NATIVE = 'native';
+
+/** Runs an executable under qemu-user, or {@link NATIVE}; its lines. */
 export function runQemu(qemu: string, cpu: string, exe: Uint8Array): { lines: string[]; problem: string } {
   const dir = mkdtempSync(join(tmpdir(), 'farcall-qemu-'));
   try {
     const path = join(dir, 'prog');
     writeFileSync(path, exe, { mode: 0o755 });
-    const { stdout, stderr, status, signal, error } = spawnSync(qemu, ['-cpu', cpu, path], {
+    const { stdout, stderr, status, signal, error } = spawnSync(...command(qemu, cpu, path), {
       encoding: 'utf8',
       maxBuffer: 1 << 30,
       timeout: 600_000,
@@ -172,11 +183,15 @@ export function runQemu(qemu: string, cpu: string, exe: Uint8Array): { lines: st
   }
 }
 
+function command(qemu: string, cpu: string, path: string): [string, string[]] {
+  return qemu === NATIVE ? [path, []] : [qemu, ['-cpu', cpu, path]];
+}
+
 /**
  * Runs subjects by interpreter, by emulated CPU, and as executables under qemu, and collects what differs. At most
  * {@link MOST_SUBJECTS} at a time; objects of several programs at most {@link FEW_SUBJECTS}.
  *
- * @param qemu its path; undefined leaves executables out
+ * @param qemu its path, or {@link NATIVE}; undefined leaves executables out
  */
 export function threeWay(
   subjects: readonly Subject[],
@@ -201,9 +216,9 @@ export function threeWay(
     const recorder = new RunRecorder({ gates });
     const engine = emulatorEngine({
       ...config,
-      layout: userLayout(index, stride),
+      layout: userLayout(index, stride, target.arch),
       placement: place.of(index, stride),
-      wrapCpu: recorder.wrapCpu,
+      wrapCpu: (options, space, make) => recorder.wrapCpu(options, space, config.makeCpu ?? make),
     });
     const machine = createMachine({ order: target.order, engine });
     let found: string[];

@@ -1,9 +1,9 @@
 /**
- * Runs programs by the interpreter, as PowerPC code on farcall's emulated CPU, and the same code as executables under
- * qemu-user, and compares results, packets, maps and memory.
+ * Runs programs by the interpreter, as code of another CPU on farcall's emulated one, and the same code as executables under
+ * qemu-user or natively, and compares results, packets, maps and memory.
  *   npx tsx test/tools/three-way.ts [--programs N] [--plain N] [--seed S] [--conformance DIR] [--examples]
  *       [--target T] [--cpu C] [--mode own|compat] [--distance near|edge|far]
- * Options that are left out mean all: both targets, power8 and power10, both modes, all distances.
+ * Options that are left out mean all: every target of test/support/three-way-targets.ts with its CPUs and modes, all distances.
  * Programs that differ are shrunk and printed.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ import {
   threeWay,
 } from '../support/three-way.ts';
 import { callSubject, conformanceSubjects, objectSubjects, plainSubject } from '../support/three-way-subjects.ts';
-import { findTool } from '../support/tools.ts';
+import { THREE_WAY_TARGETS } from '../support/three-way-targets.ts';
 
 const { values } = parseArgs({
   options: {
@@ -35,9 +35,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     conformance: { type: 'string' },
     examples: { type: 'boolean', default: false },
-    target: { type: 'string', multiple: true, default: ['ppc64le', 'ppc64'] },
-    cpu: { type: 'string', multiple: true, default: ['power8', 'power10'] },
-    mode: { type: 'string', multiple: true, default: ['own', 'compat'] },
+    target: { type: 'string', multiple: true, default: THREE_WAY_TARGETS.map(row => row.target) },
+    cpu: { type: 'string', multiple: true },
+    mode: { type: 'string', multiple: true },
     distance: { type: 'string', multiple: true, default: Object.keys(PLACES) },
     shrink: { type: 'string', default: '3' },
   },
@@ -73,7 +73,7 @@ function* sources(config: ThreeWayConfig): Generator<{ name: string; batches: It
   if (values.examples) {
     const packets = pcapPackets(new Uint8Array(readFileSync(`${root}/examples/traffic.pcap`)));
     const btf = openBtf(new Uint8Array(gunzipSync(readFileSync(`${root}/assets/btf/vmlinux-6.12-amd64.btf.gz`))));
-    const dir = config.target === 'ppc64le' ? `${root}/examples` : `${root}/testdata/bpfeb`;
+    const dir = `${root}/${THREE_WAY_TARGETS.find(row => row.target === config.target)?.examples}`;
     const objects = readdirSync(dir).filter(file => file.endsWith('.bpf.o'));
     const all = objects.flatMap(file => objectSubjects(`${dir}/${file}`, packets, btf));
     yield { name: 'examples', batches: cut(all, FEW_SUBJECTS) };
@@ -108,16 +108,16 @@ function reproducer({ subject, place, between }: Difference, config: ThreeWayCon
   return `${lines.join('\n')}\n`;
 }
 
-for (const target of values.target as ThreeWayConfig['target'][]) {
-  const tool = `qemu-${target}`;
-  const qemu = findTool(tool);
+const rows = THREE_WAY_TARGETS.filter(({ target }) => values.target.includes(target));
+for (const { target, cpus, modes, makeCpu, runner } of rows) {
+  const qemu = runner();
   if (qemu === undefined) {
-    process.stderr.write(`${tool} is not installed (apt-get install qemu-user)\n`);
+    process.stderr.write(`nothing here runs ${target} (apt-get install qemu-user)\n`);
     process.exit(2);
   }
-  for (const cpu of values.cpu) {
-    for (const mode of values.mode as JitMode[]) {
-      const config = { target, cpu, mode };
+  for (const cpu of values.cpu ?? cpus) {
+    for (const mode of (values.mode ?? modes) as JitMode[]) {
+      const config = { target, cpu, mode, makeCpu };
       for (const { name, batches } of sources(config)) {
         let [count, agreed, runs] = [0, 0, 0];
         const skipped = new Map<string, number>();

@@ -195,7 +195,8 @@ class Executable {
     const arch = exeArch(target);
     const { funcs, gate } = this.#buildRuntime(glue, data, places);
     // Not the mode under test, as a rule: what judges code should not share its faults.
-    const env: TargetEnv = { cpu, mode: 'compat', space, userLimit: space.layout.userLimit, pcrel: false };
+    const mode = arch.runtimeMode ?? 'compat';
+    const env: TargetEnv = { cpu, mode, space, userLimit: space.layout.userLimit, pcrel: false };
     const base = this.#codeBase + BigInt(arch.glueBytes);
     let at = base;
     const parts = funcs.map(input => {

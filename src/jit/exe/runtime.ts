@@ -70,6 +70,7 @@ const STATUS = { mismatch: 1, signal: 3, noFrame: 4 } as const;
 
 const SIGNALS = [4, 5, 7, 8, 11, 14] as const;
 const SA_SIGINFO = 4;
+const SA_RESTORER = 0x04000000;
 const SA_ONSTACK = 0x08000000;
 const SA_NODEFER = 0x40000000;
 const PROT_ALL = 7;
@@ -205,8 +206,12 @@ class Runtime {
     this.#sys(syscalls.sigaltstack, R6, 0);
     b.imm64(R1, glue.onSignal)
       .store('dw', R10, -56, R1)
-      .imm64(R1, BigInt(SA_SIGINFO | SA_ONSTACK | SA_NODEFER));
-    b.store('dw', R10, -48, R1).store('dw', R10, -40, 0).store('dw', R10, -32, 0).alu64('add', R6, -32);
+      .imm64(R1, BigInt(SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (glue.restorer === undefined ? 0 : SA_RESTORER)));
+    b.store('dw', R10, -48, R1)
+      .imm64(R1, glue.restorer ?? 0n)
+      .store('dw', R10, -40, R1)
+      .store('dw', R10, -32, 0)
+      .alu64('add', R6, -32);
     for (const signal of SIGNALS) this.#sys(syscalls.rtSigaction, signal, R6, 0, 8);
     b.mov(R0, 0).exit();
   }

@@ -1,6 +1,6 @@
 import type { KernelArch, KernelSpace } from '../../kernels/index.ts';
 import type { ByteOrder } from '../../util/index.ts';
-import type { ExtableEntry, JitTarget } from '../types.ts';
+import type { ExtableEntry, JitMode, JitTarget } from '../types.ts';
 
 /** Code at its address. */
 export interface ExeImage {
@@ -136,6 +136,8 @@ export interface ExeGlue {
   readonly start: bigint;
   /** A function pointer for `rt_sigaction`. */
   readonly onSignal: bigint;
+  /** Where handlers return to, on architectures whose kernel does not know (SA_RESTORER). */
+  readonly restorer?: bigint;
   /** Where the code behind a gate goes on, the gate's index in the arch's register for it. */
   readonly gate: bigint;
   // The rest are called by the runtime as helpers are. The runtime's gate is given `(index, args)`: at `args` R1 to R5 of
@@ -169,6 +171,8 @@ export interface ExeSyscalls {
 export interface ExeArch {
   readonly arch: KernelArch;
   readonly syscalls: ExeSyscalls;
+  /** What the runtime is compiled with; default `compat`, since what judges own code should not share its faults. */
+  readonly runtimeMode?: JitMode;
   /**
    * How far below the stack pointer of a gate's caller functions begin that the gate calls back: as in the emulator, so
    * that addresses of the stack are the same numbers.

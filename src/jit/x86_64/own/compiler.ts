@@ -1,0 +1,131 @@
+import { BPF_ALU, BPF_ALU64, BPF_JMP, BPF_JMP32, CALL, EXIT, LD_IMM64, TAIL_CALL } from '../../../isa/index.ts';
+import { hi32, lo32 } from '../../../util/index.ts';
+import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
+import { movImm } from '../encode.ts';
+import { emitAlu, emitConstant } from './alu-rows.ts';
+import { emitCall, emitFunctionAddress, emitStubs } from './call-rows.ts';
+import { Emission } from './emission.ts';
+import { factsOf } from './facts.ts';
+import { Forms } from './forms.ts';
+import { emitPrologue, epilogueBytes, planFrame, TAIL_ENTRY_BYTES } from './frame.ts';
+import { heldBehind } from './free.ts';
+import { emitExit, emitJump } from './jump-rows.ts';
+import { emitMemory } from './memory-rows.ts';
+import { ARENA } from './registers.ts';
+import { emitTailCall } from './tail-call.ts';
+import type { Unit } from './unit.ts';
+
+/** Displacements added to the arena's start fit 32 bits below this. */
+const MOST_DISPLACED = 0x7fff0000n;
+
+/** Everything no address changes. */
+function prepare(func: FuncInput, env: TargetEnv): Unit {
+  const facts = factsOf(func);
+  const { space, userLimit } = env;
+  const start = func.arena?.kernVmStart ?? 0n;
+  const arenaInRegister = facts.arena && start >= MOST_DISPLACED;
+  const frame = planFrame(func, facts, arenaInRegister);
+  return {
+    func,
+    env,
+    facts,
+    frame,
+    v3: env.cpu === 'x86-64-v3',
+    held: facts.wantsFree ? heldBehind(func.insns, facts, func.index === 0) : undefined,
+    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
+    userHi: hi32(userLimit),
+    userLo: lo32(userLimit),
+    arenaHi: hi32(start),
+    arenaLo: lo32(start),
+    arenaInRegister,
+    epilogueBytes: epilogueBytes(frame),
+    kernelTargets: new Map(),
+  };
+}
+
+/** Compiles one function in own mode. */
+export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
+  const unit = prepare(func, env);
+  const kept = new Forms(func.insns.length);
+  return {
+    emit(at, callees) {
+      // The first pass is no emission forms have to grow from.
+      const forms = callees === undefined ? new Forms(func.insns.length) : kept;
+      // Each void emission grew a form, and usually all that had to: a handful, never more than there are forms.
+      for (;;) {
+        const made = emitOnce(unit, forms, at, callees);
+        if (made !== undefined) return made;
+      }
+    },
+  };
+}
+
+function emitOnce(
+  unit: Unit,
+  forms: Forms,
+  at: bigint | undefined,
+  callees: readonly Callee[] | undefined,
+): CompiledFunc | undefined {
+  const e = new Emission(unit, forms, at, callees);
+  const { c } = e;
+  const n = unit.func.insns.length;
+  emitPrologue(c, unit.frame);
+  if (unit.arenaInRegister) movImm(c, ARENA, unit.arenaHi, unit.arenaLo);
+  const slotOffs = new Int32Array(n + 1);
+  emitSlots(e, slotOffs);
+  slotOffs[n] = c.length;
+  c.bind(n);
+  // Functions that never leave have no end to share.
+  if (unit.facts.lastExit < 0) c.bind(e.leaveLabel);
+  emitStubs(e);
+  e.resolve();
+  if (e.grew) return undefined;
+  return {
+    bytes: c.finish(),
+    entryOff: 0,
+    localEntryOff: 0,
+    tailEntryOff: unit.frame.isMain ? TAIL_ENTRY_BYTES : 0,
+    slotOffs,
+    sites: e.sites,
+    extable: e.extable,
+  };
+}
+
+function emitSlots(e: Emission, slotOffs: Int32Array): void {
+  const { c, insns } = e;
+  const { leaders } = e.unit.facts;
+  const { funcRefs } = e.unit.func;
+  const n = insns.length;
+  for (let i = 0; i < n; i++) {
+    const start = c.length;
+    const first = i;
+    slotOffs[i] = start;
+    c.bind(i);
+    if (leaders[i] !== 0) e.zx = 0;
+    const { code } = insns[i];
+    switch (code & 7) {
+      case BPF_ALU:
+      case BPF_ALU64:
+        i = emitAlu(e, i);
+        break;
+      case BPF_JMP:
+      case BPF_JMP32:
+        if (code === CALL) emitCall(e, i);
+        else if (code === EXIT) emitExit(e, i);
+        else if (code === TAIL_CALL) emitTailCall(e, i);
+        else emitJump(e, i);
+        break;
+      default:
+        if (code === LD_IMM64) {
+          const subprog = funcRefs.get(i);
+          if (subprog === undefined) emitConstant(e, i);
+          else emitFunctionAddress(e, i, subprog);
+          i++;
+        } else i = emitMemory(e, i);
+    }
+    for (let k = first + 1; k <= i; k++) {
+      slotOffs[k] = start;
+      c.bind(k);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import type { Insn } from '../../../isa/index.ts';
+import { InternalError } from '../../../util/index.ts';
+import { CodeBuffer } from '../../code-buffer.ts';
+import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
+import { JCC8, JCC32, JMP8, JMP32 } from '../encode.ts';
+import type { Forms } from './forms.ts';
+import { Jumps } from './jumps.ts';
+import { CALLEE_SAVED } from './registers.ts';
+import type { Unit } from './unit.ts';
+
+const FIX_8 = 1;
+const FIX_32 = 4;
+
+/** A callee out of reach: where it is, and how often it is called. */
+export interface FarCallee {
+  readonly hi: number;
+  readonly lo: number;
+  readonly register: number;
+  calls: number;
+}
+
+/**
+ * One emission of a function: the code written so far, and what is known of registers at this place. Everything here is
+ * thrown away afterwards; what has to stay for the next emission is in {@link Forms}.
+ */
+export class Emission {
+  readonly unit: Unit;
+  readonly insns: readonly Insn[];
+  readonly forms: Forms;
+  readonly c: CodeBuffer;
+  readonly callees: readonly Callee[] | undefined;
+  /** Halves of the image's address; `located` false while it has none. */
+  readonly located: boolean;
+  readonly atHi: number;
+  readonly atLo: number;
+  readonly leaveLabel: number;
+  readonly sites: CallSite[] = [];
+  readonly extable: ExtableEntry[] = [];
+  readonly farCallees = new Map<string, FarCallee>();
+  readonly stubLabels = new Map<string, number>();
+  readonly jumps = new Jumps();
+  /** Something needs a longer form: this emission is void. */
+  grew = false;
+  /** x86-64 registers whose upper half is known to be 0, a bit each. */
+  zx = 0;
+
+  constructor(unit: Unit, forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined) {
+    const n = unit.func.insns.length;
+    this.unit = unit;
+    this.insns = unit.func.insns;
+    this.forms = forms;
+    this.callees = callees;
+    this.c = new CodeBuffer('little', n + 2, 5 * n + 128);
+    this.leaveLabel = n + 1;
+    this.located = at !== undefined;
+    this.atHi = at === undefined ? 0 : Number(BigInt.asIntN(32, at >> 32n));
+    this.atLo = at === undefined ? 0 : Number(BigInt.asIntN(32, at));
+  }
+
+  /** Whether an address is within 32 bits of byte `off` of the image; the distance is then in {@link distance}. */
+  reaches(hi: number, lo: number, off: number): boolean {
+    if (!this.located) return false;
+    const pcLo = (this.atLo + off) | 0;
+    const carry = (this.atLo >>> 0) + off > 0xffffffff ? 1 : 0;
+    const distance = (lo - pcLo) | 0;
+    const high = (hi - (this.atHi + carry) - (lo >>> 0 < pcLo >>> 0 ? 1 : 0)) | 0;
+    this.distance = distance;
+    return high === distance >> 31;
+  }
+  distance = 0;
+
+  // ---- what is known
+
+  /** A register gets a value: of 32 bits, the upper half 0, or of 64. */
+  wrote(register: number, narrow: boolean): void {
+    if (narrow) this.zx |= 1 << register;
+    else this.zx &= ~(1 << register);
+  }
+  isZeroExtended(register: number): boolean {
+    return (this.zx & (1 << register)) !== 0;
+  }
+  called(): void {
+    this.zx &= CALLEE_SAVED;
+  }
+  /** Whether the BPF register holds nothing that is read behind slot `i`. */
+  isFree(register: number, i: number): boolean {
+    const { held } = this.unit;
+    return held !== undefined && (held[i] & (1 << register)) === 0;
+  }
+
+  // ---- jumps
+
+  jump(label: number, slot: number): void {
+    const { c } = this;
+    this.jumps.add(c.length, label, slot, false);
+    if (this.forms.near[slot] !== 0) {
+      c.u8(JMP32);
+      c.fixup(label, FIX_32);
+      c.u32(0);
+    } else {
+      c.u8(JMP8);
+      c.fixup(label, FIX_8);
+      c.u8(0);
+    }
+  }
+  jumpIf(condition: number, label: number, slot: number): void {
+    const { c } = this;
+    this.jumps.add(c.length, label, slot, true);
+    if (this.forms.near[slot] !== 0) {
+      c.u8(JCC32 >> 8);
+      c.u8((JCC32 & 0xff) | condition);
+      c.fixup(label, FIX_32);
+      c.u32(0);
+    } else {
+      c.u8(JCC8 | condition);
+      c.fixup(label, FIX_8);
+      c.u8(0);
+    }
+  }
+  /** A call of a label behind the code. */
+  callLabel(label: number): void {
+    this.c.u8(0xe8);
+    this.c.fixup(label, FIX_32);
+    this.c.u32(0);
+  }
+  /** A jump over what comes next, up to {@link landed}: never more than 127 bytes. */
+  skip(op: number): number {
+    this.c.u8(op);
+    this.c.u8(0);
+    return this.c.length;
+  }
+  landed(from: number): void {
+    const distance = this.c.length - from;
+    if (distance > 127) throw new InternalError(`a jump over ${distance} bytes`);
+    this.c.patchU8(from - 1, distance);
+  }
+
+  /** Fills jumps in; marks those that do not reach. */
+  resolve(): void {
+    if (this.jumps.grow(this.forms.near, label => this.c.offsetOf(label))) {
+      this.grew = true;
+      return;
+    }
+    this.c.resolve((c, kind, off, distance) => {
+      if (kind === FIX_32) c.patchU32(off, distance - 4);
+      else c.patchU8(off, distance - 1);
+    });
+  }
+}

@@ -1,0 +1,87 @@
+/** Bytes of a jump of 8 bits, and what one of 32 bits takes more. */
+const SHORT_BYTES = 2;
+const JMP_GROWTH = 3;
+const JCC_GROWTH = 4;
+/** Rounds in which jumps push each other apart before all grow. */
+const MOST_ROUNDS = 64;
+
+/** The jumps of one emission that come in two lengths, in order. */
+export class Jumps {
+  #count = 0;
+  /** Where each begins, and where it goes: a label. */
+  #offs: Int32Array = new Int32Array(64);
+  #labels: Int32Array = new Int32Array(64);
+  #slots: Int32Array = new Int32Array(64);
+  #conditional: Uint8Array = new Uint8Array(64);
+
+  add(off: number, label: number, slot: number, conditional: boolean): void {
+    const at = this.#count++;
+    if (at === this.#offs.length) {
+      const grown = (from: Int32Array): Int32Array => {
+        const to = new Int32Array(2 * at);
+        to.set(from);
+        return to;
+      };
+      this.#offs = grown(this.#offs);
+      this.#labels = grown(this.#labels);
+      this.#slots = grown(this.#slots);
+      const flags = new Uint8Array(2 * at);
+      flags.set(this.#conditional);
+      this.#conditional = flags;
+    }
+    this.#offs[at] = off;
+    this.#labels[at] = label;
+    this.#slots[at] = slot;
+    this.#conditional[at] = conditional ? 1 : 0;
+  }
+
+  /** How many jumps begin before byte `off`. */
+  #before(off: number): number {
+    let low = 0;
+    let high = this.#count;
+    while (low < high) {
+      const mid = (low + high) >> 1;
+      if (this.#offs[mid] < off) low = mid + 1;
+      else high = mid;
+    }
+    return low;
+  }
+
+  /**
+   * Makes every jump long whose label 8 bits do not reach, those that get out of reach by it included. True: some grew,
+   * and the code has to be emitted again.
+   */
+  grow(near: Uint8Array, offsetOf: (label: number) => number): boolean {
+    const count = this.#count;
+    const places = new Int32Array(count);
+    const indexes = new Int32Array(count);
+    for (let i = 0; i < count; i++) {
+      places[i] = offsetOf(this.#labels[i]);
+      indexes[i] = this.#before(places[i]);
+    }
+    // Bytes that jumps before the one with this index grew by in this call.
+    const grownBy = new Int32Array(count + 1);
+    const grew = new Uint8Array(count);
+    let any = false;
+    for (let round = 0; ; round++) {
+      let changed = false;
+      for (let i = 0; i < count; i++) {
+        if (near[this.#slots[i]] !== 0) continue;
+        const from = this.#offs[i] + SHORT_BYTES + grownBy[i];
+        const distance = places[i] + grownBy[indexes[i]] - from;
+        if (distance >= -128 && distance <= 127 && round < MOST_ROUNDS) continue;
+        near[this.#slots[i]] = 1;
+        grew[i] = 1;
+        changed = true;
+      }
+      if (!changed) return any;
+      any = true;
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        grownBy[i] = sum;
+        if (grew[i] === 1) sum += this.#conditional[i] === 1 ? JCC_GROWTH : JMP_GROWTH;
+      }
+      grownBy[count] = sum;
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { ADD, aluImm, CC, CMP, JCC8, jmpReg, lea, mov, rm, test, W } from '../encode.ts';
+import { RAX, RBP, RDX, RSI } from '../registers.ts';
+import type { Emission } from './emission.ts';
+import { emitTeardown, TAIL_ENTRY_BYTES } from './frame.ts';
+import { SCRATCH, SCRATCH2 } from './registers.ts';
+
+/** Arguments: R2 the array, R3 the index; R1, the context, stays where it is. */
+const ARRAY = RSI;
+const INDEX = RDX;
+/** The program, and before the count; the slot that counts. */
+const PROG = SCRATCH;
+const COUNTER = SCRATCH2;
+/** Tail calls one run may make (`MAX_TAIL_CALL_CNT`). */
+const LIMIT = 33;
+const CMP_MEM = 0x39;
+const LOAD = 0x8b;
+
+/**
+ * `bpf_tail_call`: on to another program's main in this function's place, or behind this slot.
+ *
+ * One count serves all frames of a run. A frame's slot holds the count itself, 0 to 33, or the address of the slot above
+ * that does; any number larger than 33 is an address. The program called finds in rax what its own slot is to hold: the
+ * one instruction it skips would set that to 0.
+ */
+export function emitTailCall(e: Emission, i: number): void {
+  const { c, unit } = e;
+  const { arrayMaxEntries, arrayPtrs, progBpfFunc } = unit.env.space.kernel.structs;
+  const { countOff } = unit.frame;
+  const start = c.length;
+  const outs: number[] = [];
+  mov(c, 0, INDEX, INDEX);
+  rm(c, 0, CMP_MEM, INDEX, ARRAY, arrayMaxEntries);
+  outs.push(e.skip(JCC8 | CC.be));
+  // Where the count is: follow addresses.
+  lea(c, W, SCRATCH, RBP, countOff);
+  const chase = c.length;
+  mov(c, W, COUNTER, SCRATCH);
+  rm(c, W, LOAD, SCRATCH, COUNTER, 0);
+  aluImm(c, W, CMP, SCRATCH, LIMIT);
+  c.u8(JCC8 | CC.a);
+  c.u8((chase - (c.length + 1)) & 0xff);
+  outs.push(e.skip(JCC8 | CC.e));
+  rm(c, W, LOAD, PROG, ARRAY, arrayPtrs, INDEX, 3);
+  test(c, W, PROG, PROG);
+  outs.push(e.skip(JCC8 | CC.e));
+  rm(c, W, 0xff, 0, COUNTER, 0);
+  rm(c, W, LOAD, PROG, PROG, progBpfFunc);
+  aluImm(c, W, ADD, PROG, TAIL_ENTRY_BYTES);
+  rm(c, W, LOAD, RAX, RBP, countOff);
+  emitTeardown(c, unit.frame);
+  jmpReg(c, PROG);
+  for (const out of outs) e.landed(out);
+  e.called();
+  e.sites.push({
+    insnIdx: i,
+    kind: 'tail_call',
+    offBytes: start,
+    endBytes: c.length,
+    target: 0n,
+    subprog: 0,
+    form: 'tail_call',
+  });
+}
