@@ -1,0 +1,44 @@
+import * as ir from './ir.ts';
+
+/** Basic blocks of a function, in the order of its rows. */
+export interface Blocks {
+  readonly count: number;
+  /** First row of each; one more entry: the number of rows. */
+  readonly start: Int32Array;
+  /** Block of the row jumped to, and block behind it, or -1. */
+  readonly taken: Int32Array;
+  readonly next: Int32Array;
+}
+
+/** Whether control never comes out behind the row. */
+const ends = (kind: number): boolean => kind === ir.JA || kind === ir.LEAVE;
+const jumps = (kind: number): boolean => kind === ir.JA || kind === ir.JCC_K || kind === ir.JCC_X;
+
+/** Marks leaders and finds the blocks they begin. */
+export function findBlocks(rows: ir.Ir): Blocks {
+  const { n, kind, flags, aux } = rows;
+  let count = 0;
+  if (n > 0) flags[0] |= ir.LEADER;
+  for (let i = 0; i < n; i++) {
+    const k = kind[i];
+    if (jumps(k)) flags[aux[i]] |= ir.LEADER;
+    if ((jumps(k) || k === ir.LEAVE) && i + 1 < n) flags[i + 1] |= ir.LEADER;
+  }
+  for (let i = 0; i < n; i++) count += flags[i] & ir.LEADER;
+  const ints = new Int32Array(3 * count + 1);
+  const start = ints.subarray(0, count + 1);
+  const taken = ints.subarray(count + 1, 2 * count + 1);
+  const next = ints.subarray(2 * count + 1);
+  const blockOf = new Int32Array(n);
+  for (let i = 0, at = -1; i < n; i++) {
+    if ((flags[i] & ir.LEADER) !== 0) start[++at] = i;
+    blockOf[i] = at;
+  }
+  start[count] = n;
+  for (let at = 0; at < count; at++) {
+    const last = start[at + 1] - 1;
+    taken[at] = jumps(kind[last]) ? blockOf[aux[last]] : -1;
+    next[at] = ends(kind[last]) || at + 1 === count ? -1 : at + 1;
+  }
+  return { count, start, taken, next };
+}

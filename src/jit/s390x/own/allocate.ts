@@ -1,0 +1,188 @@
+import { type Blocks, ir, isDead, liveBefore, liveOut } from '../../rows/index.ts';
+
+/** Columns after allocation: no register, and R10, which is r15 plus a distance. */
+export const NO_REG = 255;
+export const FRAME = 15;
+/** r0 is never a base or an index; both are scratch. */
+export const T0 = 0;
+export const T1 = 1;
+export const SP = 15;
+export const LINK = 14;
+/** Where the C ABI has results, and R1. */
+export const RETURN = 2;
+/** r0 … r5 and r14. */
+export const VOLATILE = 0x403f;
+
+/** What allocation leaves for the frame. */
+export interface Allocation {
+  /** Bit p: non-volatile register p, or r14, is changed. */
+  readonly saved: number;
+  /** Register of the arena's base, NO_REG where it is not used. */
+  readonly base: number;
+  readonly r0: number;
+  readonly calls: boolean;
+}
+
+const isCall = (kind: number): boolean => kind >= ir.CALL_HELPER && kind <= ir.TAIL;
+const KEPT_ORDER = [13, 12, 11, 10, 9, 8, 7, 6];
+
+/** Registers of a set of halves. */
+const registersOf = (live: number): number => (live | (live >>> 16)) & 0xffff;
+
+/**
+ * Gives every BPF register one register of the CPU for the whole function and writes those over the rows' columns:
+ * R1 … R5 where the C ABI has them, R0 where results are unless R1 is needed there at the same time, what lives across
+ * calls in r13 and below, everything else in whatever is free. Marks rows whose high half is read; drops dead ones.
+ */
+export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: number, flatArena: boolean): Allocation {
+  const defined = definedAfter(rows, blocks, index);
+  const conflicts = new Int32Array(16);
+  const related = new Int32Array(16);
+  let crossing = 0;
+  let calls = false;
+  let set = 0;
+  const edges = (r: number, others: number): void => {
+    const rest = others & ~(1 << r);
+    conflicts[r] |= rest;
+    for (let other = 0; other < ir.REG_COUNT; other++) if (((rest >>> other) & 1) !== 0) conflicts[other] |= 1 << r;
+  };
+  const { kind, d, a, flags } = rows;
+  for (let at = blocks.count - 1; at >= 0; at--) {
+    set = liveOut(blocks, live, at);
+    for (let i = blocks.start[at + 1] - 1; i >= blocks.start[at]; i--) {
+      const k = kind[i];
+      if (k === ir.NOP) continue;
+      if (isDead(rows, i, set)) {
+        kind[i] = ir.NOP;
+        continue;
+      }
+      const after = registersOf(set) & defined[i];
+      if (d[i] !== ir.NONE) {
+        if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
+        if (((registersOf(set) >>> d[i]) & 1) === 0) d[i] = isCall(k) ? ir.NONE : 14;
+        else {
+          const move = k === ir.MOV && a[i] !== ir.FP;
+          edges(d[i], move ? after & ~(1 << a[i]) : after);
+          if (a[i] < ir.REG_COUNT && k < ir.LOAD) {
+            related[d[i]] |= 1 << a[i];
+            related[a[i]] |= 1 << d[i];
+          }
+        }
+      }
+      if (isCall(k)) {
+        calls ||= k !== ir.TAIL;
+        crossing |= after & ~1;
+      }
+      // Dead results have lost their register by now: what they kill is nothing.
+      set = d[i] === 14 ? liveBeforeDead(rows, i, set) : liveBefore(rows, i, set);
+    }
+  }
+  // The arena's base is made where the function begins.
+  const usesBase = !flatArena && blocks.count > 0 && ((registersOf(set) >>> ir.BASE) & 1) !== 0;
+  if (usesBase) edges(ir.BASE, registersOf(set) & entryDefined(index));
+
+  const home = new Uint8Array(16).fill(NO_REG);
+  for (let r = 1; r <= 5; r++) home[r] = r + 1;
+  home[ir.FP] = FRAME;
+  home[14] = T0;
+  const used = (usedRegisters(rows) & ~(1 << ir.BASE)) | (usesBase ? 1 << ir.BASE : 0);
+  let saved = 0;
+  const order = [0, ir.AX, 6, 7, 8, 9, ir.BASE];
+  for (const r of order) {
+    if (((used >>> r) & 1) === 0) continue;
+    let taken = 0;
+    for (let other = 0; other < ir.REG_COUNT; other++) {
+      if (home[other] !== NO_REG && ((conflicts[r] >>> other) & 1) !== 0) taken |= 1 << home[other];
+    }
+    if (((crossing >>> r) & 1) !== 0) taken |= VOLATILE;
+    home[r] = choose(r, taken, related[r], home, saved, calls);
+    if (home[r] >= 6) saved |= 1 << home[r];
+  }
+  apply(rows, home);
+  // R5 is where callers keep something of theirs.
+  if (writes(rows, 6)) saved |= 1 << 6;
+  return { saved, base: usesBase ? home[ir.BASE] : NO_REG, r0: home[0], calls };
+}
+
+function choose(r: number, taken: number, related: number, home: Uint8Array, saved: number, calls: boolean): number {
+  const free = (p: number): boolean => p !== NO_REG && p !== FRAME && p !== T0 && ((taken >>> p) & 1) === 0;
+  if (r === 0 && free(RETURN)) return RETURN;
+  for (let other = 0; other < ir.REG_COUNT; other++) {
+    const p = home[other];
+    if (((related >>> other) & 1) !== 0 && free(p) && (p < 6 || ((saved >>> p) & 1) !== 0)) return p;
+  }
+  // r14 is saved anyway by who calls.
+  const cheap = calls ? [LINK, 5, 4, 3, 2] : [5, 4, 3, 2];
+  return (
+    cheap.find(p => free(p)) ??
+    KEPT_ORDER.find(p => free(p) && ((saved >>> p) & 1) !== 0) ??
+    KEPT_ORDER.find(p => free(p)) ??
+    LINK
+  );
+}
+
+/** As {@link liveBefore}, for a row whose result nobody reads. */
+function liveBeforeDead(rows: ir.Ir, i: number, set: number): number {
+  return liveBefore(rows, i, set & ~(0x10001 << 14)) & ~(0x10001 << 14);
+}
+
+/** What callers bring: test runs give main a second argument, too. */
+const entryDefined = (index: number): number => (index === 0 ? 0b110 : 0b111110) | (1 << ir.BASE);
+
+/** Behind each row: registers that some way there has set. Others hold nobody's value. */
+function definedAfter(rows: ir.Ir, blocks: Blocks, index: number): Uint16Array {
+  const { count, start, taken, next } = blocks;
+  const { kind, d } = rows;
+  const out = new Uint16Array(rows.n);
+  const into = new Int32Array(count);
+  const step = (i: number, before: number): number => {
+    let now = before;
+    if (isCall(kind[i])) now &= ~0b111111;
+    if (d[i] !== ir.NONE && kind[i] !== ir.NOP) now |= 1 << d[i];
+    return now;
+  };
+  const stack = new Int32Array(count);
+  const queued = new Uint8Array(count);
+  let depth = 0;
+  const push = (at: number, now: number, first: boolean): void => {
+    if (at < 0 || (!first && (into[at] | now) === into[at])) return;
+    into[at] |= now;
+    if (queued[at] === 1) return;
+    queued[at] = 1;
+    stack[depth++] = at;
+  };
+  for (let at = count - 1; at >= 0; at--) push(at, at === 0 ? entryDefined(index) : 0, true);
+  while (depth > 0) {
+    const at = stack[--depth];
+    queued[at] = 0;
+    let now = into[at];
+    for (let i = start[at]; i < start[at + 1]; i++) out[i] = now = step(i, now);
+    push(taken[at], now, false);
+    push(next[at], now, false);
+  }
+  return out;
+}
+
+function usedRegisters({ n, kind, d, a, b }: ir.Ir): number {
+  let used = 0;
+  for (let i = 0; i < n; i++) {
+    if (kind[i] === ir.NOP) continue;
+    used |= (1 << d[i]) | (1 << a[i]) | (1 << b[i]);
+    if (kind[i] === ir.CMPXCHG) used |= 1;
+  }
+  return used & ((1 << ir.REG_COUNT) - 1);
+}
+
+function apply({ n, kind, d, a, b }: ir.Ir, home: Uint8Array): void {
+  for (let i = 0; i < n; i++) {
+    if (kind[i] === ir.NOP) continue;
+    d[i] = home[d[i]];
+    a[i] = home[a[i]];
+    b[i] = home[b[i]];
+  }
+}
+
+function writes({ n, kind, d }: ir.Ir, register: number): boolean {
+  for (let i = 0; i < n; i++) if (kind[i] !== ir.NOP && d[i] === register) return true;
+  return false;
+}

@@ -1,0 +1,100 @@
+import { hi32, lo32 } from '../../../util/index.ts';
+import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
+import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
+import { allocate, NO_REG } from './allocate.ts';
+import { kernelTargets, narrowArgs } from './call-rows.ts';
+import { foldMoves } from './combine.ts';
+import { Emission, Forms } from './emission.ts';
+import { emitRows } from './emit-rows.ts';
+import { planFrame, prologueOf, TAIL_ENTRY_BYTES } from './frame.ts';
+import { isMask } from './mask.ts';
+import type { Unit } from './unit.ts';
+
+/** Void emissions after which every branch takes its long form: branches push each other out of reach. */
+const PATIENCE = 8;
+
+function prepare(func: FuncInput, env: TargetEnv): Unit {
+  const rows = decode(func, 'big', isMask);
+  const flatArena = func.arena === undefined || func.arena.kernVmStart === 0n;
+  const blocks = findBlocks(rows);
+  foldMoves(rows);
+  const found = allocate(rows, blocks, liveIn(rows, blocks), func.index, flatArena);
+  let { saved } = found;
+  let lastLeave = -1;
+  let tailCalls = false;
+  for (let i = 0; i < rows.n; i++) {
+    const kind = rows.kind[i];
+    if (kind === ir.LEAVE) lastLeave = i;
+    else if (kind === ir.TAIL) tailCalls = true;
+    else if (kind === ir.CALL_KFUNC) {
+      for (const [register] of narrowArgs(func, rows.imm[i], rows.off[i])) if (register === 6) saved |= 1 << 6;
+    }
+  }
+  const allocation = { ...found, saved };
+  return {
+    func,
+    env,
+    rows,
+    allocation,
+    frame: planFrame(func, allocation, tailCalls),
+    z15: env.cpu !== 'z13',
+    userHi: hi32(env.userLimit),
+    userLo: lo32(env.userLimit),
+    flatArena,
+    lastLeave,
+    targets: kernelTargets(func, env, rows),
+  };
+}
+
+/** Compiles one function in own mode. */
+export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
+  return new OwnCompiler(prepare(func, env));
+}
+
+class OwnCompiler implements FuncCompiler {
+  readonly #unit: Unit;
+  readonly #forms: Forms;
+  readonly #emission: Emission;
+
+  constructor(unit: Unit) {
+    this.#unit = unit;
+    this.#forms = new Forms(unit.rows.n);
+    this.#emission = new Emission(unit);
+  }
+
+  emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    // The first pass is no emission forms have to grow from.
+    const forms = callees === undefined ? new Forms(this.#unit.rows.n) : this.#forms;
+    for (let round = 0; ; round++) {
+      if (round === PATIENCE) forms.far.fill(1);
+      const done = this.#emitOnce(forms, at, callees);
+      if (done !== undefined) return done;
+    }
+  }
+
+  #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
+    const { rows, frame, func, allocation } = this.#unit;
+    const e = this.#emission;
+    e.begin(forms, at, callees);
+    const prologue = prologueOf(frame, func.index);
+    for (const insn of prologue.words) e.w(insn);
+    if (allocation.base !== NO_REG) {
+      const start = func.arena?.kernVmStart ?? 0n;
+      e.load(allocation.base, hi32(start), lo32(start));
+    }
+    const slotOffs = new Int32Array(rows.n + 1);
+    emitRows(e, slotOffs);
+    slotOffs[rows.n] = e.buffer.length;
+    e.resolve();
+    if (e.grew) return undefined;
+    return {
+      bytes: e.buffer.finish(),
+      entryOff: 0,
+      localEntryOff: prologue.localEntry,
+      tailEntryOff: TAIL_ENTRY_BYTES,
+      slotOffs,
+      sites: e.sites,
+      extable: e.extable,
+    };
+  }
+}
