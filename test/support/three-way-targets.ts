@@ -1,5 +1,7 @@
 import type { EmulatedCpu, EmulatorOptions } from '../../src/engine/index.ts';
 import type { JitMode } from '../../src/jit/index.ts';
+import { createArm64Cpu } from './arm64/cpu.ts';
+import { createRiscvCpu } from './riscv64/cpu.ts';
 import { NATIVE } from './three-way.ts';
 import { findTool } from './tools.ts';
 import { createX86Cpu } from './x86_64/cpu.ts';
@@ -41,5 +43,21 @@ export const THREE_WAY_TARGETS: readonly ThreeWayTarget[] = [
     examples: 'examples',
     runner: () => (process.platform === 'linux' && process.arch === 'x64' ? NATIVE : undefined),
     makeCpu: createX86Cpu,
+  },
+  {
+    target: 'arm64',
+    cpus: ['armv8-a', 'armv8.1-a'],
+    modes: ['own'],
+    examples: 'examples',
+    runner: () => findTool('qemu-aarch64'),
+    makeCpu: createArm64Cpu,
+  },
+  {
+    target: 'riscv64',
+    cpus: ['rv64gc', 'rv64gc_zba_zbb'],
+    modes: ['own'],
+    examples: 'examples',
+    runner: () => findTool('qemu-riscv64'),
+    makeCpu: createRiscvCpu,
   },
 ];

@@ -183,8 +183,16 @@ export function runQemu(qemu: string, cpu: string, exe: Uint8Array): { lines: st
   }
 }
 
+/** What qemu calls CPUs, where it has other names than the targets. */
+const QEMU_CPUS: Readonly<Record<string, string>> = {
+  'armv8-a': 'cortex-a53',
+  'armv8.1-a': 'max',
+  rv64gc: 'rv64,zba=false,zbb=false',
+  rv64gc_zba_zbb: 'rv64,zba=true,zbb=true',
+};
+
 function command(qemu: string, cpu: string, path: string): [string, string[]] {
-  return qemu === NATIVE ? [path, []] : [qemu, ['-cpu', cpu, path]];
+  return qemu === NATIVE ? [path, []] : [qemu, ['-cpu', QEMU_CPUS[cpu] ?? cpu, path]];
 }
 
 /**

@@ -1,0 +1,2 @@
+/** RISC-V, 64 bits. */
+export { RISCV64 } from './target.ts';

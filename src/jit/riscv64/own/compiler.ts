@@ -1,0 +1,109 @@
+import { hi32, lo32 } from '../../../util/index.ts';
+import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
+import { allocate } from './allocate.ts';
+import { combine } from './combine.ts';
+import { Constants } from './constant.ts';
+import { decode } from './decode.ts';
+import { Emission } from './emission.ts';
+import { emitRows } from './emit-rows.ts';
+import { planFrame } from './frame.ts';
+import * as ir from './ir.ts';
+import { pruneDead } from './liveness.ts';
+import { emitPrologue } from './prologue.ts';
+import { TAIL_ENTRY_BYTES } from './tail-call.ts';
+import type { Unit } from './unit.ts';
+
+/** Void emissions after which branches become long all at once: they push each other out of reach. */
+const PATIENCE = 8;
+/** A form that reaches anything in a function. */
+const LONG_BRANCH = 3;
+
+/** Everything no address changes: rows, registers, frame. */
+function prepare(func: FuncInput, env: TargetEnv): Unit {
+  const rows = decode(func);
+  combine(rows);
+  const together = pruneDead(rows);
+  const allocation = allocate(rows, func, together);
+  let lastLeave = -1;
+  let tails = false;
+  for (let i = 0; i < rows.n; i++) {
+    if (rows.kind[i] === ir.LEAVE) lastLeave = i;
+    else if (rows.kind[i] === ir.TAIL) tails = true;
+  }
+  const { space, userLimit, cpu } = env;
+  const bits = cpu.includes('_zba_zbb');
+  return {
+    func,
+    env,
+    rows,
+    allocation,
+    frame: planFrame(func, allocation, tails),
+    constants: new Constants(bits, bits),
+    zba: bits,
+    zbb: bits,
+    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
+    userHi: hi32(userLimit),
+    userLo: lo32(userLimit),
+    lastLeave,
+  };
+}
+
+/** Compiles one function in own mode. */
+export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
+  return new OwnCompiler(prepare(func, env));
+}
+
+class OwnCompiler implements FuncCompiler {
+  readonly #unit: Unit;
+  readonly #forms: Uint8Array;
+  readonly #emission: Emission;
+
+  constructor(unit: Unit) {
+    this.#unit = unit;
+    this.#forms = new Uint8Array(unit.rows.n);
+    this.#emission = new Emission(unit);
+  }
+
+  emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    // The first pass is no emission forms have to grow from.
+    const forms = callees === undefined ? new Uint8Array(this.#unit.rows.n) : this.#forms;
+    for (let round = 0; ; round++) {
+      if (round === PATIENCE) this.#lengthen(forms);
+      const done = this.#emitOnce(forms, at, callees);
+      if (done !== undefined) return done;
+    }
+  }
+
+  #lengthen(forms: Uint8Array): void {
+    const { kind } = this.#unit.rows;
+    for (let i = 0; i < forms.length; i++) {
+      if (kind[i] === ir.JA || kind[i] === ir.JCC_K || kind[i] === ir.JCC_X || kind[i] === ir.LEAVE)
+        forms[i] = LONG_BRANCH;
+    }
+  }
+
+  #emitOnce(
+    forms: Uint8Array,
+    at: bigint | undefined,
+    callees: readonly Callee[] | undefined,
+  ): CompiledFunc | undefined {
+    const { rows } = this.#unit;
+    const e = this.#emission;
+    e.begin(forms, at, callees);
+    const localEntryOff = emitPrologue(e);
+    const slotOffs = new Int32Array(rows.n + 1);
+    emitRows(e, slotOffs);
+    slotOffs[rows.n] = e.here;
+    e.resolve();
+    if (e.grew) return undefined;
+    return {
+      bytes: e.buffer.finish(),
+      entryOff: 0,
+      localEntryOff,
+      tailEntryOff: TAIL_ENTRY_BYTES,
+      slotOffs,
+      sites: e.sites,
+      extable: e.extable,
+    };
+  }
+}

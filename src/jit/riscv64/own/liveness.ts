@@ -1,0 +1,210 @@
+import * as ir from './ir.ts';
+
+/*
+ * Sets of live halves: bit r the low half of BPF register r, bit 12 + r its high half.
+ */
+const low = (register: number): number => 1 << register;
+const high = (register: number): number => 0x1000 << register;
+const both = (register: number): number => 0x1001 << register;
+const SCRATCHED = 0x3f * 0x1001;
+const ARGS = 0x3e * 0x1001;
+
+/** Rows that do nothing but set d. */
+const PURE = new Set<number>([
+  ir.MOV,
+  ir.CONST,
+  ir.FUNC,
+  ir.ZEXT,
+  ir.SEXT,
+  ir.BSWAP,
+  ir.ALU_K,
+  ir.ALU_X,
+  ir.PERCPU,
+  ir.CAST_USER,
+]);
+/** 64-bit operations whose low half needs low halves only. */
+const LOW_FROM_LOW = new Set<number>([ir.ADD, ir.SUB, ir.MUL, ir.OR, ir.AND, ir.XOR, ir.NEG, ir.LSH]);
+
+/** What is live before a row, of what is live behind it. */
+function before({ kind, sub, d, a, b, flags }: ir.Ir, i: number, live: number): number {
+  const k = kind[i];
+  const f = flags[i];
+  if (PURE.has(k)) {
+    const highLive = (live & high(d[i])) !== 0;
+    if (!highLive && (live & low(d[i])) === 0) return live;
+    const rest = live & ~both(d[i]);
+    const halves = (register: number): number => (highLive ? both(register) : low(register));
+    switch (k) {
+      case ir.CONST:
+      case ir.FUNC:
+        return rest;
+      case ir.MOV:
+        return rest | halves(a[i]);
+      case ir.ZEXT:
+      case ir.SEXT:
+      case ir.CAST_USER:
+        return rest | low(a[i]);
+      case ir.BSWAP:
+        return rest | (sub[i] === 64 ? both(a[i]) : low(a[i]));
+      case ir.PERCPU:
+        return rest | both(a[i]);
+      default: {
+        const operand = b[i] === ir.NONE ? 0 : b[i];
+        const register = k === ir.ALU_X;
+        if ((f & ir.W) !== 0) return rest | low(a[i]) | (register ? low(operand) : 0);
+        const shift = sub[i] === ir.LSH || sub[i] === ir.RSH || sub[i] === ir.ARSH;
+        const own = LOW_FROM_LOW.has(sub[i]) ? halves(a[i]) : both(a[i]);
+        if (!register) return rest | own;
+        return rest | own | (shift ? low(operand) : LOW_FROM_LOW.has(sub[i]) ? halves(operand) : both(operand));
+      }
+    }
+  }
+  const base = (f & ir.ARENA) !== 0 ? low : both;
+  switch (k) {
+    case ir.LOAD:
+    case ir.LOAD_ACQ:
+      return (live & ~both(d[i])) | base(a[i]);
+    case ir.STORE:
+    case ir.STORE_REL:
+      return live | base(a[i]) | (sub[i] === 3 ? both(b[i]) : low(b[i]));
+    case ir.STORE_K:
+      return live | base(a[i]);
+    case ir.ATOMIC: {
+      // After a fault the register is as it was, all of it.
+      const value = (f & ir.W) !== 0 && (f & ir.PROBE) === 0 ? low(b[i]) : both(b[i]);
+      return ((f & ir.FETCH) !== 0 ? live & ~both(b[i]) : live) | base(a[i]) | value;
+    }
+    case ir.CMPXCHG:
+      return live | base(a[i]) | both(b[i]) | both(0);
+    case ir.JCC_K:
+      return live | ((f & ir.W) !== 0 ? low(a[i]) : both(a[i]));
+    case ir.JCC_X:
+      return live | ((f & ir.W) !== 0 ? low(a[i]) | low(b[i]) : both(a[i]) | both(b[i]));
+    case ir.CALL_HELPER:
+    case ir.CALL_KFUNC:
+    case ir.CALL_SUB:
+      return (live & ~SCRATCHED) | ARGS;
+    case ir.TAIL:
+      return (live & ~SCRATCHED) | both(1) | both(2) | low(3);
+    case ir.LEAVE:
+      return both(0);
+    default:
+      return live;
+  }
+}
+
+/** Blocks of a function: first rows, and who goes where. */
+class Blocks {
+  readonly count: number;
+  /** First slot of each, and the end. */
+  readonly starts: Int32Array;
+  readonly liveIn: Int32Array;
+  readonly #of: Int32Array;
+  readonly #rows: ir.Ir;
+  /** Predecessors: those of block k are `#preds[#predAt[k]] …`. */
+  readonly #predAt: Int32Array;
+  readonly #preds: Int32Array;
+
+  constructor(rows: ir.Ir) {
+    this.#rows = rows;
+    const { n, kind, flags } = rows;
+    const ends = (k: number): boolean => k === ir.JA || k === ir.LEAVE || k === ir.JCC_K || k === ir.JCC_X;
+    this.#of = new Int32Array(n);
+    let count = 0;
+    for (let i = 0; i < n; i++) {
+      if (i > 0 && ((flags[i] & ir.LEADER) !== 0 || ends(kind[i - 1]))) count++;
+      this.#of[i] = count;
+    }
+    this.count = n === 0 ? 0 : count + 1;
+    this.starts = new Int32Array(this.count + 1).fill(n);
+    for (let i = n - 1; i >= 0; i--) this.starts[this.#of[i]] = i;
+    this.liveIn = new Int32Array(this.count);
+    this.#predAt = new Int32Array(this.count + 2);
+    for (let k = 0; k < this.count; k++) this.#each(k, to => this.#predAt[to + 2]++);
+    for (let k = 0; k <= this.count; k++) this.#predAt[k + 1] += this.#predAt[k];
+    this.#preds = new Int32Array(this.#predAt[this.count + 1]);
+    for (let k = 0; k < this.count; k++) {
+      this.#each(k, to => {
+        this.#preds[this.#predAt[to + 1]++] = k;
+      });
+    }
+  }
+
+  #each(block: number, visit: (to: number) => void): void {
+    const { kind, aux } = this.#rows;
+    const last = this.starts[block + 1] - 1;
+    const k = kind[last];
+    const jumps = k === ir.JA || k === ir.JCC_K || k === ir.JCC_X;
+    if (jumps) visit(this.#of[aux[last]]);
+    if (k !== ir.JA && k !== ir.LEAVE && block + 1 < this.count) visit(block + 1);
+  }
+
+  liveOut(block: number): number {
+    let live = 0;
+    this.#each(block, to => {
+      live |= this.liveIn[to];
+    });
+    return live;
+  }
+
+  /** Finds what is live; each block is visited again only when a half more is live behind it. */
+  solve(): void {
+    const work: number[] = [];
+    const queued = new Uint8Array(this.count).fill(1);
+    for (let k = 0; k < this.count; k++) work.push(k);
+    for (let block = work.pop(); block !== undefined; block = work.pop()) {
+      queued[block] = 0;
+      let live = this.liveOut(block);
+      for (let i = this.starts[block + 1] - 1; i >= this.starts[block]; i--) live = before(this.#rows, i, live);
+      if (live === this.liveIn[block]) continue;
+      this.liveIn[block] = live;
+      for (let at = this.#predAt[block]; at < this.#predAt[block + 1]; at++) {
+        const pred = this.#preds[at];
+        if (queued[pred] !== 0) continue;
+        queued[pred] = 1;
+        work.push(pred);
+      }
+    }
+  }
+}
+
+/**
+ * Drops rows nobody reads and zero extensions nobody needs, and says which high halves are read.
+ *
+ * @returns whether R0 and R1 are ever live together, so that they cannot share a register
+ */
+export function pruneDead(rows: ir.Ir): boolean {
+  const { kind, sub, d, a, b, flags } = rows;
+  const blocks = new Blocks(rows);
+  blocks.solve();
+  let together = blocks.count > 0 && meet(blocks.liveIn[0]);
+  for (let block = 0; block < blocks.count; block++) {
+    let live = blocks.liveOut(block);
+    for (let i = blocks.starts[block + 1] - 1; i >= blocks.starts[block]; i--) {
+      const to = d[i];
+      const after = live;
+      live = before(rows, i, live);
+      const k = kind[i];
+      if (k === ir.NOP) continue;
+      if (k === ir.JCC_K || k === ir.JCC_X) {
+        if ((after & high(a[i])) === 0) flags[i] |= ir.LOOSE_A;
+        if (k === ir.JCC_X && (after & high(b[i])) === 0) flags[i] |= ir.LOOSE_B;
+      }
+      if (to !== ir.NONE) {
+        if ((after & both(to)) === 0 && PURE.has(k)) {
+          kind[i] = ir.NOP;
+          continue;
+        }
+        if ((after & high(to)) !== 0) flags[i] |= ir.HIGH;
+        else if (k === ir.ZEXT && sub[i] === 32) kind[i] = d[i] === a[i] ? ir.NOP : ir.MOV;
+        const call = k === ir.CALL_HELPER || k === ir.CALL_KFUNC || k === ir.CALL_SUB;
+        if (call && (after & both(0)) === 0) flags[i] |= ir.UNREAD;
+        if (!call && ((to === 0 && (after & both(1)) !== 0) || (to === 1 && (after & both(0)) !== 0))) together = true;
+      }
+      if (meet(live)) together = true;
+    }
+  }
+  return together;
+}
+
+const meet = (live: number): boolean => (live & both(0)) !== 0 && (live & both(1)) !== 0;
