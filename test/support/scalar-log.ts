@@ -11,9 +11,11 @@ export interface ScalarComparison {
   readonly mismatches: string[];
 }
 
-const INSN = /^(\d+): \([0-9a-f]{2}\) ([^;]*?)(?:\s*;( .*))?$/;
+const INSN = /^(\d+): \([0-9a-f]{2}\) ?([^;]*?)(?:\s*;( .*)?)?$/;
 const FROM = /^from (\d+) to (\d+)(?: \(speculative execution\))?: ?(.*)$/;
 const STATE = /^(\d+):( R.*)$/;
+/** What the log says of precision, and its heading. */
+const PASSED_OVER = /^func#|^mark_precise|^frame \d+: propagating/;
 const REG = / R(\d+)(?:_[rwD]+)?=P?([a-z_]+\((?:[^()]|\([^()]*\))*\)|\S+)/g;
 
 /**
@@ -38,8 +40,7 @@ export function compareWithLog(insns: readonly Insn[], log: string, into: Scalar
     }
   };
   for (const line of logLines(log).split('\n')) {
-    if (into.mismatches.length > 50 || line === '' || /^func#|^mark_precise|^frame \d+: propagating/.test(line))
-      continue;
+    if (into.mismatches.length > 50 || line === '' || PASSED_OVER.test(line)) continue;
     const violation = line.startsWith('REG INVARIANTS VIOLATION');
     if (violation) {
       const ours = walk.violations.shift();
@@ -90,3 +91,13 @@ export function compareWithLog(insns: readonly Insn[], log: string, into: Scalar
 }
 
 export const noComparison = (): ScalarComparison => ({ compared: 0, violations: 0, pruned: 0, mismatches: [] });
+
+/** A log as fixtures keep it: without what differs from run to run and what is not compared. */
+export const recordedLog = (log: string): string =>
+  logLines(log)
+    .split('\n')
+    .filter(line => !PASSED_OVER.test(line))
+    .join('\n')
+    .replace(/^(\d+: \([0-9a-f]{2}\) )[^;\n]*/gm, '$1')
+    .replace(/ R0(_w)?=map_value\([^)]*\)| R10=fp0| R1=ctx\(\)/g, '')
+    .replace(/^\d+:$\n/gm, '');

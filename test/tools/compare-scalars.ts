@@ -3,18 +3,27 @@
  *   npx tsx test/tools/compare-scalars.ts generate OUT_DIR COUNT [FIRST_SEED]
  *   … a kernel lab answers OUT_DIR at log level 2 …
  *   npx tsx test/tools/compare-scalars.ts compare ANSWERS.jsonl [--show N] [--record FILE.jsonl.gz COUNT]
- * --record keeps COUNT of the answers, those with contradictions and long logs first.
+ * --record keeps COUNT of the answers, those with contradictions first.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { encodeInsns } from '../../src/isa/index.ts';
+import { toHex } from '../../src/util/index.ts';
 import { formatProg } from '../support/prog-file.ts';
-import { compareWithLog, noComparison } from '../support/scalar-log.ts';
+import { compareWithLog, noComparison, recordedLog } from '../support/scalar-log.ts';
 import { scalarProgram } from '../support/scalar-programs.ts';
 import { type LabAnswer, logLines } from '../support/structure-answer.ts';
 
 const [verb, ...args] = process.argv.slice(2);
 const PER_FILE = 500;
+
+interface Answer {
+  readonly seed: number;
+  readonly log: string;
+  /** It has contradictions in it. */
+  readonly rare: boolean;
+}
 
 function generate(dir: string, count: number, first: number): void {
   mkdirSync(dir, { recursive: true });
@@ -25,13 +34,19 @@ function generate(dir: string, count: number, first: number): void {
   }
 }
 
-/** Every second answer of those with something rare in them, then others, as evenly spread as they come. */
-function record(answers: readonly { seed: number; log: string; rare: boolean }[], file: string, count: number): void {
+/** Those with contradictions in them first, then others, evenly spread. */
+function record(answers: readonly Answer[], file: string, count: number): void {
   const rare = answers.filter(answer => answer.rare).slice(0, count >> 1);
   const common = answers.filter(answer => !answer.rare);
   const stride = Math.max(1, Math.floor(common.length / (count - rare.length)));
   const kept = [...rare, ...common.filter((_, i) => i % stride === 0)].slice(0, count).sort((a, b) => a.seed - b.seed);
-  const lines = kept.map(({ seed, log }) => JSON.stringify({ seed, log: logLines(log) }));
+  const lines = kept.map(({ seed, log }) =>
+    JSON.stringify({
+      name: `s${seed}`,
+      insns: toHex(encodeInsns(scalarProgram(seed).insns)),
+      log: recordedLog(log),
+    }),
+  );
   writeFileSync(file, gzipSync(`${lines.join('\n')}\n`, { level: 9 }));
   process.stdout.write(`${kept.length} recorded\n`);
 }
@@ -41,7 +56,7 @@ function compare(file: string, show: number): void {
   let programs = 0;
   let refused = 0;
   let wrong = 0;
-  const seen: { seed: number; log: string; rare: boolean }[] = [];
+  const seen: Answer[] = [];
   for (const text of readFileSync(file, 'utf8').split('\n')) {
     if (!text.endsWith('}')) continue;
     const answer = JSON.parse(text) as LabAnswer;
