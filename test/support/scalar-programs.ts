@@ -39,6 +39,18 @@ function source(b: ProgramBuilder, random: Random, to: Reg, context: boolean): v
   else b.load(random.pick(['w', 'w', 'b', 'h'] as const), to, R1, random.pick(CONTEXT_FIELDS));
 }
 
+/** Few values, around 0 or around an edge, of either sign: where bounds meet and contradict each other. */
+function narrow(b: ProgramBuilder, random: Random, at: Reg): void {
+  const bits = random.chance(40) ? 32 : 64;
+  const kind = random.below(4);
+  if (kind === 0) b.alu(bits, 'and', at, random.pick([1, 2, 3, 5, 7, 8, 15, -2, -8]));
+  else if (kind === 1) b.alu(bits, 'rsh', at, bits - 1 - random.below(5));
+  else b.alu(bits, 'arsh', at, bits - 1 - random.below(5));
+  if (random.chance(50))
+    b.alu(random.chance(40) ? 32 : 64, 'add', at, random.pick([-4, -2, -1, 1, 2, 0x7ffffffd, -0x80000000]));
+  if (random.chance(15)) b.alu64('lsh', at, random.pick([29, 31, 32, 61]));
+}
+
 function arithmetic(b: ProgramBuilder, random: Random): void {
   const bits = random.chance(45) ? 32 : 64;
   const dst = reg(1 + random.below(POOL));
@@ -101,7 +113,11 @@ export function scalarProgram(seed: number): ProgFileEntry {
   const random = new Random(seed);
   const b = new ProgramBuilder();
   b.wide('lddw', R0, 0);
-  for (let n = POOL; n >= 1; n--) source(b, random, reg(n), true);
+  const narrowPercent = random.pick([0, 0, 30, 80]);
+  for (let n = POOL; n >= 1; n--) {
+    source(b, random, reg(n), true);
+    if (random.chance(narrowPercent)) narrow(b, random, reg(n));
+  }
   if (random.chance(80)) tree(b, random, random.below(5));
   else mesh(b, random);
   return { name: `s${seed}`, type: 1, insns: b.build(), maps: ['2 4 64 1 0'], ldmaps: ['0 0 2 0'] };
