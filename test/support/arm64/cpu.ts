@@ -165,6 +165,7 @@ export class Arm64Cpu implements EmulatedCpu {
         while (this.#shadow.length > 0 && this.#shadow[this.#shadow.length - 1].sp <= to.frameSp) this.#shadow.pop();
         const under = this.#r[SP];
         this.#poison(depth + 0x40);
+        this.#r[FIRST_KEPT] = poison(FIRST_KEPT, depth);
         this.#r[SP] = to.sp ?? under - CALLBACK_GAP;
         this.#enter(to.func, to.args);
       }

@@ -264,8 +264,10 @@ function memory(cpu: Arm64Cpu, word: number): boolean {
     const offset = BigInt(signed(word, 20, 12));
     const mode = bits(word, 11, 10);
     if (mode === 2) return false;
+    // The stack grows before it is written to.
+    if (mode === 3) cpu.setSp(rn, 64, base + offset);
     const known = single(cpu, word, mode === 1 ? base : base + offset, rt, size);
-    if (mode !== 0) cpu.setSp(rn, 64, base + offset);
+    if (mode === 1) cpu.setSp(rn, 64, base + offset);
     return known;
   }
   if (bits(word, 11, 10) === 2) {
