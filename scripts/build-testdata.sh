@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds testdata/object/*.c into little-endian (el) and big-endian (eb) objects beside the sources.
+# Builds testdata/object/*.c and testdata/exe/*.c into little-endian (el) and big-endian (eb) objects beside the sources.
 #
 #   scripts/build-testdata.sh            CLANG and LLVM_STRIP name other tools than those on the path; built with clang 14
 #
@@ -20,3 +20,12 @@ build() { # SOURCE OUT FLAGS...
 
 for source in *.c; do build "${source%.c}" "${source%.c}" -g; done
 build calls calls-without-btf
+
+cd ../exe
+for source in *.bpf.c; do
+  for order in el eb; do
+    $clang -target "bpf$order" -mcpu=v3 -O2 -g -Wall -Wno-unused-function -isystem "/usr/include/$(uname -m)-linux-gnu" \
+      -fdebug-compilation-dir=. -c "$source" -o "${source%.c}$order.o"
+    $strip -g "${source%.c}$order.o"
+  done
+done

@@ -18,7 +18,7 @@ import {
   threeWay,
   userLayout,
 } from '../support/three-way.ts';
-import { callSubject, insnSubject, objectSubject, plainSubject } from '../support/three-way-subjects.ts';
+import { callSubject, insnSubject, objectSubjects, plainSubject } from '../support/three-way-subjects.ts';
 import { requireTool } from '../support/tools.ts';
 
 const TARGETS = ['ppc64le', 'ppc64'] as const;
@@ -114,14 +114,25 @@ for (const target of TARGETS) {
     });
   });
 
-  it(`${target}: an object on a capture, packet after packet`, () => {
-    const packets = pcapPackets(new Uint8Array(readFileSync(file('examples/traffic.pcap'))));
-    const path = target === 'ppc64le' ? file('examples/xdp_counter.bpf.o') : file('testdata/bpfeb/xdp_counter.bpf.o');
-    const subject = objectSubject(path, 'count_packets', packets, undefined);
-    const config = { target, cpu: 'power8', mode: 'own' } as const;
-    const { differences, runs } = threeWay([subject], config, () => PLACES.far, qemu);
-    expect(differences).toEqual([]);
-    expect(runs).toBe(packets.length);
+  describe.each(MODES)(`${target} %s: objects on a capture, packet after packet`, mode => {
+    const packets = pcapPackets(new Uint8Array(readFileSync(file('examples/traffic.pcap')))).slice(0, 40);
+    const config = { target, cpu: 'power8', mode } as const;
+    const suffix = target === 'ppc64le' ? 'el' : 'eb';
+
+    const objects: readonly (readonly [what: string, name: string, programs: number])[] = [
+      ['callbacks in callbacks, tail calls, packets that move, records', 'calls', 5],
+      ['exceptions', 'throw', 2],
+    ];
+    // Linux 6.12 has no exceptions on this CPU.
+    it.each(mode === 'own' ? objects : objects.slice(0, 1))('%s', (_, name, programs) => {
+      const subjects = objectSubjects(file(`testdata/exe/${name}.bpf${suffix}.o`), packets, undefined);
+      for (const place of Object.values(PLACES)) {
+        const { differences, runs, skipped } = threeWay(subjects, config, () => place, qemu);
+        expect(differences.map(({ subject, ...rest }) => ({ name: subject.name, ...rest }))).toEqual([]);
+        expect([...skipped]).toEqual([]);
+        expect(runs).toBe(programs * packets.length);
+      }
+    });
   });
 
   describe(`${target}: what executables notice`, () => {
