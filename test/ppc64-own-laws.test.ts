@@ -33,7 +33,12 @@ function differences(config: OwnConfig, distance: bigint): string[] {
     );
     const helperImms = helpers.map(helperImm);
     const verifierZext = seed % 2 === 0;
-    const funcs = generateFunctions(seed, { verifierZext, helperImms, userLimit: USER_LIMIT });
+    const funcs = generateFunctions(seed, {
+      verifierZext,
+      helperImms,
+      userLimit: USER_LIMIT,
+      ctxAddr: BigInt(machine.data),
+    });
     const ctx = new Random(seed).bytes(CTX_BYTES);
     new DataView(ctx.buffer).setUint32(FUEL_OFF, 40, config.target.order === 'little');
     const wanted = reference(funcs, ctx, own, helperImms);

@@ -18,6 +18,8 @@ export interface GenerateOptions {
   readonly helperImms: readonly number[];
   /** Probe loads of addresses up to this give 0. */
   readonly userLimit: number;
+  /** Where the context is: programs also name it by address. */
+  readonly ctxAddr: bigint;
 }
 
 const SIZES = [4, 2, 1, 8];
@@ -229,6 +231,26 @@ class Writer {
     return 2;
   }
 
+  /** By address, as map values are. */
+  direct(): number {
+    const d = this.#dest();
+    const first = this.#random.below(FUEL_OFF - 40);
+    const value = this.#options.ctxAddr + BigInt(first);
+    const part = (shift: bigint): number => Number(BigInt.asIntN(32, value >> shift));
+    this.#insns.push(makeInsn(LD_IMM64, d, 0, 0, part(0n)), makeInsn(0, 0, 0, 0, part(32n)));
+    for (let n = this.#random.between(1, 2); n > 0; n--) {
+      const size = this.#random.below(4);
+      const off = this.#random.between(-Math.min(first, 9), 32);
+      const s = this.#random.pick([...this.#set, d].filter(reg => reg !== d && reg !== this.#ctx).concat(-1));
+      if (s >= 0 && this.#random.chance(50)) this.#emit(0x63 | (size << 3), d, s, off);
+      else if (s >= 0) this.#emit(0x61 | (size << 3), s, d, off);
+      else this.#emit(0x62 | (size << 3), d, 0, off, this.#imm());
+    }
+    this.#emit(0xb7, d, 0, 0, this.#imm());
+    this.#set.add(d);
+    return 3;
+  }
+
   atomic(): number {
     const size = this.#random.pick([0, 3]);
     const [base, off] = this.#place(SIZES[size], true);
@@ -340,6 +362,7 @@ const STATEMENTS: readonly (readonly [number, (writer: Writer, left: number, dep
   [8, writer => writer.probe()],
   [20, writer => writer.store()],
   [10, writer => writer.stackPointer()],
+  [12, writer => writer.direct()],
   [20, writer => writer.atomic()],
   [14, writer => writer.ordered()],
   [50, (writer, left, depth) => writer.branch(left, depth)],

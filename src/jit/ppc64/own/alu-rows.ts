@@ -80,12 +80,9 @@ export function emitConstant(e: Emission, i: number): void {
     fillUp(e, i, start);
     return;
   }
-  if (hi === lo >> 31) {
-    e.load(d[i], hi, lo);
-    return;
-  }
   const start = e.buffer.length;
-  e.load(d[i], hi, lo);
+  if ((flags[i] & ir.BASE_ONLY) !== 0) e.loadBase(d[i], hi, lo);
+  else e.load(d[i], hi, lo);
   fillUp(e, i, start);
 }
 
@@ -243,7 +240,8 @@ function emitBinary(e: Emission, i: number, op: number, to: number, x: number, y
         if (narrow) e.w(signed ? modsw(to, x, y) : moduw(to, x, y));
         else e.w(signed ? modsd(to, x, y) : modud(to, x, y));
       } else {
-        const q = e.t0;
+        // The divisor may be a constant that r0 happens to hold.
+        const q = y === T0 ? e.t2 : e.t0;
         if (narrow) e.w(signed ? divw(q, x, y) : divwu(q, x, y));
         else e.w(signed ? divd(q, x, y) : divdu(q, x, y));
         e.w(narrow ? mullw(q, q, y) : mulld(q, q, y));

@@ -66,6 +66,8 @@ export class Emission {
   #known = 0;
   readonly #knownHi = new Int32Array(32);
   readonly #knownLo = new Int32Array(32);
+  /** What is missing from an address in a register, for accesses to add. */
+  readonly #rest = new Int32Array(256);
   // What CR0 compares: −1 for nothing known.
   #compareKind = -1;
   #compareA = NO_REG;
@@ -129,10 +131,12 @@ export class Emission {
   /** Control may come from elsewhere: forget. */
   leader(): void {
     this.#known = 0;
+    this.#rest.fill(0);
     this.changedCr();
   }
   /** A register gets a value nobody knows. */
   changed(register: number): void {
+    this.#rest[register] = 0;
     this.#known &= ~(1 << register);
     if (register === this.#compareA || (this.#compareKind >= 4 && register === this.#compareB)) this.#compareKind = -1;
     if (register === this.#recordRegister) this.#recordAt = -1;
@@ -338,12 +342,56 @@ export class Emission {
     this.knows(rt, hi, lo);
   }
 
+  /**
+   * Puts a constant into `rt` but for what a displacement can add: {@link displacementOf} says how much. One word for
+   * whatever `addis` reaches from r2, from the code or from a register known to be near.
+   */
+  loadBase(rt: number, hi: number, lo: number): void {
+    const rest = (lo << 16) >> 16;
+    const baseLo = (lo - rest) | 0;
+    const baseHi = (hi - (rest < 0 ? (lo >>> 0 > baseLo >>> 0 ? -1 : 0) : 0)) | 0;
+    const near = this.#near(hi, lo);
+    const words = near >= 0 ? this.#nearWords : 3;
+    if (rest === 0 || (lo & 3) !== 0 || words === 1) {
+      this.load(rt, hi, lo);
+      return;
+    }
+    let left = rest;
+    if (near >= 0) {
+      left = (this.#nearDelta << 16) >> 16;
+      this.w(addis(rt, near, ha(this.#nearDelta)));
+    } else {
+      const off = this.buffer.length + 4;
+      const distance = this.distanceLo(lo, off);
+      const plan = this.plan(baseHi, baseLo);
+      if (plan.length > 1 && this.#isRelative(hi, lo, off)) {
+        left = (distance << 16) >> 16;
+        this.w(addpcis(rt, ha(distance)));
+      } else if (plan.length < this.plan(hi, lo).length) this.putPlan(rt, plan);
+      else {
+        this.load(rt, hi, lo);
+        return;
+      }
+    }
+    const knownLo = (lo - left) | 0;
+    this.knows(rt, (hi - (lo >>> 0 < left ? 1 : 0) + (left < 0 && lo >>> 0 > knownLo >>> 0 ? 1 : 0)) | 0, knownLo);
+    this.#rest[rt] = left;
+  }
+
+  /** What an access has to add to an offset from `register`. */
+  displacementOf(register: number): number {
+    return register < 32 ? this.#rest[register] : 0;
+  }
+
+  #isRelative(hi: number, lo: number, off: number): boolean {
+    return this.located && this.unit.power9 && isHaLo(this.distanceHi(hi, lo, off), this.distanceLo(lo, off));
+  }
+
   /** POWER9, ±2 GB around the code: `addpcis` and `addi`. */
   #loadRelative(rt: number, hi: number, lo: number): boolean {
-    if (!this.located || !this.unit.power9 || rt === SCRATCH0) return false;
     const off = this.buffer.length + 4;
+    if (rt === SCRATCH0 || !this.#isRelative(hi, lo, off)) return false;
     const near = this.distanceLo(lo, off);
-    if (!isHaLo(this.distanceHi(hi, lo, off), near)) return false;
     this.w(addpcis(rt, ha(near)));
     if ((near & 0xffff) !== 0) this.w(addi(rt, rt, near));
     return true;

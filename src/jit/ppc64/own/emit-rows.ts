@@ -83,10 +83,12 @@ function emitLeave(e: Emission, i: number): void {
 }
 
 /** Whether a row's last instruction makes its result, and may compare it with 0 on the way. */
-const isRecordable = (kind: number, sub: number): boolean =>
+const isRecordable = (kind: number, sub: number, d: number): boolean =>
   kind === ir.MOV ||
   kind === ir.MASK ||
   kind === ir.SEXT ||
+  // The result moved out of the way of arguments.
+  (kind >= ir.CALL_HELPER && kind <= ir.CALL_SUB && d !== RETURN && d !== NO_REG) ||
   // Modulo instructions have no record bit.
   ((kind === ir.ALU_K || kind === ir.ALU_X) && sub !== ir.MOD && sub !== ir.SMOD);
 
@@ -106,7 +108,7 @@ export function emitRows(e: Emission, slotOffs: Int32Array): void {
     open = k !== ir.JA && k !== ir.LEAVE;
     // Constants say themselves what their register holds now.
     if (k !== ir.CONST && d[i] !== NO_REG) e.changed(d[i]);
-    if (isRecordable(k, sub[i]) && e.buffer.length > before) e.recordable(d[i], k === ir.MASK && aux[i] === 0);
+    if (isRecordable(k, sub[i], d[i]) && e.buffer.length > before) e.recordable(d[i], k === ir.MASK && aux[i] === 0);
   }
   // Only code nobody verified gets here.
   if (open) e.w(trap());

@@ -68,6 +68,8 @@ export const LEADER = 1;
 export const HIGH = 2;
 /** May fault; the result is then 0. */
 export const PROBE = 4;
+/** CONST: nothing but a base of plain loads and stores, whose offsets can take part of it. */
+export const BASE_ONLY = 4;
 /** Base register plus the arena's base. */
 export const ARENA = 8;
 /** 32 bits wide. */

@@ -100,7 +100,8 @@ function baseOf(e: Emission, i: number): number {
 }
 function offsetOf(e: Emission, i: number): number {
   const { a, flags, off } = e.rows;
-  return off[i] + (a[i] === FRAME && (flags[i] & ir.ARENA) === 0 ? e.frame.fpOff : 0);
+  if ((flags[i] & ir.ARENA) !== 0) return off[i];
+  return off[i] + (a[i] === FRAME ? e.frame.fpOff : e.displacementOf(a[i]));
 }
 
 function finishLoad(e: Emission, i: number): void {

@@ -14,6 +14,10 @@ export const CROSSES = 16; // lives across a call
 
 const REGS = ir.REG_COUNT;
 
+/** A load or store whose offset is an immediate of its instruction. */
+const isPlainAccess = (kind: number, flags: number): boolean =>
+  (kind === ir.LOAD || kind === ir.STORE || kind === ir.STORE_K) && (flags & (ir.PROBE | ir.ARENA)) === 0;
+
 /** A growing column of ints. */
 class Column {
   data: Int32Array;
@@ -136,16 +140,26 @@ export class Webs {
   build(rows: ir.Ir, blocks: Blocks, live: Int32Array): void {
     const current = new Int32Array(16).fill(NO_WEB);
     const last = new Int32Array(16);
-    for (let at = 0; at < blocks.count; at++) this.#block(rows, blocks, live, at, current, last);
+    const baseOnly = new Uint8Array(16);
+    for (let at = 0; at < blocks.count; at++) this.#block(rows, blocks, live, at, current, last, baseOnly);
   }
 
-  #block(rows: ir.Ir, blocks: Blocks, live: Int32Array, at: number, current: Int32Array, last: Int32Array): void {
+  #block(
+    rows: ir.Ir,
+    blocks: Blocks,
+    live: Int32Array,
+    at: number,
+    current: Int32Array,
+    last: Int32Array,
+    baseOnly: Uint8Array,
+  ): void {
     const { kind, d, a, b, flags } = rows;
     const { start, taken, next } = blocks;
     const begin = start[at];
     const end = start[at + 1];
     let set = liveOut(blocks, live, at);
     current.fill(NO_WEB);
+    baseOnly.fill(0);
     for (let r = 0; r < REGS; r++) {
       if (((set >>> r) & BOTH) === 0) continue;
       let web = NO_WEB;
@@ -158,11 +172,13 @@ export class Webs {
       current[r] = web;
       last[r] = taken[at] >= 0 ? end - 1 : end;
     }
-    const use = (r: number, i: number): number => {
+    const use = (r: number, i: number, asBase = false): number => {
       if (current[r] === NO_WEB) {
         current[r] = this.#make(r);
         last[r] = i;
+        baseOnly[r] = 1;
       }
+      if (!asBase) baseOnly[r] = 0;
       return current[r];
     };
     const define = (r: number, i: number): number => {
@@ -180,6 +196,7 @@ export class Webs {
       }
       if (d[i] !== ir.NONE) {
         if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
+        if (k === ir.CONST && baseOnly[d[i]] === 1) flags[i] |= ir.BASE_ONLY;
         const web = define(d[i], i);
         if (web !== NO_WEB) {
           this.d[i] = web;
@@ -196,7 +213,7 @@ export class Webs {
       if (k === ir.LEAVE) this.need(use(0, i), LEFT);
       if (k === ir.CMPXCHG) this.compared.set(i, use(0, i));
       if ((flags[i] & ir.ARENA) !== 0) use(ir.BASE, i);
-      if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = use(a[i], i);
+      if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = use(a[i], i, isPlainAccess(k, flags[i]));
       if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = use(b[i], i);
       if (k === ir.MOV && this.a[i] !== NO_WEB) {
         this.#moves.push(this.d[i]);
