@@ -10,6 +10,7 @@ import type {
 } from '../../../src/engine/index.ts';
 import { ProgramFault } from '../../../src/helpers/index.ts';
 import type { LinearMemory, Region } from '../../../src/mem/index.ts';
+import { InternalError } from '../../../src/util/index.ts';
 import { type Decoded, decodeInsn, execute } from './execute.ts';
 
 /*
@@ -276,3 +277,9 @@ export class S390xCpu implements EmulatedCpu {
 
 const poison = (register: number, depth: number): bigint =>
   0xa500000000000000n | (BigInt(depth) << 40n) | 0x5a5a00n | BigInt(register);
+
+/** Makes one where the emulated CPUs of the library are made: for `CompileOptions.wrapCpu`. */
+export function createS390xCpu(options: EmulatorOptions): EmulatedCpu {
+  if (options.mem.order !== 'big') throw new InternalError('s390x is big-endian');
+  return new S390xCpu(options);
+}

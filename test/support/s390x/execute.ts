@@ -275,6 +275,11 @@ function build(): Map<number, Run> {
   return t;
 }
 
+function loadAndTest(cpu: S390xCpu, r: number, value: bigint): void {
+  set(cpu, r, value);
+  compare(cpu, s(64, value), 0n);
+}
+
 function buildStorage(t: Map<number, Run>): void {
   t.set(0x41, (cpu, i) => set(cpu, i.a, at(cpu, i.d12, i.b, i.c)));
   t.set(0xe371, (cpu, i) => set(cpu, i.a, at(cpu, i.d20, i.b, i.c)));
@@ -283,7 +288,7 @@ function buildStorage(t: Map<number, Run>): void {
     [0x58, 4, setLow],
     [0x48, 2, (cpu, r, value) => setLow(cpu, r, s(16, value))],
     [0xe304, 8, set],
-    [0xe302, 8, (cpu, r, value) => (set(cpu, r, value), compare(cpu, s(64, value), 0n))],
+    [0xe302, 8, loadAndTest],
     [0xe308, 8, (cpu, r, value) => set(cpu, r, cpu.r[r] + value)],
     [0xe314, 4, (cpu, r, value) => set(cpu, r, s(32, value))],
     [0xe315, 2, (cpu, r, value) => set(cpu, r, s(16, value))],

@@ -161,7 +161,8 @@ export function emitFunctionAddress(e: Emission, i: number): void {
   const hi = hi32(bpfFunc);
   const lo = lo32(bpfFunc);
   const distance = e.forms.far[i] === 0 ? e.halfwordsTo(hi, lo, start) : undefined;
-  if (distance !== undefined) {
+  // From 2 GB on, qemu 7.2 makes another address of it.
+  if (distance !== undefined && distance === (distance << 1) >> 1) {
     e.w(larl(d[i], distance));
     return;
   }
