@@ -21,9 +21,10 @@ export function compress(word: number): number {
     case 0x13:
       return compressImmediate(word, rd, rs1);
     case 0x1b:
-      return ((word >> 12) & 7) === 0 && rd === rs1 && rd !== 0 && isS6(word >> 20)
-        ? 0x2001 | (rd << 7) | imm6(word >> 20)
-        : 0;
+      // addiw: of x0 it is c.li.
+      if (((word >> 12) & 7) !== 0 || rd === 0 || !isS6(word >> 20)) return 0;
+      if (rs1 === 0) return 0x4001 | (rd << 7) | imm6(word >> 20);
+      return rd === rs1 ? 0x2001 | (rd << 7) | imm6(word >> 20) : 0;
     case 0x37:
       return rd !== 0 && rd !== SP && isS6(word >> 12) && word >> 12 !== 0 ? 0x6001 | (rd << 7) | imm6(word >> 12) : 0;
     case 0x33:

@@ -3,9 +3,10 @@ import * as ir from './ir.ts';
 const EXTENDS: Readonly<Record<number, number>> = { 32: 32, 48: 16, 56: 8 };
 
 /** Rows that read `a` and set `d`, and whose `a` may be any register. */
-const FREE_A = new Set<number>([ir.ALU_K, ir.ALU_X, ir.ZEXT, ir.SEXT, ir.BSWAP]);
+const isFree = (kind: number): boolean =>
+  kind === ir.ALU_K || kind === ir.ALU_X || kind === ir.ZEXT || kind === ir.SEXT || kind === ir.BSWAP;
 /** Rows behind which the next row is not reached in order, or registers change. */
-const ENDS = new Set<number>([ir.JA, ir.LEAVE, ir.TAIL, ir.CALL_HELPER, ir.CALL_KFUNC, ir.CALL_SUB]);
+const ends = (kind: number): boolean => kind === ir.JA || (kind >= ir.CALL_HELPER && kind <= ir.LEAVE);
 
 /**
  * Folds a row into the one behind it: moves into operations, since those have three operands here, and pairs of shifts
@@ -26,7 +27,7 @@ export function combine(rows: ir.Ir): void {
       kind[i] = ir.NOP;
       continue;
     }
-    before = ENDS.has(k) ? -1 : i;
+    before = ends(k) ? -1 : i;
   }
 }
 
@@ -44,7 +45,7 @@ function foldShifts({ kind, sub, imm, flags, a }: ir.Ir, first: number, i: numbe
 
 /** d = a; d = d op b */
 function foldMove({ kind, sub, flags, d, a, b }: ir.Ir, first: number, i: number): void {
-  if (!FREE_A.has(kind[i])) return;
+  if (!isFree(kind[i])) return;
   const narrow = (flags[i] & ir.W) !== 0 || ((kind[i] === ir.ZEXT || kind[i] === ir.SEXT) && sub[i] <= 32);
   const moves = kind[first] === ir.MOV || (narrow && kind[first] === ir.ZEXT && sub[first] === 32);
   if (!moves) return;

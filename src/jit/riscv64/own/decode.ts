@@ -88,10 +88,11 @@ export function decode(func: FuncInput): ir.Ir {
   return rows;
 }
 
+const isNone = (register: number): boolean => register !== ir.NONE && register >= ir.REG_COUNT;
+
 /** Whatever made the program, rows name registers there are, and set none that is read-only. */
 function checkRegisters({ d, a, b }: ir.Ir, i: number, insn: Insn): void {
-  const bad = (register: number): boolean => register !== ir.NONE && register >= ir.REG_COUNT;
-  if (d[i] === ir.FP || bad(d[i]) || bad(a[i]) || bad(b[i])) throw unsupported(insn, i);
+  if (d[i] === ir.FP || isNone(d[i]) || isNone(a[i]) || isNone(b[i])) throw unsupported(insn, i);
   // 15 stands for none, and is no register either.
   const names = insn.code !== CALL && insn.code !== LD_IMM64 && (insn.dst > BPF_REG_AX || insn.src > BPF_REG_AX);
   if (names) throw unsupported(insn, i);
@@ -150,18 +151,20 @@ function decodeAlu(rows: ir.Ir, i: number, insn: Insn, zx: number): void {
   simplify(rows, i, wide);
 }
 
+/** Keeps the operand, in as many bits as the operation has. */
+function keep(rows: ir.Ir, i: number, wide: boolean): void {
+  setExtension(rows, i, wide || (rows.flags[i] & ir.ZX) === 0 ? 64 : 32);
+}
+
 /** Operations with numbers that are simpler ones. */
 function simplify(rows: ir.Ir, i: number, wide: boolean): void {
   const imm = rows.imm[i];
   const power = imm !== 0 && (imm & (imm - 1)) === 0 && (imm > 0 || !wide) ? 31 - Math.clz32(imm) : -1;
-  // Keeps the operand, in as many bits as the operation has.
-  const keep = (): void => setExtension(rows, i, wide || (rows.flags[i] & ir.ZX) === 0 ? 64 : 32);
-  const zero = (): void => setConstant(rows, i, 0, 0);
   switch (rows.sub[i]) {
     case ir.SUB:
       // The negative of the least number is one more than fits.
       if (imm !== -0x80000000 || !wide) setOperation(rows, i, ir.ADD, -imm | 0);
-      if (imm === 0) keep();
+      if (imm === 0) keep(rows, i, wide);
       break;
     case ir.ADD:
     case ir.OR:
@@ -169,40 +172,40 @@ function simplify(rows: ir.Ir, i: number, wide: boolean): void {
     case ir.LSH:
     case ir.RSH:
     case ir.ARSH:
-      if (imm === 0) keep();
+      if (imm === 0) keep(rows, i, wide);
       break;
     case ir.AND:
-      if (imm === 0) zero();
-      else if (imm === -1) keep();
+      if (imm === 0) setConstant(rows, i, 0, 0);
+      else if (imm === -1) keep(rows, i, wide);
       else if (imm === 0xffff) setExtension(rows, i, 16);
       break;
     case ir.MUL:
-      if (imm === 0) zero();
-      else if (power === 0) keep();
+      if (imm === 0) setConstant(rows, i, 0, 0);
+      else if (power === 0) keep(rows, i, wide);
       else if (power > 0) setOperation(rows, i, ir.LSH, power);
       else if (imm === -1) setOperation(rows, i, ir.NEG, 0);
       break;
     case ir.DIV:
-      if (imm === 0) zero();
-      else if (power === 0) keep();
+      if (imm === 0) setConstant(rows, i, 0, 0);
+      else if (power === 0) keep(rows, i, wide);
       else if (power > 0) setOperation(rows, i, ir.RSH, power);
       break;
     case ir.SDIV:
-      if (imm === 0) zero();
-      else if (imm === 1) keep();
+      if (imm === 0) setConstant(rows, i, 0, 0);
+      else if (imm === 1) keep(rows, i, wide);
       else if (imm === -1) setOperation(rows, i, ir.NEG, 0);
       break;
     case ir.MOD:
-      if (imm === 0) keep();
-      else if (power === 0) zero();
+      if (imm === 0) keep(rows, i, wide);
+      else if (power === 0) setConstant(rows, i, 0, 0);
       else if (power > 0) {
         setOperation(rows, i, ir.AND, (imm - 1) | 0);
         if (power === 16) setExtension(rows, i, 16);
       }
       break;
     case ir.SMOD:
-      if (imm === 0) keep();
-      else if (imm === 1 || imm === -1) zero();
+      if (imm === 0) keep(rows, i, wide);
+      else if (imm === 1 || imm === -1) setConstant(rows, i, 0, 0);
       break;
   }
 }

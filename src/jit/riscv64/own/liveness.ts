@@ -9,73 +9,68 @@ const both = (register: number): number => 0x1001 << register;
 const SCRATCHED = 0x3f * 0x1001;
 const ARGS = 0x3e * 0x1001;
 
-/** Rows that do nothing but set d. */
-const PURE = new Set<number>([
-  ir.MOV,
-  ir.CONST,
-  ir.FUNC,
-  ir.ZEXT,
-  ir.SEXT,
-  ir.BSWAP,
-  ir.ALU_K,
-  ir.ALU_X,
-  ir.PERCPU,
-  ir.CAST_USER,
-]);
+const bits = (...numbers: readonly number[]): number => numbers.reduce((sum, n) => sum | (1 << n), 0);
+/** Rows that do nothing but set d, by kind. */
+const PURE = bits(ir.MOV, ir.CONST, ir.FUNC, ir.ZEXT, ir.SEXT, ir.BSWAP, ir.ALU_K, ir.ALU_X, ir.PERCPU, ir.CAST_USER);
 /** 64-bit operations whose low half needs low halves only. */
-const LOW_FROM_LOW = new Set<number>([ir.ADD, ir.SUB, ir.MUL, ir.OR, ir.AND, ir.XOR, ir.NEG, ir.LSH]);
+const LOW_FROM_LOW = bits(ir.ADD, ir.SUB, ir.MUL, ir.OR, ir.AND, ir.XOR, ir.NEG, ir.LSH);
+const SHIFTS = bits(ir.LSH, ir.RSH, ir.ARSH);
+const has = (set: number, n: number): boolean => (set & (1 << n)) !== 0;
 
-/** What is live before a row, of what is live behind it. */
-function before({ kind, sub, d, a, b, flags }: ir.Ir, i: number, live: number): number {
-  const k = kind[i];
-  const f = flags[i];
-  if (PURE.has(k)) {
-    const highLive = (live & high(d[i])) !== 0;
-    if (!highLive && (live & low(d[i])) === 0) return live;
-    const rest = live & ~both(d[i]);
-    const halves = (register: number): number => (highLive ? both(register) : low(register));
-    switch (k) {
-      case ir.CONST:
-      case ir.FUNC:
-        return rest;
-      case ir.MOV:
-        return rest | halves(a[i]);
-      case ir.ZEXT:
-      case ir.SEXT:
-      case ir.CAST_USER:
-        return rest | low(a[i]);
-      case ir.BSWAP:
-        return rest | (sub[i] === 64 ? both(a[i]) : low(a[i]));
-      case ir.PERCPU:
-        return rest | both(a[i]);
-      default: {
-        const operand = b[i] === ir.NONE ? 0 : b[i];
-        const register = k === ir.ALU_X;
-        if ((f & ir.W) !== 0) return rest | low(a[i]) | (register ? low(operand) : 0);
-        const shift = sub[i] === ir.LSH || sub[i] === ir.RSH || sub[i] === ir.ARSH;
-        const own = LOW_FROM_LOW.has(sub[i]) ? halves(a[i]) : both(a[i]);
-        if (!register) return rest | own;
-        return rest | own | (shift ? low(operand) : LOW_FROM_LOW.has(sub[i]) ? halves(operand) : both(operand));
-      }
+/** What is live before a row that only sets d. */
+function beforePure({ kind, sub, d, a, b, flags }: ir.Ir, i: number, live: number): number {
+  const highLive = (live & high(d[i])) !== 0;
+  if (!highLive && (live & low(d[i])) === 0) return live;
+  const rest = live & ~both(d[i]);
+  const part = highLive ? 0x1001 : 1;
+  switch (kind[i]) {
+    case ir.CONST:
+    case ir.FUNC:
+      return rest;
+    case ir.MOV:
+      return rest | (part << a[i]);
+    case ir.ZEXT:
+    case ir.SEXT:
+    case ir.CAST_USER:
+      return rest | low(a[i]);
+    case ir.BSWAP:
+      return rest | (sub[i] === 64 ? both(a[i]) : low(a[i]));
+    case ir.PERCPU:
+      return rest | both(a[i]);
+    default: {
+      const narrow = (flags[i] & ir.W) !== 0;
+      const wanted = narrow ? 1 : has(LOW_FROM_LOW, sub[i]) ? part : 0x1001;
+      const own = rest | (wanted << a[i]);
+      if (kind[i] === ir.ALU_K) return own;
+      return own | (has(SHIFTS, sub[i]) ? low(b[i]) : wanted << b[i]);
     }
   }
-  const base = (f & ir.ARENA) !== 0 ? low : both;
+}
+
+/** What is live before a row, of what is live behind it. */
+function before(rows: ir.Ir, i: number, live: number): number {
+  const { kind, sub, d, a, b, flags } = rows;
+  const k = kind[i];
+  if (k === ir.NOP) return live;
+  if (has(PURE, k)) return beforePure(rows, i, live);
+  const f = flags[i];
+  const base = ((f & ir.ARENA) !== 0 ? 1 : 0x1001) << a[i];
   switch (k) {
     case ir.LOAD:
     case ir.LOAD_ACQ:
-      return (live & ~both(d[i])) | base(a[i]);
+      return (live & ~both(d[i])) | base;
     case ir.STORE:
     case ir.STORE_REL:
-      return live | base(a[i]) | (sub[i] === 3 ? both(b[i]) : low(b[i]));
+      return live | base | (sub[i] === 3 ? both(b[i]) : low(b[i]));
     case ir.STORE_K:
-      return live | base(a[i]);
+      return live | base;
     case ir.ATOMIC: {
       // After a fault the register is as it was, all of it.
       const value = (f & ir.W) !== 0 && (f & ir.PROBE) === 0 ? low(b[i]) : both(b[i]);
-      return ((f & ir.FETCH) !== 0 ? live & ~both(b[i]) : live) | base(a[i]) | value;
+      return ((f & ir.FETCH) !== 0 ? live & ~both(b[i]) : live) | base | value;
     }
     case ir.CMPXCHG:
-      return live | base(a[i]) | both(b[i]) | both(0);
+      return live | base | both(b[i]) | both(0);
     case ir.JCC_K:
       return live | ((f & ir.W) !== 0 ? low(a[i]) : both(a[i]));
     case ir.JCC_X:
@@ -191,7 +186,7 @@ export function pruneDead(rows: ir.Ir): boolean {
         if (k === ir.JCC_X && (after & high(b[i])) === 0) flags[i] |= ir.LOOSE_B;
       }
       if (to !== ir.NONE) {
-        if ((after & both(to)) === 0 && PURE.has(k)) {
+        if ((after & both(to)) === 0 && has(PURE, k)) {
           kind[i] = ir.NOP;
           continue;
         }
