@@ -45,9 +45,23 @@ function layoutOf(given: string | LayoutRow | undefined, target: JitTarget): Lay
   return typeof given === 'string' ? findLayout(given) : given;
 }
 
+/** In place of a CPU nobody emulates: programs are compiled and may be looked at, and are refused when they are run. */
+function absentCpu(target: JitTarget, { mem }: EmulatorOptions): EmulatedCpu {
+  const refuse = (): never => {
+    throw new FarcallError({
+      code: 'arg.target',
+      message: `there is no emulated ${target.arch}`,
+      expected: Object.keys(CPUS).join(', '),
+      found: target.name,
+    });
+  };
+  return { mem, argLo: refuse, argHi: refuse, frames: refuse, call: refuse, resumeAt: refuse };
+}
+
 /**
  * The engine that compiles for a CPU and runs the code on an emulated one. Machines made with it must have the target's
- * byte order. Throws `arg.target`, `arg.layout`, `arg.cpu`, and `arg.target` for CPUs that cannot be emulated.
+ * byte order. Throws `arg.target`, `arg.layout`, `arg.cpu`. For CPUs that cannot be emulated programs are compiled, and
+ * running them throws `arg.target`.
  */
 export function emulatorEngine(options: CompileOptions): JitEngine {
   const target = findTarget(options.target);
@@ -79,15 +93,7 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
     placement: options.placement,
     inject: options.inject,
     makeCpu: (emulatorOptions, space) => {
-      const make = (given: EmulatorOptions): EmulatedCpu => {
-        if (makeCpu !== undefined) return makeCpu(target, given);
-        throw new FarcallError({
-          code: 'arg.target',
-          message: `there is no emulated ${target.arch}`,
-          expected: Object.keys(CPUS).join(', '),
-          found: target.name,
-        });
-      };
+      const make = (given: EmulatorOptions): EmulatedCpu => makeCpu?.(target, given) ?? absentCpu(target, given);
       return options.wrapCpu === undefined ? make(emulatorOptions) : options.wrapCpu(emulatorOptions, space, make);
     },
   });
