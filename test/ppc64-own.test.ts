@@ -273,6 +273,27 @@ describe.each(OWN_CONFIGS.map(config => [configName(config), config] as const))(
     }
   });
 
+  it('extends arguments of kernel functions by their types', () => {
+    const { own, at } = setup();
+    const seen: bigint[] = [];
+    const gate = own.machine.gate('narrow', (cpu, out) => {
+      for (let n = 0; n < 5; n++) seen.push((BigInt(cpu.argHi(n) >>> 0) << 32n) | BigInt(cpu.argLo(n) >>> 0));
+      [out[0], out[1]] = [0, 0];
+    });
+    const value = 0x8182838485868788n;
+    const insns = [1, 2, 3, 4, 5].flatMap(reg => ld64(reg, value)).concat(i(CALL, 0, 2, 0, 5), exit);
+    const args = [
+      { sizeBytes: 1, signed: true },
+      { sizeBytes: 2, signed: false },
+      { sizeBytes: 4, signed: true },
+      { sizeBytes: 4, signed: false },
+      { sizeBytes: 8, signed: false },
+    ];
+    const { funcs } = own.place([{ insns, kfuncAddr: () => gate, kfuncArgs: () => args }]);
+    expect(own.call(funcs[0].bpfFunc, [at])).toBe(0n);
+    expect(seen).toEqual([0xffffffffffffff88n, 0x8788n, 0xffffffff85868788n, 0x85868788n, value]);
+  });
+
   it('loads r2 again behind functions of modules', () => {
     const { own, at } = setup();
     const { machine } = own;

@@ -1,5 +1,5 @@
 import type { CallSite } from '../../types.ts';
-import { addi, bctrl, bl, ld, mtctr } from '../encode.ts';
+import { addi, bctrl, bl, clrldi, extsb, extsh, extsw, ld, mtctr } from '../encode.ts';
 import { fillUp, LONGEST, putWay, type Way, wayTo } from './address.ts';
 import { NO_REG, RETURN, SCRATCH0 as T0, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
@@ -26,6 +26,7 @@ export function emitCall(e: Emission, i: number): void {
   const { d, aux, kind } = e.rows;
   const local = kind[i] === ir.CALL_SUB;
   const target = targetOf(e, i);
+  if (kind[i] === ir.CALL_KFUNC) extendArguments(e, i);
   // Tail calls below count where ours do.
   if (local && e.frame.reachable) e.w(addi(9, 1, e.frame.sizeBytes + COUNT_OFF));
   const start = e.buffer.length;
@@ -64,6 +65,25 @@ export function emitCall(e: Emission, i: number): void {
   if (target?.changesToc === true && e.unit.hasToc) e.w(ld(2, PACA_TOC, 13));
   e.changedByCall();
   if (d[i] !== NO_REG) e.move(d[i], RETURN);
+}
+
+/** Callees count on arguments extended to 64 bits as their types say; BPF cares for the low bits alone. */
+function extendArguments(e: Emission, i: number): void {
+  const { imm, off } = e.rows;
+  const args = e.unit.func.kfuncArgs?.(imm[i], off[i]) ?? [];
+  args.slice(0, 5).forEach(({ sizeBytes, signed }, n) => {
+    if (sizeBytes >= 8 || sizeBytes === 0) return;
+    const register = RETURN + n;
+    if (!signed) e.w(clrldi(register, register, 64 - 8 * sizeBytes));
+    else
+      e.w(
+        sizeBytes === 1
+          ? extsb(register, register)
+          : sizeBytes === 2
+            ? extsh(register, register)
+            : extsw(register, register),
+      );
+  });
 }
 
 function indirect(e: Emission, way: Way, hi: number, lo: number): void {
