@@ -1,5 +1,5 @@
 // What an abstract operation of the verifier's value domain costs, in ns: each over the same mix of 256 pairs of scalars,
-// so that neither their shapes nor their results can be foreseen. Median of the rounds, after warm-up.
+// so that neither their shapes nor their results can be foreseen. CPU time, garbage collection included; median of the rounds, after warm-up.
 //   npm run build && node bench/verifier-domain.mjs [ROUNDS]
 import {
   draftOf,
@@ -44,13 +44,14 @@ function time(name, op) {
   const repeat = 2000;
   const samples = [];
   for (let round = -4; round < rounds; round++) {
-    const from = performance.now();
+    const from = process.cpuUsage();
     for (let i = 0; i < repeat; i++)
       for (let k = 0; k < 256; k++) {
         const pair = pairs[k];
         sink ^= op(pair[0], pair[1], k);
       }
-    if (round >= 0) samples.push(((performance.now() - from) * 1e6) / (repeat * 256));
+    const { user, system } = process.cpuUsage(from);
+    if (round >= 0) samples.push(((user + system) * 1000) / (repeat * 256));
   }
   samples.sort((a, b) => a - b);
   const [low, middle, high] = [samples[0], samples[samples.length >> 1], samples.at(-1)].map(ns => ns.toFixed(1));

@@ -1,10 +1,11 @@
 import type { AluOp } from '../../isa/index.ts';
-import { addHi, ltU64, mulhuU32, sarHi, sarLo, shlHi, shlLo, shrHi, shrLo, subHi } from '../../util/index.ts';
+import { addHi, ltU64, mulHi, mulhuU32, sarHi, sarLo, shlHi, shlLo, shrHi, shrLo, subHi } from '../../util/index.ts';
 import { syncBounds, updateBounds, updateBounds32 } from './bounds.ts';
 import { zext32 } from './cast.ts';
 import {
   draftOf,
   isConst,
+  isExactConst,
   mark32Known,
   mark32Unbounded,
   mark64SignedUnbounded,
@@ -77,6 +78,7 @@ export function scalarAlu(op: AluOp, bits: 32 | 64, dst: Scalar, src: Scalar): S
     return copy;
   }
   if (!isComputable(op, bits, src)) return SCALAR_UNKNOWN;
+  if (isExactConst(src) && isExactConst(dst)) return foldConstants(op, bits, dst, src);
   const r = draftOf(dst);
   switch (op) {
     case 'add':
@@ -122,6 +124,33 @@ export function scalarAlu(op: AluOp, bits: 32 | 64, dst: Scalar, src: Scalar): S
   if (bits === 32) zext32(r);
   syncBounds(r);
   return r;
+}
+
+/** What the way below comes to for two constants, at once. */
+function foldConstants(op: AluOp, bits: 32 | 64, dst: Scalar, src: Scalar): Scalar {
+  const { valueHi: ah, valueLo: al } = dst;
+  const { valueHi: bh, valueLo: bl } = src;
+  const wide = bits === 64;
+  switch (op) {
+    case 'add':
+      return scalarKnown(wide ? addHi(ah, al, bh, bl) : 0, al + bl);
+    case 'sub':
+      return scalarKnown(wide ? subHi(ah, al, bh, bl) : 0, al - bl);
+    case 'mul':
+      return scalarKnown(wide ? mulHi(ah, al, bh, bl) : 0, Math.imul(al, bl));
+    case 'and':
+      return scalarKnown(wide ? ah & bh : 0, al & bl);
+    case 'or':
+      return scalarKnown(wide ? ah | bh : 0, al | bl);
+    case 'xor':
+      return scalarKnown(wide ? ah ^ bh : 0, al ^ bl);
+    case 'lsh':
+      return wide ? scalarKnown(shlHi(ah, al, bl), shlLo(al, bl)) : scalarKnown(0, al << bl);
+    case 'rsh':
+      return wide ? scalarKnown(shrHi(ah, bl), shrLo(ah, al, bl)) : scalarKnown(0, al >>> bl);
+    default:
+      return wide ? scalarKnown(sarHi(ah, bl), sarLo(ah, al, bl)) : scalarKnown(0, al >> bl);
+  }
 }
 
 /**

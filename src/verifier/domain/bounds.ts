@@ -1,5 +1,5 @@
 import { ltS64, ltU64 } from '../../util/index.ts';
-import type { ScalarDraft } from './scalar.ts';
+import { isExactConst, type ScalarDraft } from './scalar.ts';
 import { smearU32 } from './tnum.ts';
 
 const maxU32 = (a: number, b: number): number => (a >>> 0 < b >>> 0 ? b : a);
@@ -14,11 +14,36 @@ const leU32 = (a: number, b: number): boolean => a >>> 0 <= b >>> 0;
  * Source: `reg_bounds_sync`.
  */
 export function syncBounds(r: ScalarDraft): void {
+  if (isExactConst(r)) return;
   updateBounds(r);
-  // A round that changes nothing would be repeated to no effect.
-  if (deduceBounds(r) && deduceBounds(r)) deduceBounds(r);
-  boundOffset(r);
-  updateBounds(r);
+  let changed = false;
+  if (!isPlainRange(r)) {
+    changed = deduceBounds(r);
+    // A round that changes nothing would be repeated to no effect.
+    if (changed && deduceBounds(r)) deduceBounds(r);
+  }
+  if (boundOffset(r) || changed) updateBounds(r);
+}
+
+/**
+ * Whether all four kinds of bounds are one range of numbers from 0 to 2^31 - 1, of which nothing more can be deduced. Most
+ * numbers in programs are such, so this is asked first, and without branches.
+ */
+function isPlainRange(r: ScalarDraft): boolean {
+  const { uminLo: min, umaxLo: max } = r;
+  const differing =
+    r.uminHi |
+    r.umaxHi |
+    r.sminHi |
+    r.smaxHi |
+    (r.sminLo ^ min) |
+    (r.u32Min ^ min) |
+    (r.s32Min ^ min) |
+    (r.smaxLo ^ max) |
+    (r.u32Max ^ max) |
+    (r.s32Max ^ max) |
+    ((min | max) & -0x80000000);
+  return differing === 0 && min <= max;
 }
 
 /** Bounds from bits: the least is all unknown bits 0, the most all of them 1; a sign bit counts the other way. */
@@ -204,11 +229,14 @@ function intersectWithRange(r: ScalarDraft, minHi: number, minLo: number, maxHi:
   return true;
 }
 
-/** Source: `__reg_bound_offset`. */
-function boundOffset(r: ScalarDraft): void {
-  intersectWithRange(r, r.uminHi, r.uminLo, r.umaxHi, r.umaxLo);
+/** True if bits became known. Source: `__reg_bound_offset`. */
+function boundOffset(r: ScalarDraft): boolean {
+  const changed = intersectWithRange(r, r.uminHi, r.uminLo, r.umaxHi, r.umaxLo);
   const rangeLo = smearU32(r.u32Min ^ r.u32Max);
   const maskLo = r.maskLo & rangeLo;
-  r.valueLo = (r.valueLo | (r.u32Min & ~rangeLo)) & ~maskLo;
+  const valueLo = (r.valueLo | (r.u32Min & ~rangeLo)) & ~maskLo;
+  if (maskLo === r.maskLo && valueLo === r.valueLo) return changed;
+  r.valueLo = valueLo;
   r.maskLo = maskLo;
+  return true;
 }

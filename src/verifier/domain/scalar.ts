@@ -73,6 +73,27 @@ export const isConst: (s: Scalar) => boolean = tnumIsConst;
 /** Whether the scalar is a constant, or its low half is. Source: `is_reg_const`. */
 export const isConstFor = (s: Scalar, jmp32: boolean): boolean => (jmp32 ? s.maskLo : s.maskHi | s.maskLo) === 0;
 
+/** Whether the scalar is a constant with bounds to match, as every one is whose bounds were not dropped. Without branches. */
+export function isExactConst(s: Scalar): boolean {
+  const { valueHi: hi, valueLo: lo } = s;
+  const differing =
+    s.maskHi |
+    s.maskLo |
+    (s.uminHi ^ hi) |
+    (s.uminLo ^ lo) |
+    (s.umaxHi ^ hi) |
+    (s.umaxLo ^ lo) |
+    (s.sminHi ^ hi) |
+    (s.sminLo ^ lo) |
+    (s.smaxHi ^ hi) |
+    (s.smaxLo ^ lo) |
+    (s.u32Min ^ lo) |
+    (s.u32Max ^ lo) |
+    (s.s32Min ^ lo) |
+    (s.s32Max ^ lo);
+  return differing === 0;
+}
+
 export function markKnown(r: ScalarDraft, hi: number, lo: number): void {
   hi |= 0;
   lo |= 0;

@@ -203,7 +203,12 @@ export function tnumMulInto(out: TnumOut, a: TnumBits, b: TnumBits): void {
       accHi = sumHi | accHi | mHi;
     }
   }
-  tnumAddInto(out, tnumConst(hi, lo), new Tnum(0, 0, accHi, accLo));
+  // The sum of the known product and the unknown parts: bits that these may carry into are unknown.
+  const sumLo = (lo + accLo) | 0;
+  const sumHi = addHi(hi, lo, accHi, accLo);
+  const maskHi = (sumHi ^ hi) | accHi;
+  const maskLo = (sumLo ^ lo) | accLo;
+  put(out, hi & ~maskHi, lo & ~maskLo, maskHi, maskLo);
 }
 
 /** What is in both; where they contradict each other the bit counts as 1. */
