@@ -2,6 +2,7 @@ import type { EmulatedCpu, EmulatorOptions } from '../../src/engine/index.ts';
 import type { JitMode } from '../../src/jit/index.ts';
 import { createArm64Cpu } from './arm64/cpu.ts';
 import { createRiscvCpu } from './riscv64/cpu.ts';
+import { createS390xCpu } from './s390x/cpu.ts';
 import { NATIVE } from './three-way.ts';
 import { findTool } from './tools.ts';
 import { createX86Cpu } from './x86_64/cpu.ts';
@@ -59,5 +60,13 @@ export const THREE_WAY_TARGETS: readonly ThreeWayTarget[] = [
     examples: 'examples',
     runner: () => findTool('qemu-riscv64'),
     makeCpu: createRiscvCpu,
+  },
+  {
+    target: 's390x',
+    cpus: ['z13', 'z15'],
+    modes: ['own'],
+    examples: 'testdata/bpfeb',
+    runner: () => findTool('qemu-s390x'),
+    makeCpu: createS390xCpu,
   },
 ];
