@@ -100,6 +100,14 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
     'prog-dump-jited-big-endian',
     ['prog', 'dump', 'jited', 'testdata/bpfeb/firewall.bpf.o', '-p', 'egress', '-t', 'ppc64'],
   ],
+  [
+    'prog-dump-jited-s390x',
+    ['prog', 'dump', 'jited', 'testdata/bpfeb/firewall.bpf.o', '-p', 'egress', '-t', 's390x', '--cpu', 'z15'],
+  ],
+  [
+    'prog-dump-jited-s390x-opcodes',
+    ['prog', 'dump', 'jited', 'testdata/bpfeb/tail_parser.bpf.o', '-t', 's390x', 'opcodes'],
+  ],
   ['prog-dump-jited-json', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'ppc64le', '--json', '--opcodes']],
   ['prog-dump-jited-arm64', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '-t', 'arm64', 'linum']],
   ['prog-dump-jited-arm64-opcodes', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'arm64', '--opcodes']],
