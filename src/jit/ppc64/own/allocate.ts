@@ -161,22 +161,26 @@ class Allocator {
   run(): void {
     const webs = this.#webs;
     const count = webs.count;
-    const rest: number[] = [];
-    const results: number[] = [];
     for (let w = 0; w < count; w++) {
       if (webs.find(w) !== w) continue;
       const needs = webs.needsOf(w);
       const r = webs.registerOf(w);
       if ((needs & REAL) === 0) this.#register[w] = r >= 1 && r <= 5 ? 2 + r : SCRATCH0;
       else if (r >= 1 && r <= 5 && (needs & ARG) !== 0) this.#give(w, 2 + r);
-      else if (r === 0) results.push(w);
-      else rest.push(w);
     }
-    // Results of calls and of the function first: a move each is at stake.
-    for (const w of results) if ((webs.needsOf(w) & (CALLED | LEFT)) !== 0) this.#choose(w, R0_ORDER);
-    for (const w of results) if (this.#register[w] === NO_REG) this.#choose(w, R0_ORDER);
-    for (const w of rest) if ((webs.needsOf(w) & CROSSES) !== 0) this.#choose(w, VOLATILE_ORDER);
-    for (const w of rest) if (this.#register[w] === NO_REG) this.#choose(w, VOLATILE_ORDER);
+    // Results of calls and of the function first: a move each is at stake. Then what has little to choose from.
+    this.#chooseAll(R0_ORDER, (r, needs) => r === 0 && (needs & (CALLED | LEFT)) !== 0);
+    this.#chooseAll(R0_ORDER, r => r === 0);
+    this.#chooseAll(VOLATILE_ORDER, (_, needs) => (needs & CROSSES) !== 0);
+    this.#chooseAll(VOLATILE_ORDER, () => true);
+  }
+
+  #chooseAll(order: readonly number[], which: (register: number, needs: number) => boolean): void {
+    const webs = this.#webs;
+    for (let w = 0; w < webs.count; w++) {
+      if (this.#register[w] !== NO_REG || webs.find(w) !== w) continue;
+      if (which(webs.registerOf(w), webs.needsOf(w))) this.#choose(w, order);
+    }
   }
 
   #choose(root: number, order: readonly number[]): void {

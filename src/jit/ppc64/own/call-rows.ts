@@ -18,7 +18,7 @@ function reaches(e: Emission, { hi, lo }: Target, off: number): boolean {
 
 /** The call's target; undefined while callees have no addresses. */
 export function targetOf(e: Emission, i: number): Target | undefined {
-  if (e.rows.kind[i] !== ir.CALL_SUB) return e.unit.targets.get(i);
+  if (e.rows.kind[i] !== ir.CALL_SUB) return e.unit.targets[e.rows.aux[i]];
   return e.callees === undefined ? undefined : subprogTarget(e.callees, e.rows.aux[i], e.toc);
 }
 

@@ -26,27 +26,38 @@ function targetAt(
   return { kind, hi: hi32(address), lo: lo32(address), address, key, subprog: -1, changesToc: false, ...more };
 }
 
-/** Helpers and kfuncs a function calls, by slot: no placement changes them. Throws JitError for one nobody knows. */
-export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): ReadonlyMap<number, Target> {
-  const targets = new Map<number, Target>();
-  const byKey = new Map<string, Target>();
+/**
+ * Helpers and kfuncs a function calls, each once; `aux` of their rows becomes the index. No placement changes them.
+ * Throws JitError for one nobody knows.
+ */
+export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): readonly Target[] {
+  const targets: Target[] = [];
+  const helpers = new Map<number, number>();
+  const kfuncs = new Map<string, number>();
   const { layout, kernel, callBase } = env.space;
   const textEnd = callBase + BigInt(kernel.syntheticEndOffset);
+  const { kind, imm, off, aux } = rows;
   for (let i = 0; i < rows.n; i++) {
-    const kfunc = rows.kind[i] === ir.CALL_KFUNC;
-    if (!kfunc && rows.kind[i] !== ir.CALL_HELPER) continue;
-    const imm = rows.imm[i];
-    const key = kfunc ? `k${imm} ${rows.off[i]}` : `h${imm}`;
-    let target = byKey.get(key);
-    if (target === undefined) {
-      const address = kfunc ? func.kfuncAddr(imm, rows.off[i]) : callBase + BigInt(imm);
-      if (address === undefined)
-        throw new JitError(ERRNO.EINVAL, `insn ${i} calls kernel function #${imm}, which nobody knows`);
-      const changesToc = kfunc && (address < layout.textBase || address >= textEnd);
-      target = targetAt(kfunc ? 'kfunc' : 'helper', address, key, { changesToc });
-      byKey.set(key, target);
+    if (kind[i] === ir.CALL_HELPER) {
+      let index = helpers.get(imm[i]);
+      if (index === undefined) {
+        index = targets.push(targetAt('helper', callBase + BigInt(imm[i]), `h${imm[i]}`, {})) - 1;
+        helpers.set(imm[i], index);
+      }
+      aux[i] = index;
+    } else if (kind[i] === ir.CALL_KFUNC) {
+      const key = `k${imm[i]} ${off[i]}`;
+      let index = kfuncs.get(key);
+      if (index === undefined) {
+        const address = func.kfuncAddr(imm[i], off[i]);
+        if (address === undefined)
+          throw new JitError(ERRNO.EINVAL, `insn ${i} calls kernel function #${imm[i]}, which nobody knows`);
+        const changesToc = address < layout.textBase || address >= textEnd;
+        index = targets.push(targetAt('kfunc', address, key, { changesToc })) - 1;
+        kfuncs.set(key, index);
+      }
+      aux[i] = index;
     }
-    targets.set(i, target);
   }
   return targets;
 }

@@ -31,8 +31,8 @@ export interface Unit {
   readonly lastLeave: number;
   /** Rows with an address in them: calls, constants of more than 32 bits, function addresses. */
   readonly addressRows: readonly number[];
-  /** Helpers and kfuncs called, by slot. */
-  readonly targets: ReadonlyMap<number, Target>;
+  /** Helpers and kfuncs called, by `aux` of the rows that do. */
+  readonly targets: readonly Target[];
   /** Plans of constants by high and low half. */
   readonly plans: Map<number, Map<number, ConstantPlan>>;
 }

@@ -56,6 +56,11 @@ export class Webs {
   readonly #nodes: Int32Array;
   /** Pairs of webs that a move joins. */
   readonly #moves: Column;
+  // Of the block at hand, by register: the web live at this place, its last place in the block, and whether everything
+  // so far takes it for the base of an access.
+  readonly #current = new Int32Array(16);
+  readonly #last = new Int32Array(16);
+  readonly #baseOnly = new Uint8Array(16);
 
   constructor(n: number, blockCount: number) {
     const ints = new Int32Array(3 * n).fill(NO_WEB);
@@ -138,25 +143,34 @@ export class Webs {
 
   /** Walks every block backward once: makes webs, drops dead rows, notes whose high half is read. */
   build(rows: ir.Ir, blocks: Blocks, live: Int32Array): void {
-    const current = new Int32Array(16).fill(NO_WEB);
-    const last = new Int32Array(16);
-    const baseOnly = new Uint8Array(16);
-    for (let at = 0; at < blocks.count; at++) this.#block(rows, blocks, live, at, current, last, baseOnly);
+    for (let at = 0; at < blocks.count; at++) this.#block(rows, blocks, live, at);
   }
 
-  #block(
-    rows: ir.Ir,
-    blocks: Blocks,
-    live: Int32Array,
-    at: number,
-    current: Int32Array,
-    last: Int32Array,
-    baseOnly: Uint8Array,
-  ): void {
+  #use(r: number, i: number, asBase: boolean): number {
+    const web = this.#current[r];
+    if (!asBase) this.#baseOnly[r] = 0;
+    if (web !== NO_WEB) return web;
+    this.#last[r] = i;
+    this.#baseOnly[r] = asBase ? 1 : 0;
+    return (this.#current[r] = this.#make(r));
+  }
+
+  #define(r: number, i: number): number {
+    const web = this.#current[r];
+    if (web === NO_WEB) return web;
+    this.#segment(web, i + 1, this.#last[r]);
+    this.#current[r] = NO_WEB;
+    return web;
+  }
+
+  #block(rows: ir.Ir, blocks: Blocks, live: Int32Array, at: number): void {
     const { kind, d, a, b, flags } = rows;
     const { start, taken, next } = blocks;
     const begin = start[at];
     const end = start[at + 1];
+    const current = this.#current;
+    const last = this.#last;
+    const baseOnly = this.#baseOnly;
     let set = liveOut(blocks, live, at);
     current.fill(NO_WEB);
     baseOnly.fill(0);
@@ -172,21 +186,6 @@ export class Webs {
       current[r] = web;
       last[r] = taken[at] >= 0 ? end - 1 : end;
     }
-    const use = (r: number, i: number, asBase = false): number => {
-      if (current[r] === NO_WEB) {
-        current[r] = this.#make(r);
-        last[r] = i;
-        baseOnly[r] = 1;
-      }
-      if (!asBase) baseOnly[r] = 0;
-      return current[r];
-    };
-    const define = (r: number, i: number): number => {
-      const web = current[r];
-      if (web !== NO_WEB) this.#segment(web, i + 1, last[r]);
-      current[r] = NO_WEB;
-      return web;
-    };
     for (let i = end - 1; i >= begin; i--) {
       const k = kind[i];
       if (k === ir.NOP) continue;
@@ -197,7 +196,7 @@ export class Webs {
       if (d[i] !== ir.NONE) {
         if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
         if (k === ir.CONST && baseOnly[d[i]] === 1) flags[i] |= ir.BASE_ONLY;
-        const web = define(d[i], i);
+        const web = this.#define(d[i], i);
         if (web !== NO_WEB) {
           this.d[i] = web;
           this.need(web, REAL);
@@ -207,14 +206,14 @@ export class Webs {
       if (calls) {
         if (this.d[i] !== NO_WEB) this.need(this.d[i], CALLED);
         // What a call leaves in the registers it clobbers is nobody's value.
-        for (let r = 0; r <= 5; r++) define(r, i);
-        for (let r = 1; r <= 5; r++) this.need(use(r, i), ARG);
+        for (let r = 0; r <= 5; r++) this.#define(r, i);
+        for (let r = 1; r <= 5; r++) this.need(this.#use(r, i, false), ARG);
       }
-      if (k === ir.LEAVE) this.need(use(0, i), LEFT);
-      if (k === ir.CMPXCHG) this.compared.set(i, use(0, i));
-      if ((flags[i] & ir.ARENA) !== 0) use(ir.BASE, i);
-      if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = use(a[i], i, isPlainAccess(k, flags[i]));
-      if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = use(b[i], i);
+      if (k === ir.LEAVE) this.need(this.#use(0, i, false), LEFT);
+      if (k === ir.CMPXCHG) this.compared.set(i, this.#use(0, i, false));
+      if ((flags[i] & ir.ARENA) !== 0) this.#use(ir.BASE, i, false);
+      if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = this.#use(a[i], i, isPlainAccess(k, flags[i]));
+      if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = this.#use(b[i], i, false);
       if (k === ir.MOV && this.a[i] !== NO_WEB) {
         this.#moves.push(this.d[i]);
         this.#moves.push(this.a[i]);
