@@ -51,7 +51,28 @@ function narrow(b: ProgramBuilder, random: Random, at: Reg): void {
   if (random.chance(15)) b.alu64('lsh', at, random.pick([29, 31, 32, 61]));
 }
 
+/** What Linux treats apart: registers a constant away from each other, and numbers that are -1 or 0. */
+function idiom(b: ProgramBuilder, random: Random): void {
+  const one = reg(1 + random.below(POOL));
+  const other = reg(1 + random.below(POOL));
+  if (random.chance(60)) {
+    b.mov(other, one).alu64('add', other, random.chance(70) ? random.between(-3, 200) : immediate(random));
+    return;
+  }
+  const bits = random.chance(40) ? 32 : 64;
+  b.alu(bits, 'arsh', one, bits - 1).alu(
+    random.chance(40) ? 32 : 64,
+    random.pick(['and', 'or']),
+    one,
+    immediate(random),
+  );
+}
+
 function arithmetic(b: ProgramBuilder, random: Random): void {
+  if (random.chance(4)) {
+    idiom(b, random);
+    return;
+  }
   const bits = random.chance(45) ? 32 : 64;
   const dst = reg(1 + random.below(POOL));
   const src = reg(1 + random.below(POOL));
@@ -81,6 +102,7 @@ function branch(b: ProgramBuilder, random: Random, label: string): void {
 
 /** Ways that never meet again, so that the kernel shows the state at the start of each. */
 function tree(b: ProgramBuilder, random: Random, depth: number): void {
+  if (depth > 0 && random.chance(20)) idiom(b, random);
   for (let n = random.below(depth === 0 ? 3 : 6); n > 0; n--) arithmetic(b, random);
   if (depth > 0) {
     const label = `t${b.here}`;

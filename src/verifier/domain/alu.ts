@@ -214,6 +214,12 @@ function signed64FromUnsigned(r: ScalarDraft): void {
 
 /** Addition overflows signed when both operands differ in sign from the sum, and unsigned when the sum is the smaller. */
 function addBounds(r: ScalarDraft, src: Scalar): void {
+  add32(r, src);
+  add64(r, src);
+  tnumAddInto(r, r, src);
+}
+
+function add32(r: ScalarDraft, src: Scalar): void {
   const s32Min = (r.s32Min + src.s32Min) | 0;
   const s32Max = (r.s32Max + src.s32Max) | 0;
   if ((((s32Min ^ r.s32Min) & (s32Min ^ src.s32Min)) | ((s32Max ^ r.s32Max) & (s32Max ^ src.s32Max))) < 0)
@@ -229,7 +235,9 @@ function addBounds(r: ScalarDraft, src: Scalar): void {
     r.u32Min = u32Min;
     r.u32Max = u32Max;
   }
+}
 
+export function add64(r: ScalarDraft, src: Scalar): void {
   const sminHi = addHi(r.sminHi, r.sminLo, src.sminHi, src.sminLo);
   const smaxHi = addHi(r.smaxHi, r.smaxLo, src.smaxHi, src.smaxLo);
   if ((((sminHi ^ r.sminHi) & (sminHi ^ src.sminHi)) | ((smaxHi ^ r.smaxHi) & (smaxHi ^ src.smaxHi))) < 0)
@@ -251,7 +259,6 @@ function addBounds(r: ScalarDraft, src: Scalar): void {
     r.umaxHi = umaxHi;
     r.umaxLo = umaxLo;
   }
-  tnumAddInto(r, r, src);
 }
 
 function sub32(r: ScalarDraft, src: Scalar): void {
@@ -270,7 +277,7 @@ function sub32(r: ScalarDraft, src: Scalar): void {
   }
 }
 
-function sub64(r: ScalarDraft, src: Scalar): void {
+export function sub64(r: ScalarDraft, src: Scalar): void {
   const leastHi = subHi(r.sminHi, r.sminLo, src.smaxHi, src.smaxLo);
   const mostHi = subHi(r.smaxHi, r.smaxLo, src.sminHi, src.sminLo);
   if ((((r.sminHi ^ src.smaxHi) & (r.sminHi ^ leastHi)) | ((r.smaxHi ^ src.sminHi) & (r.smaxHi ^ mostHi))) < 0)

@@ -7,6 +7,7 @@ import { forkCase, forkWidth, scalarAlu, scalarOffset } from './alu.ts';
 import { syncBounds } from './bounds.ts';
 import { isBranchTaken, refineBranch } from './branch.ts';
 import { fitsBelowSign, scalarSext32, scalarSext64, scalarTruncate, scalarZext32 } from './cast.ts';
+import { isOffsetTainted, pointerOffsetKept, pointerOffsetMoved } from './pointer-offset.ts';
 import { scalarText } from './print.ts';
 import {
   boundsViolation,
@@ -82,6 +83,21 @@ describe('soundness: no number that can occur is lost', () => {
           if (fitsBelowSign(a.s, size * 8)) expect(concreteSext(64, size, x)).toBe(x);
           expect(x >> BigInt(scalarWidth(a.s))).toBe(0n);
           expect(has(shifted, BigInt.asUintN(64, x + BigInt(delta)))).toBe(true);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('in the variable part of a pointer', () => {
+    fc.assert(
+      fc.property(fc.constantFrom('add', 'sub'), scalar(), scalar(), (op, a, b) => {
+        expect(isOffsetTainted(b.s)).toBe(false);
+        const moved = pointerOffsetMoved(op, a.s, b.s);
+        const kept = pointerOffsetKept(a.s);
+        for (const x of a.xs) {
+          expect(has(kept, x)).toBe(true);
+          for (const y of b.xs) expect(has(moved, concreteAlu(op, 64, x, y))).toBe(true);
         }
       }),
       RUNS,

@@ -3,6 +3,7 @@ import { isComputable, scalarAlu } from './alu.ts';
 import { syncBounds } from './bounds.ts';
 import { flipCondition, isBranchTaken, refineBranch, reverseCondition } from './branch.ts';
 import { scalarSext32, scalarSext64, scalarTruncate, scalarZext32 } from './cast.ts';
+import { isOffsetTainted } from './pointer-offset.ts';
 import { rangeTexts, scalarText, signedText, unsignedText, violationText } from './print.ts';
 import {
   boundsViolation,
@@ -226,6 +227,17 @@ describe('contradictions', () => {
     ],
   ])('%s', (_, change, expected) => {
     expect(boundsViolation(broken(change))).toBe(expected);
+  });
+
+  it('taint a pointer they are added to', () => {
+    const inverted = broken(r => {
+      r.maskLo = 8;
+      r.uminLo = 8;
+    });
+    const unlike = broken(r => {
+      r.umaxLo = 8;
+    });
+    expect([u8, k(7), inverted, unlike].map(isOffsetTainted)).toEqual([false, false, true, true]);
   });
 
   it('leave the bits', () => {
