@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { JitTarget } from '../../jit/index.ts';
 import type { DisasmInsn, Disassembler } from '../../machine/index.ts';
 import { power10Disassembler } from './power10.ts';
+import { riscvBitsDisassembler } from './riscv-bits.ts';
 
 const PACKAGE = '@alexaltea/capstone-js';
 
@@ -35,8 +36,13 @@ export async function capstoneDisassembler(target: JitTarget): Promise<Disassemb
   const handle = new capstone.Capstone(capstone[target.capstone.arch], mode);
   if (target.capstone.arch === 'ARCH_X86') handle.option(capstone['OPT_SYNTAX'], capstone['OPT_SYNTAX_ATT']);
   const known = cachedDisassembler(handle);
-  if (target.arch !== 'ppc64') return known;
-  const later = power10Disassembler(target);
+  const later =
+    target.arch === 'ppc64'
+      ? power10Disassembler(target)
+      : target.arch === 'riscv64'
+        ? riscvBitsDisassembler
+        : undefined;
+  if (later === undefined) return known;
   return (code, offBytes, addr) => later(code, offBytes, addr) ?? known(code, offBytes, addr);
 }
 
