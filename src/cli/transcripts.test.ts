@@ -111,6 +111,11 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['prog-dump-jited-json', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'ppc64le', '--json', '--opcodes']],
   ['prog-dump-jited-arm64', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '-t', 'arm64', 'linum']],
   ['prog-dump-jited-arm64-opcodes', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'arm64', '--opcodes']],
+  ['prog-dump-jited-riscv64', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '-t', 'riscv64', 'linum']],
+  [
+    'prog-dump-jited-riscv64-opcodes',
+    ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'riscv64', '--cpu', 'rv64gc_zba_zbb', '--opcodes'],
+  ],
   ['prog-dump-jited-hidden', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '--kptr-restrict']],
   ['kallsyms', ['kallsyms', FUNCTIONS, '--target', 'ppc64le', '--layout', 'ppc64-hash', '--compat']],
   ['kallsyms-json', ['kallsyms', FUNCTIONS, '-p', 'quotes', '--json', '--kptr-restrict']],
