@@ -10,12 +10,12 @@ export function isPure(kind: number): boolean {
   return (kind >= K.alu && kind <= K.func) || kind === K.percpu || kind === K.castUser || kind === K.shifts;
 }
 
-/** Registers live before slot `i`, from those live behind it. */
-function before(scan: Scan, i: number, live: number): number {
+/** Registers live before slot `i`, from those live behind it. `args`: what calls may be passed, by slot. */
+function before(scan: Scan, i: number, live: number, args: Uint8Array): number {
   const kind = scan.kind[i];
   const d = scan.d[i];
   if (isPure(kind) && ((live >>> d) & 1) === 0) return live;
-  if (kind === K.call) return (live & ~CLOBBERED) | ARGS;
+  if (kind === K.call) return (live & ~CLOBBERED) | args[i];
   if (kind === K.tailCall) return (live & ~CLOBBERED) | 0b1110;
   if (kind === K.exit) return 1;
   let set = d === NO ? live : live & ~(1 << d);
@@ -39,6 +39,39 @@ function blockStarts(scan: Scan): Int32Array {
 }
 
 /**
+ * Registers R1 to R5 that may have been set since the last call, at each call: no call is passed others. Forward over
+ * blocks; each is looked at again only when more may be set at its start.
+ */
+function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Array): Uint8Array {
+  const { n, kind, d } = scan;
+  const count = start.length - 1;
+  const args = new Uint8Array(n);
+  const set = new Uint8Array(count);
+  const seen = new Uint8Array(count);
+  const stack: number[] = [];
+  const reach = (block: number, more: number): void => {
+    if (block < 0 || (seen[block] === 1 && (set[block] | more) === set[block])) return;
+    seen[block] = 1;
+    set[block] |= more;
+    stack.push(block);
+  };
+  if (count > 0) reach(0, ARGS);
+  for (let block = stack.pop(); block !== undefined; block = stack.pop()) {
+    let now = set[block];
+    for (let i = start[block]; i < start[block + 1]; i++) {
+      if (kind[i] === K.call) {
+        args[i] = now;
+        now = 0;
+      } else if (kind[i] === K.tailCall) now = 0;
+      else if (d[i] !== NO) now |= (1 << d[i]) & ARGS;
+    }
+    reach(next[block], now);
+    reach(taken[block], now);
+  }
+  return args;
+}
+
+/**
  * Registers live behind each slot, as bits. A worklist over blocks, last first; each is looked at again only when one it
  * leads to grew, which happens at most as often as there are registers.
  */
@@ -55,6 +88,7 @@ export function liveness(scan: Scan): Uint16Array {
     if (kind[last] === K.jump || kind[last] === K.branch) taken[block] = blockOf[to[last]];
     if (kind[last] !== K.jump && kind[last] !== K.exit && block + 1 < count) next[block] = block + 1;
   }
+  const args = argsOf(scan, start, next, taken);
   // Predecessors as lists: at most two edges a block.
   const head = new Int32Array(count).fill(-1);
   const link = new Int32Array(2 * count);
@@ -77,7 +111,7 @@ export function liveness(scan: Scan): Uint16Array {
     const block = stack[--depth];
     queued[block] = 0;
     let set = out(block);
-    for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set);
+    for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set, args);
     if (set === live[block]) continue;
     live[block] = set;
     for (let edge = head[block]; edge >= 0; edge = link[edge]) {
@@ -92,7 +126,7 @@ export function liveness(scan: Scan): Uint16Array {
     let set = out(block);
     for (let i = start[block + 1] - 1; i >= start[block]; i--) {
       behind[i] = set;
-      set = before(scan, i, set);
+      set = before(scan, i, set, args);
     }
   }
   return behind;
