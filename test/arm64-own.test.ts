@@ -336,4 +336,41 @@ describe.each(['armv8-a', 'armv8.1-a'])('own mode on %s', cpu => {
       expect(own.call(funcs[0].bpfFunc, [0x1234567800000000n])).toBe(0n);
     }
   });
+
+  it('branches further than its conditional branches reach', () => {
+    const { own } = setup();
+    // ±32 KB for a bit, ±1 MB for flags: over sums, and over tail calls, which are the longest code of one slot.
+    const bodies: [number, Insn][] = [
+      [9000, i(0x07, 0, 0, 0, 3)],
+      [16000, tailCall],
+    ];
+    for (const [count, insn] of bodies) {
+      const over = Array.from({ length: count }, () => insn);
+      for (const test of [i(0x45, 4, 0, count, 4), i(0x25, 4, 0, count, 7), i(0x55, 4, 0, count, 0)]) {
+        const insns = [mov(0, 1), test, ...over, add(0, 1), exit];
+        const [{ bpfFunc, compiled }] = own.place([{ insns, tailCallReachable: true }]);
+        expect(compiled.bytes.length).toBeGreaterThan(insn === tailCall ? 0x100000 : 0x8000);
+        // An array without entries: tail calls go on behind.
+        const empty = BigInt(own.data);
+        const through = insn === tailCall ? 2n : 2n + 3n * BigInt(count);
+        expect([12n, 0n].map(value => own.call(bpfFunc, [0n, empty, 0n, value]))).toEqual([2n, through]);
+      }
+    }
+  });
+
+  it('tests probe loads by the sign of addresses where kernel addresses are negative', () => {
+    const kernel = { userLimit: 0xffffffffffffn, linearMap: { start: 0xffff000000000000n, end: 0xffff800000000000n } };
+    const { own, at } = setup();
+    for (const [dst, src] of [
+      [0, 1],
+      [1, 1],
+    ]) {
+      const insns = [i(0x61 - 0x40, dst, src, 8, 0), movX(0, dst), exit];
+      const [{ bpfFunc, compiled }] = own.place([{ insns }], 0n, kernel);
+      expect(compiled.extable).toHaveLength(1);
+      // The data are at a low address: not read, though they could be.
+      expect(own.call(bpfFunc, [at])).toBe(0n);
+      expect(own.call(bpfFunc, [0xffff000012345678n])).toBe(0n);
+    }
+  });
 });

@@ -8,6 +8,8 @@ import { createArm64Cpu } from './cpu.ts';
 const IMAGES = 0xffff800081000000n;
 const GATES = 0xffff800080000000n;
 const USER_LIMIT = 0xffffn;
+/** Where data are in these tests, and where a layout says they are. */
+const LOW_DATA = { userLimit: USER_LIMIT, linearMap: { start: 0n, end: 0n } };
 
 /** Where arrays and programs of these tests have what compiled code reads. */
 export const STRUCTS = { arrayMaxEntries: 36, arrayPtrs: 288, arrayValue: 288, progBpfFunc: 48 } as const;
@@ -56,14 +58,14 @@ export class OwnArm64 {
   }
 
   /** Compiles functions, links them `distance` bytes apart, and puts them where the CPU finds them. */
-  place(setups: readonly FuncSetup[], distance = 0n): Placed[] {
+  place(setups: readonly FuncSetup[], distance = 0n, layout = LOW_DATA): Placed[] {
     const space = {
-      layout: { userLimit: USER_LIMIT, linearMap: { start: 0n, end: 0n } },
+      layout,
       kernel: { structs: STRUCTS },
       callBase: GATES,
     } as unknown as KernelSpace;
     // The data lie in low memory: probe loads compare with the limit itself.
-    const env: TargetEnv = { cpu: this.#name, mode: 'own', space, userLimit: USER_LIMIT, pcrel: false };
+    const env: TargetEnv = { cpu: this.#name, mode: 'own', space, userLimit: layout.userLimit, pcrel: false };
     const defaults = {
       funcRefs: new Map<number, number>(),
       stackDepthBytes: 0,
