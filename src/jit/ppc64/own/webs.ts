@@ -13,26 +13,20 @@ export const LEFT = 8; // R0 the function returns
 export const CROSSES = 16; // lives across a call
 
 const REGS = ir.REG_COUNT;
+/** Of a web: its parent's place, its BPF register, its needs. */
+const WEB_INTS = 4;
+const REGISTER = 1;
+const NEEDS = 2;
+const SEGMENT_INTS = 3;
 
 /** A load or store whose offset is an immediate of its instruction. */
 const isPlainAccess = (kind: number, flags: number): boolean =>
   (kind === ir.LOAD || kind === ir.STORE || kind === ir.STORE_K) && (flags & (ir.PROBE | ir.ARENA)) === 0;
 
-/** A growing column of ints. */
-class Column {
-  data: Int32Array;
-  length = 0;
-  constructor(capacity: number) {
-    this.data = new Int32Array(capacity);
-  }
-  push(value: number): void {
-    if (this.length === this.data.length) {
-      const grown = new Int32Array(this.data.length * 2);
-      grown.set(this.data);
-      this.data = grown;
-    }
-    this.data[this.length++] = value;
-  }
+function grown(data: Int32Array): Int32Array {
+  const larger = new Int32Array(2 * data.length);
+  larger.set(data);
+  return larger;
 }
 
 /**
@@ -46,16 +40,17 @@ export class Webs {
   readonly b: Int32Array;
   /** CMPXCHG: web of R0 before it. */
   readonly compared = new Map<number, number>();
-  /** By web: BPF register, needs (right at roots only), parent. */
-  readonly #register: Column;
-  readonly #needs: Column;
-  readonly #parent: Column;
-  /** Segments: web, first place, last place. */
-  readonly #segments: Column;
+  /** By web, four ints: where its parent is, BPF register, needs (right at roots only), nothing. */
+  #webs: Int32Array;
+  #webInts = 0;
+  /** Segments, three ints each: web, first place, last place. */
+  #segments: Int32Array;
+  #segmentInts = 0;
   /** By block and register: the web live where the block begins, plus one; 0 for none yet. */
   readonly #nodes: Int32Array;
   /** Pairs of webs that a move joins. */
-  readonly #moves: Column;
+  #moves: Int32Array = new Int32Array(64);
+  #moveInts = 0;
   // Of the block at hand, by register: the web live at this place, its last place in the block, and whether everything
   // so far takes it for the base of an access.
   readonly #current = new Int32Array(16);
@@ -67,51 +62,48 @@ export class Webs {
     this.d = ints.subarray(0, n);
     this.a = ints.subarray(n, 2 * n);
     this.b = ints.subarray(2 * n);
-    const some = 64 + n;
-    this.#register = new Column(some);
-    this.#needs = new Column(some);
-    this.#parent = new Column(some);
-    this.#segments = new Column(3 * some);
+    this.#webs = new Int32Array(WEB_INTS * (64 + n));
+    this.#segments = new Int32Array(SEGMENT_INTS * (64 + n));
     this.#nodes = new Int32Array(blockCount * REGS);
-    this.#moves = new Column(64);
   }
 
   get count(): number {
-    return this.#parent.length;
+    return this.#webInts / WEB_INTS;
   }
   get segments(): Int32Array {
-    return this.#segments.data.subarray(0, this.#segments.length);
+    return this.#segments.subarray(0, this.#segmentInts);
   }
   get moves(): Int32Array {
-    return this.#moves.data.subarray(0, this.#moves.length);
+    return this.#moves.subarray(0, this.#moveInts);
   }
   registerOf(web: number): number {
-    return this.#register.data[web];
+    return this.#webs[WEB_INTS * web + REGISTER];
   }
   needsOf(root: number): number {
-    return this.#needs.data[root];
+    return this.#webs[WEB_INTS * root + NEEDS];
   }
   need(web: number, what: number): void {
-    this.#needs.data[this.find(web)] |= what;
+    this.#webs[WEB_INTS * this.find(web) + NEEDS] |= what;
   }
 
   find(web: number): number {
-    const parent = this.#parent.data;
-    let root = web;
-    while (parent[root] !== root) {
+    const webs = this.#webs;
+    let at = WEB_INTS * web;
+    while (webs[at] !== at) {
       // Halve the path on the way.
-      parent[root] = parent[parent[root]];
-      root = parent[root];
+      webs[at] = webs[webs[at]];
+      at = webs[at];
     }
-    return root;
+    return at / WEB_INTS;
   }
 
   #make(register: number): number {
-    const web = this.#parent.length;
-    this.#parent.push(web);
-    this.#register.push(register);
-    this.#needs.push(0);
-    return web;
+    const at = this.#webInts;
+    if (at === this.#webs.length) this.#webs = grown(this.#webs);
+    this.#webInts = at + WEB_INTS;
+    this.#webs[at] = at;
+    this.#webs[at + REGISTER] = register;
+    return at / WEB_INTS;
   }
 
   #union(x: number, y: number): void {
@@ -119,9 +111,10 @@ export class Webs {
     const ry = this.find(y);
     if (rx === ry) return;
     // The older one stays: blocks are walked once, so paths stay short with halving alone.
-    const [root, leaf] = rx < ry ? [rx, ry] : [ry, rx];
-    this.#parent.data[leaf] = root;
-    this.#needs.data[root] |= this.#needs.data[leaf];
+    const root = WEB_INTS * Math.min(rx, ry);
+    const leaf = WEB_INTS * Math.max(rx, ry);
+    this.#webs[leaf] = root;
+    this.#webs[root + NEEDS] |= this.#webs[leaf + NEEDS];
   }
 
   #node(block: number, register: number): number {
@@ -136,9 +129,20 @@ export class Webs {
   }
 
   #segment(web: number, first: number, last: number): void {
-    this.#segments.push(web);
-    this.#segments.push(first);
-    this.#segments.push(last);
+    const at = this.#segmentInts;
+    if (at === this.#segments.length) this.#segments = grown(this.#segments);
+    this.#segmentInts = at + SEGMENT_INTS;
+    this.#segments[at] = web;
+    this.#segments[at + 1] = first;
+    this.#segments[at + 2] = last;
+  }
+
+  #move(to: number, from: number): void {
+    const at = this.#moveInts;
+    if (at === this.#moves.length) this.#moves = grown(this.#moves);
+    this.#moveInts = at + 2;
+    this.#moves[at] = to;
+    this.#moves[at + 1] = from;
   }
 
   /** Walks every block backward once: makes webs, drops dead rows, notes whose high half is read. */
@@ -214,10 +218,7 @@ export class Webs {
       if ((flags[i] & ir.ARENA) !== 0) this.#use(ir.BASE, i, false);
       if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = this.#use(a[i], i, isPlainAccess(k, flags[i]));
       if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = this.#use(b[i], i, false);
-      if (k === ir.MOV && this.a[i] !== NO_WEB) {
-        this.#moves.push(this.d[i]);
-        this.#moves.push(this.a[i]);
-      }
+      if (k === ir.MOV && this.a[i] !== NO_WEB) this.#move(this.d[i], this.a[i]);
       set = liveBefore(rows, i, set);
     }
     for (let r = 0; r < REGS; r++) {
