@@ -7,9 +7,8 @@ import * as ir from './ir.ts';
 export const LOW = 1;
 export const BOTH = 0x10001;
 const ARGS = BOTH * 0b111110;
-const RESULT = BOTH;
 const CLOBBERED = BOTH * 0b111111;
-const REAL = ~(BOTH << ir.FP) & ~(BOTH << ir.NONE) & ~(BOTH << 13) & ~(BOTH << 14);
+const REAL = ~(BOTH << ir.FP) & ~(BOTH << ir.NONE) & ~(BOTH << 14);
 
 /** High half of `rotate-left(hi:lo, by)`. */
 const rotlHi = (hi: number, lo: number, by: number): number =>
@@ -116,9 +115,9 @@ export function liveBefore(rows: ir.Ir, i: number, live: number): number {
     case ir.CALL_KFUNC:
     case ir.CALL_SUB:
     case ir.TAIL:
-      return (live & ~CLOBBERED) | ARGS;
+      return (live & ~CLOBBERED & ~(BOTH << d)) | ARGS;
     case ir.LEAVE:
-      return RESULT;
+      return BOTH << a;
     case ir.PERCPU:
     case ir.CAST_USER: {
       const result = (live >>> d) & BOTH;

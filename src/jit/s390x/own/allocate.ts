@@ -1,4 +1,5 @@
 import { type Blocks, ir, isDead, liveBefore, liveOut } from '../../rows/index.ts';
+import { LOCAL_R0 } from './split-result.ts';
 
 /** Columns after allocation: no register, and R10, which is r15 plus a distance. */
 export const NO_REG = 255;
@@ -24,6 +25,8 @@ export interface Allocation {
 }
 
 const isCall = (kind: number): boolean => kind >= ir.CALL_HELPER && kind <= ir.TAIL;
+/** Registers of rows: those of rows/, and R0 where it stays in a block. */
+const COUNT = LOCAL_R0 + 1;
 const KEPT_ORDER = [13, 12, 11, 10, 9, 8, 7, 6];
 
 /** Registers of a set of halves. */
@@ -44,7 +47,7 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
   const edges = (r: number, others: number): void => {
     const rest = others & ~(1 << r);
     conflicts[r] |= rest;
-    for (let other = 0; other < ir.REG_COUNT; other++) if (((rest >>> other) & 1) !== 0) conflicts[other] |= 1 << r;
+    for (let other = 0; other < COUNT; other++) if (((rest >>> other) & 1) !== 0) conflicts[other] |= 1 << r;
   };
   const { kind, d, a, flags } = rows;
   for (let at = blocks.count - 1; at >= 0; at--) {
@@ -63,7 +66,7 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
         else {
           const move = k === ir.MOV && a[i] !== ir.FP;
           edges(d[i], move ? after & ~(1 << a[i]) : after);
-          if (a[i] < ir.REG_COUNT && k < ir.LOAD) {
+          if (a[i] < COUNT && k < ir.LOAD) {
             related[d[i]] |= 1 << a[i];
             related[a[i]] |= 1 << d[i];
           }
@@ -71,7 +74,7 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
       }
       if (isCall(k)) {
         calls ||= k !== ir.TAIL;
-        crossing |= after & ~1;
+        crossing |= after & ~(1 | (1 << LOCAL_R0));
       }
       // Dead results have lost their register by now: what they kill is nothing.
       set = d[i] === 14 ? liveBeforeDead(rows, i, set) : liveBefore(rows, i, set);
@@ -87,11 +90,11 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
   home[14] = T0;
   const used = (usedRegisters(rows) & ~(1 << ir.BASE)) | (usesBase ? 1 << ir.BASE : 0);
   let saved = 0;
-  const order = [0, ir.AX, 6, 7, 8, 9, ir.BASE];
+  const order = [LOCAL_R0, 0, ir.AX, 6, 7, 8, 9, ir.BASE];
   for (const r of order) {
     if (((used >>> r) & 1) === 0) continue;
     let taken = 0;
-    for (let other = 0; other < ir.REG_COUNT; other++) {
+    for (let other = 0; other < COUNT; other++) {
       if (home[other] !== NO_REG && ((conflicts[r] >>> other) & 1) !== 0) taken |= 1 << home[other];
     }
     if (((crossing >>> r) & 1) !== 0) taken |= VOLATILE;
@@ -106,8 +109,8 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
 
 function choose(r: number, taken: number, related: number, home: Uint8Array, saved: number, calls: boolean): number {
   const free = (p: number): boolean => p !== NO_REG && p !== FRAME && p !== T0 && ((taken >>> p) & 1) === 0;
-  if (r === 0 && free(RETURN)) return RETURN;
-  for (let other = 0; other < ir.REG_COUNT; other++) {
+  if ((r === 0 || r === LOCAL_R0) && free(RETURN)) return RETURN;
+  for (let other = 0; other < COUNT; other++) {
     const p = home[other];
     if (((related >>> other) & 1) !== 0 && free(p) && (p < 6 || ((saved >>> p) & 1) !== 0)) return p;
   }
@@ -170,7 +173,7 @@ function usedRegisters({ n, kind, d, a, b }: ir.Ir): number {
     used |= (1 << d[i]) | (1 << a[i]) | (1 << b[i]);
     if (kind[i] === ir.CMPXCHG) used |= 1;
   }
-  return used & ((1 << ir.REG_COUNT) - 1);
+  return used & ((1 << COUNT) - 1);
 }
 
 function apply({ n, kind, d, a, b }: ir.Ir, home: Uint8Array): void {

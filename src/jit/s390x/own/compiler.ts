@@ -8,6 +8,7 @@ import { Emission, Forms } from './emission.ts';
 import { emitRows } from './emit-rows.ts';
 import { planFrame, prologueOf, TAIL_ENTRY_BYTES } from './frame.ts';
 import { isMask } from './mask.ts';
+import { splitResult } from './split-result.ts';
 import type { Unit } from './unit.ts';
 
 /** Void emissions after which every branch takes its long form: branches push each other out of reach. */
@@ -18,7 +19,9 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   const flatArena = func.arena === undefined || func.arena.kernVmStart === 0n;
   const blocks = findBlocks(rows);
   foldMoves(rows);
-  const found = allocate(rows, blocks, liveIn(rows, blocks), func.index, flatArena);
+  const live = liveIn(rows, blocks);
+  splitResult(rows, blocks, live);
+  const found = allocate(rows, blocks, live, func.index, flatArena);
   let { saved } = found;
   let lastLeave = -1;
   let tailCalls = false;

@@ -3,7 +3,7 @@ import { CodeBuffer } from '../../code-buffer.ts';
 import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { brc, brcl, la, lay, lengthOf, lgr, llgfr } from '../encode.ts';
-import { FRAME, NO_REG, RETURN, SP, T0, VOLATILE } from './allocate.ts';
+import { FRAME, SP, T0, VOLATILE } from './allocate.ts';
 import { constantInsns } from './constant.ts';
 import { epilogueOf, type Frame } from './frame.ts';
 import type { Unit } from './unit.ts';
@@ -50,8 +50,7 @@ export class Emission {
     this.buffer = new CodeBuffer('big', n + 1, 5 * n + 64);
     this.leaveLabel = n;
     this.epilogue = epilogueOf(unit.frame);
-    const { r0 } = unit.allocation;
-    this.sharesLeave = lengthSum(this.epilogue) + (r0 !== RETURN && r0 !== NO_REG ? 4 : 0) > 4;
+    this.sharesLeave = lengthSum(this.epilogue) > 4;
     this.forms = new Forms(0);
   }
 

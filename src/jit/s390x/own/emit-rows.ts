@@ -61,13 +61,13 @@ const EMIT: readonly Emit[] = (() => {
 
 function emitLeave(e: Emission, i: number): void {
   const last = i === e.unit.lastLeave;
+  const from = e.rows.a[i];
+  if (from !== NO_REG) e.move(RETURN, from);
   if (!last && e.sharesLeave) {
     e.branch(15, e.leaveLabel);
     return;
   }
   if (last) e.bind(e.leaveLabel);
-  const from = e.rows.a[i];
-  if (from !== NO_REG) e.move(RETURN, from);
   for (const insn of e.epilogue) e.w(insn);
 }
 

@@ -25,7 +25,7 @@ import {
   tmlh,
   tmll,
 } from '../encode.ts';
-import { T0, T1 } from './allocate.ts';
+import { RETURN, T0, T1 } from './allocate.ts';
 import type { Emission } from './emission.ts';
 
 /** Condition codes after a comparison, as masks: equal 8, low 4, high 2. JSET: any bit set. */
@@ -52,7 +52,9 @@ const isS8 = (value: number): boolean => value === (value << 24) >> 24;
 /** A row's target: straight to the shared end where the row jumped to only goes there. */
 function targetLabel(e: Emission, target: number): number {
   const { lastLeave } = e.unit;
-  return e.rows.kind[target] === ir.LEAVE && lastLeave !== target && e.sharesLeave ? e.leaveLabel : target;
+  const { kind, a } = e.rows;
+  const leaves = kind[target] === ir.LEAVE && a[target] === RETURN;
+  return leaves && lastLeave !== target && e.sharesLeave ? e.leaveLabel : target;
 }
 
 /** Whether nothing stands between row `i` and `target`, so that going on gets there. */
