@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CALL, EXIT, type Insn, LD_IMM64, makeInsn, TAIL_CALL } from '../src/isa/index.ts';
 import { configName, helperImm, OWN_CONFIGS, OwnMachine, STRUCTS } from './support/ppc64/own-machine.ts';
+import { Random } from './support/random.ts';
 
 // What own mode compiles beside plain code: each on every CPU and ABI, on the emulated CPU, which watches the ABI.
 
@@ -270,6 +271,60 @@ describe.each(OWN_CONFIGS.map(config => [configName(config), config] as const))(
       const { funcs } = own.place([{ insns, arena: { kernVmStart: at, userVmStart } }]);
       expect(own.call(funcs[0].bpfFunc, [0x1234567887654321n])).toBe(userVmStart | 0x87654321n);
       expect(own.call(funcs[0].bpfFunc, [0x1234567800000000n])).toBe(0n);
+    }
+  });
+
+  it('branches beyond 32 KB in both directions', () => {
+    const { own, at } = setup();
+    // Each row is one word at least, and none folds into another.
+    const filler = Array.from({ length: 9000 }, (_, n) => i(0x27, 0, 0, 0, 3 + 2 * (n % 7)));
+    const product = filler.reduce((value, { imm }) => BigInt.asUintN(64, value * BigInt(imm)), 1n);
+    const far = (code: number, dst: number, target: number, from: number, imm = 0): Insn =>
+      i(code, dst, 0, target - from - 1, imm);
+    const insns: Insn[] = [load(2, 1, 0), mov(0, 1)];
+    insns.push(far(0x15, 2, insns.length + 1 + filler.length, insns.length, 5));
+    insns.push(...filler, add(2, -1), store(1, 0, 2));
+    insns.push(far(0x55, 2, 2, insns.length, 0), exit);
+    const { funcs } = own.place([{ insns }]);
+    for (const [rounds, value] of [
+      [5n, product ** 4n],
+      [1n, product],
+    ] as const) {
+      own.setU64(own.machine.data, rounds);
+      expect(own.call(funcs[0].bpfFunc, [at])).toBe(BigInt.asUintN(64, value));
+    }
+  });
+
+  it('never makes a form shorter than it was, and comes to rest', () => {
+    const { own } = setup();
+    const random = new Random(7);
+    const near = 0xc008000000100000n;
+    const distances = [
+      0n,
+      1n << 20n,
+      (1n << 25n) - 64n,
+      1n << 25n,
+      1n << 28n,
+      1n << 31n,
+      1n << 33n,
+      1n << 40n,
+      -(1n << 40n),
+    ];
+    const insns = [callSub(1), callSub(2), mov(1, 0), ...ld64(2, 0n), callSub(1), callSub(3), exit];
+    const compiler = own.compiler({ insns, funcRefs: new Map([[3, 2]]) });
+    const first = compiler.emit(undefined, undefined).bytes.length;
+    let before = 0;
+    for (let round = 0; round < 60; round++) {
+      const callees = [0, 1, 2, 3].map(() => {
+        const entry = near + random.pick(distances) + BigInt(4 * random.below(64));
+        return { bpfFunc: entry, entry, localEntry: entry + 4n };
+      });
+      const at = near + BigInt(64 * random.below(4));
+      const image = compiler.emit(at, callees);
+      expect(image.bytes.length).toBeGreaterThanOrEqual(before);
+      expect(image.bytes.length).toBeLessThanOrEqual(first);
+      expect(compiler.emit(at, callees).bytes).toEqual(image.bytes);
+      before = image.bytes.length;
     }
   });
 

@@ -1,5 +1,5 @@
 import type { Insn } from '../../../src/isa/index.ts';
-import type { Callee, CompiledFunc, FuncInput, JitTarget, TargetEnv } from '../../../src/jit/index.ts';
+import type { Callee, CompiledFunc, FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../../../src/jit/index.ts';
 import { PPC64, PPC64LE } from '../../../src/jit/ppc64/index.ts';
 import type { KernelSpace } from '../../../src/kernels/index.ts';
 import { GATES, IMAGES, type TestMachine, TOC, testMachine } from './machine.ts';
@@ -20,6 +20,9 @@ export type FuncSetup = Partial<Omit<FuncInput, 'insns' | 'index' | 'isFunc'>> &
 
 /** Where maps, arrays and programs of these tests have what compiled code reads. */
 export const STRUCTS = { arrayMaxEntries: 36, arrayPtrs: 288, arrayValue: 288, progBpfFunc: 48 } as const;
+
+/** Addresses up to this are user space's. */
+const USER_LIMIT = 0xffffn;
 
 /** `imm` of a helper call of the kernel function at `addr`. */
 export const helperImm = (addr: bigint): number => Number(addr - GATES);
@@ -48,35 +51,34 @@ export class OwnMachine {
     this.machine = testMachine({
       abi: config.target.order === 'little' ? 'elfv2' : 'elfv1',
       cpu: config.cpu,
-      userLimit: 0xffffn,
+      userLimit: USER_LIMIT,
     });
+  }
+
+  /** Own mode's compiler of a function. */
+  compiler(setup: FuncSetup, index = 0, isFunc = false): FuncCompiler {
+    const { target, cpu } = this.config;
+    // The data lie in low memory: probe loads compare with the limit itself.
+    const env: TargetEnv = { cpu, mode: 'own', space: spaceOf(USER_LIMIT), userLimit: USER_LIMIT, pcrel: false };
+    const input: FuncInput = {
+      funcRefs: new Map(),
+      stackDepthBytes: 0,
+      tailCallReachable: false,
+      exceptionBoundary: false,
+      exceptionCallback: false,
+      verifierZext: false,
+      arena: undefined,
+      kfuncAddr: () => undefined,
+      ...setup,
+      index,
+      isFunc,
+    };
+    return target.compiler(input, env);
   }
 
   /** Compiles functions, links them `distance` bytes apart, and puts them where the CPU finds them. */
   place(setups: readonly FuncSetup[], distance = 0n): Placed {
-    const { target, cpu } = this.config;
-    const userLimit = 0xffffn;
-    const space = { ...spaceOf(userLimit) };
-    // The data lie in low memory: probe loads compare with the limit itself.
-    const env: TargetEnv = { cpu, mode: 'own', space, userLimit, pcrel: false };
-    const compilers = setups.map((setup, index) =>
-      target.compiler(
-        {
-          funcRefs: new Map(),
-          stackDepthBytes: 0,
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: false,
-          arena: undefined,
-          kfuncAddr: () => undefined,
-          ...setup,
-          index,
-          isFunc: setups.length > 1,
-        },
-        env,
-      ),
-    );
+    const compilers = setups.map((setup, index) => this.compiler(setup, index, setups.length > 1));
     let images = compilers.map(compiler => compiler.emit(undefined, undefined));
     const room = images.map(image => image.bytes.length);
     const places = images.map(image => {
