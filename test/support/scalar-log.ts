@@ -20,7 +20,7 @@ const REG = / R(\d+)(?:_[rwD]+)?=P?([a-z_]+\((?:[^()]|\([^()]*\))*\)|\S+)/g;
 
 /**
  * Walks a program along a kernel's log (level 2) of it and compares every number the log tells, and every contradiction.
- * Pointers are passed over; where the kernel stops a path early, so does the walk.
+ * Pointers to other things than the map's value are passed over; where the kernel stops a path early, so does the walk.
  */
 export function compareWithLog(insns: readonly Insn[], log: string, into: ScalarComparison, name: string): void {
   const walk = new ScalarWalk(insns);
@@ -32,7 +32,7 @@ export function compareWithLog(insns: readonly Insn[], log: string, into: Scalar
     for (const [, reg, theirs] of text.matchAll(REG)) {
       const ours = walk.text(Number(reg));
       if (ours === undefined) {
-        if (/^(scalar|-?\d|0x)/.test(theirs)) wrong(line, `R${reg} holds no number`);
+        if (/^(scalar|-?\d|0x|map_value)/.test(theirs)) wrong(line, `R${reg} is not followed`);
         continue;
       }
       into.compared++;
@@ -99,5 +99,5 @@ export const recordedLog = (log: string): string =>
     .filter(line => !PASSED_OVER.test(line))
     .join('\n')
     .replace(/^(\d+: \([0-9a-f]{2}\) )[^;\n]*/gm, '$1')
-    .replace(/ R0(_w)?=map_value\([^)]*\)| R10=fp0| R1=ctx\(\)/g, '')
+    .replace(/ R0(_w)?=map_value\(map=m,ks=4,vs=64\)| R10=fp0| R1=ctx\(\)/g, '')
     .replace(/^\d+:$\n/gm, '');

@@ -51,12 +51,34 @@ function narrow(b: ProgramBuilder, random: Random, at: Reg): void {
   if (random.chance(15)) b.alu64('lsh', at, random.pick([29, 31, 32, 61]));
 }
 
+/** r7 is a copy of the pointer, moved by numbers of less than 2^29, beyond which Linux refuses. r8 is one such number. */
+function pointer(b: ProgramBuilder, random: Random, by: Reg): void {
+  const r7 = reg(7);
+  const r8 = reg(8);
+  b.mov(r7, R0);
+  for (let n = 1 + random.below(3); n > 0; n--) {
+    if (random.chance(30)) {
+      b.alu64(random.pick(['add', 'sub'] as const), r7, random.pick([1, 8, -3, 40000, -70000]));
+      continue;
+    }
+    b.mov(r8, by);
+    if (random.chance(50)) b.alu64('and', r8, random.pick([1, 6, 0xff, 0xfffff]));
+    else b.alu64('arsh', r8, 64 - 1 - random.below(26));
+    if (random.chance(50)) b.alu64('add', r8, random.between(-300, 300));
+    b.alu64(random.pick(['add', 'sub'] as const), r7, r8);
+  }
+}
+
 /** What Linux treats apart: registers a constant away from each other, and numbers that are -1 or 0. */
 function idiom(b: ProgramBuilder, random: Random): void {
   const one = reg(1 + random.below(POOL));
   const other = reg(1 + random.below(POOL));
   if (random.chance(60)) {
     b.mov(other, one).alu64('add', other, random.chance(70) ? random.between(-3, 200) : immediate(random));
+    return;
+  }
+  if (random.chance(50)) {
+    pointer(b, random, one);
     return;
   }
   const bits = random.chance(40) ? 32 : 64;

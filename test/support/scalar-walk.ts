@@ -14,6 +14,10 @@ import {
   forkWidth,
   isBranchTaken,
   isConst,
+  isOffsetTainted,
+  pointerOffsetKept,
+  pointerOffsetMoved,
+  rangeTexts,
   refineBranch,
   SCALAR_UNKNOWN,
   type Scalar,
@@ -28,15 +32,20 @@ import {
   scalarUnbounded,
   scalarWidth,
   scalarZext32,
+  signedText,
+  tnumIsUnknown,
+  tnumText,
   violationText,
 } from '../../src/verifier/domain/index.ts';
 
-/** A register of the walk: a number, or something it does not follow. */
+/** A register of the walk: a number or a pointer. */
 interface WalkReg {
   readonly num: Scalar;
   readonly id: number;
   /** Distance to the registers of the same id; undefined: it is one of them. */
   readonly delta?: number;
+  /** A pointer into the map's value: `num` is its variable part, this the fixed one. */
+  readonly fixed?: number;
 }
 
 interface Path {
@@ -53,7 +62,8 @@ const asSize = (bytes: number): 1 | 2 | 4 => bytes as 1 | 2 | 4;
 
 /**
  * Follows a program of loads, arithmetic and forward branches over `src/verifier/domain`, depth first and the fall-through
- * first as Linux does. Prunes nothing. Registers that hold no number are not followed.
+ * first as Linux does. Prunes nothing. Of pointers it follows
+ * those into the map's value.
  */
 export class ScalarWalk {
   readonly #insns: readonly Insn[];
@@ -68,10 +78,11 @@ export class ScalarWalk {
     this.path = { regs: new Array(11).fill(undefined), pc: 0, from: 0 };
   }
 
-  /** What the log says of a register; undefined for one that holds no number. */
+  /** What the log says of a register; undefined for one that is not followed. */
   text(n: number): string | undefined {
     const reg = this.path?.regs[n];
-    return reg === undefined ? undefined : scalarText(reg.num, reg.id, reg.delta);
+    if (reg === undefined) return undefined;
+    return reg.fixed === undefined ? scalarText(reg.num, reg.id, reg.delta) : pointerText(reg.num, reg.fixed);
   }
 
   number(n: number): Scalar | undefined {
@@ -96,8 +107,11 @@ export class ScalarWalk {
     const { regs } = path;
     switch (def.kind) {
       case 'ld_imm64':
-        // r0 holds the map's value in these programs, not a number.
-        regs[insn.dst] = insn.dst === 0 ? undefined : plain(scalarKnown(this.#insns[at + 1].imm, insn.imm));
+        // r0 points to the map's value in these programs.
+        regs[insn.dst] =
+          insn.dst === 0
+            ? { num: scalarKnown(0, 0), id: 0, fixed: 0 }
+            : plain(scalarKnown(this.#insns[at + 1].imm, insn.imm));
         return;
       case 'ldx':
         regs[insn.dst] = plain(
@@ -157,8 +171,8 @@ export class ScalarWalk {
       return;
     }
     const source = regs[insn.src];
-    if (source === undefined) {
-      regs[insn.dst] = undefined;
+    if (source === undefined || source.fixed !== undefined) {
+      regs[insn.dst] = source;
       return;
     }
     const same = !narrow || scalarWidth(source.num) <= 32;
@@ -181,6 +195,10 @@ export class ScalarWalk {
     const dst = regs[insn.dst];
     const src = def.source === 'reg' ? regs[insn.src]?.num : scalarOfInt32(insn.imm);
     if (dst === undefined || src === undefined) throw new Error('arithmetic on a pointer');
+    if (dst.fixed !== undefined) {
+      regs[insn.dst] = movePointer(def.op as 'add' | 'sub', dst.num, dst.fixed, src);
+      return;
+    }
     let { num } = dst;
     const width = forkWidth(def.op as AluOp, num, src);
     if (width !== 0) {
@@ -242,6 +260,28 @@ export class ScalarWalk {
       syncLinked(other, insn.dst, linked);
     }
   }
+}
+
+/** `adjust_ptr_min_max_vals` */
+function movePointer(op: 'add' | 'sub', num: Scalar, fixed: number, by: Scalar): WalkReg {
+  if (isOffsetTainted(by)) return plain(SCALAR_UNKNOWN);
+  const sum = op === 'add' ? fixed + by.valueLo : fixed - by.valueLo;
+  // Constants beyond 32 bits are refused, so that the low half is all of it.
+  if (isConst(by) && sum === (sum | 0)) return { num: pointerOffsetKept(num), id: 0, fixed: sum };
+  return { num: pointerOffsetMoved(op, num, by), id: 0, fixed };
+}
+
+/** What `print_reg_state` says of a pointer into the one map of these programs. */
+function pointerText(num: Scalar, fixed: number): string {
+  const parts = ['map=m', 'ks=4', 'vs=64'];
+  if (fixed !== 0) parts.push(`off=${signedText(fixed >> 31, fixed)}`);
+  if (isConst(num)) {
+    if ((num.valueHi | num.valueLo) !== 0) parts.push(`imm=${signedText(num.valueHi, num.valueLo)}`);
+  } else {
+    parts.push(...rangeTexts(num));
+    if (!tnumIsUnknown(num)) parts.push(`var_off=${tnumText(num)}`);
+  }
+  return `map_value(${parts.join(',')})`;
 }
 
 /** `collect_linked_regs`: those beyond the most that can be remembered lose their link. */

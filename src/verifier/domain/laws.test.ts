@@ -24,7 +24,7 @@ import { tnumIn } from './tnum.ts';
 const bits = (): fc.Arbitrary<32 | 64> => fc.constantFrom(32, 64);
 const scalar = (): fc.Arbitrary<{ s: Scalar; xs: bigint[] }> =>
   fc.tuple(members(), fc.nat(63)).map(([xs, forget]) => ({ s: around(xs, forget), xs }));
-const RUNS = { numRuns: 1500 };
+const RUNS = { numRuns: 1000 };
 
 describe('soundness: no number that can occur is lost', () => {
   it('in sync', () => {
@@ -56,7 +56,7 @@ describe('soundness: no number that can occur is lost', () => {
         expect(boundsViolation(result)).toBeUndefined();
         expect([scalarText(a.s), scalarText(b.s)]).toEqual(before);
       }),
-      { numRuns: 4000 },
+      { numRuns: 2500 },
     );
   });
 
@@ -119,7 +119,7 @@ describe('soundness: no number that can occur is lost', () => {
             }
           }
       }),
-      { numRuns: 4000 },
+      { numRuns: 2500 },
     );
   });
 
