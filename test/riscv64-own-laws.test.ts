@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { capstoneDisassembler } from '../src/cli/inspect/disassembler.ts';
 import { RISCV64 } from '../src/jit/riscv64/index.ts';
 import { CTX_BYTES, FUEL_OFF, generateFunctions, type OwnFunc } from './support/ppc64/own-programs.ts';
 import { OutOfBudget, runReference } from './support/ppc64/own-reference.ts';
@@ -88,5 +89,24 @@ describe.each(RISCV64.cpus)('own mode on %s', cpuName => {
 
   it('agrees with the evaluator, functions out of reach of a branch', () => {
     expect(differences(cpuName, 1n << 21n)).toEqual([]);
+  });
+
+  it('gives images a disassembler reads to the end', async () => {
+    const disassemble = (await capstoneDisassembler(RISCV64))!;
+    for (const seed of SEEDS) {
+      const own = new OwnMachine(cpuName);
+      const helperImms = [0, 1, 2, 3, 4, 5].map(count => helperImm(own.gate(`mix${count}`, () => {})));
+      const ctxAddr = BigInt(own.data);
+      const funcs = generateFunctions(seed, { verifierZext: false, helperImms, userLimit: USER_LIMIT, ctxAddr });
+      for (const { compiled, at } of own.place(funcs).funcs) {
+        let off = 0;
+        while (off < compiled.bytes.length) {
+          const insn = disassemble(compiled.bytes, off, at + BigInt(off));
+          expect(insn?.sizeBytes, `seed ${seed}, byte ${off}`).toBeGreaterThan(1);
+          off += insn!.sizeBytes;
+        }
+        expect(off).toBe(compiled.bytes.length);
+      }
+    }
   });
 });
