@@ -116,6 +116,11 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
     'prog-dump-jited-riscv64-opcodes',
     ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'alone', '-t', 'riscv64', '--cpu', 'rv64gc_zba_zbb', '--opcodes'],
   ],
+  ['prog-dump-jited-x86_64', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '-t', 'x86_64', 'linum']],
+  [
+    'prog-dump-jited-x86_64-opcodes',
+    ['prog', 'dump', 'jited', 'examples/tail_parser.bpf.o', '-t', 'x86_64', '--cpu', 'x86-64-v3', 'opcodes'],
+  ],
   ['prog-dump-jited-hidden', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '--kptr-restrict']],
   ['kallsyms', ['kallsyms', FUNCTIONS, '--target', 'ppc64le', '--layout', 'ppc64-hash', '--compat']],
   ['kallsyms-json', ['kallsyms', FUNCTIONS, '-p', 'quotes', '--json', '--kptr-restrict']],

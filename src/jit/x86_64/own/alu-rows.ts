@@ -36,7 +36,7 @@ import { emitDivide, emitDivideImm } from './divide-rows.ts';
 import { OP_END, OP_MOV } from './effect.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
-import { REG, SCRATCH } from './registers.ts';
+import { SCRATCH } from './registers.ts';
 import { emitShift } from './shift-rows.ts';
 
 /** Nibbles of ALU codes. */
@@ -73,7 +73,7 @@ export function emitAlu(e: Emission, i: number): number {
   const { code, imm, off } = insn;
   const op = code >> 4;
   const w = (code & 7) === BPF_ALU64 ? W : 0;
-  const d = REG[insn.dst];
+  const d = e.reg[insn.dst];
   if (op === OP_MOV) return emitMove(e, i, insn, w);
   if (op === OP_END) {
     emitSwap(e, i, insn, w);
@@ -83,10 +83,9 @@ export function emitAlu(e: Emission, i: number): number {
     const last = emitAluImm(e, i, insn, w);
     if (last >= 0) return last;
     emitDivideImm(e, i, insn, w, imm);
-    e.wrote(d, w === 0);
     return i;
   }
-  const s = REG[insn.src];
+  const s = e.reg[insn.src];
   const { c } = e;
   switch (op) {
     case OP.add:
@@ -120,7 +119,7 @@ export function emitAlu(e: Emission, i: number): number {
     case OP.mod:
       if (off > 1 || off < 0) throw unsupported(insn, i);
       emitDivide(e, i, w, op === OP.mod, off === 1, d, s);
-      break;
+      return i;
     default:
       throw unsupported(insn, i);
   }
@@ -139,7 +138,7 @@ function zeroExtend(e: Emission, d: number, s: number): void {
 function emitAluImm(e: Emission, i: number, insn: Insn, w: number): number {
   const { c } = e;
   const { imm } = insn;
-  const d = REG[insn.dst];
+  const d = e.reg[insn.dst];
   const narrow = w === 0;
   switch (insn.code >> 4) {
     case OP.add:
@@ -299,7 +298,7 @@ function emitShiftLeft(e: Emission, i: number, w: number, d: number, by: number)
 /** Quotients and remainders of powers of two, 1, 0 and −1. False: it takes a division. */
 function divideSimply(e: Emission, { imm, off, dst, code }: Insn, w: number): boolean {
   const { c } = e;
-  const d = REG[dst];
+  const d = e.reg[dst];
   const modulo = code >> 4 === OP.mod;
   const signed = off === 1;
   const narrow = w === 0;
@@ -330,14 +329,14 @@ function divideSimply(e: Emission, { imm, off, dst, code }: Insn, w: number): bo
 function emitMove(e: Emission, i: number, insn: Insn, w: number): number {
   const { c } = e;
   const { code, off, imm } = insn;
-  const d = REG[insn.dst];
+  const d = e.reg[insn.dst];
   if ((code & 8) === 0) {
     if (off !== 0) throw unsupported(insn, i);
     movImm(c, d, w === 0 ? 0 : imm >> 31, imm);
     e.wrote(d, w === 0 || imm >= 0);
     return i;
   }
-  const s = REG[insn.src];
+  const s = e.reg[insn.src];
   if (w !== 0 && off === BPF_ADDR_PERCPU) {
     if (d !== s) mov(c, W, d, s);
     addGs(c, d, THIS_CPU_OFF);
@@ -387,7 +386,7 @@ function fuse(e: Emission, next: Insn, w: number, d: number, s: number): boolean
   switch (next.code >> 4) {
     case OP.add:
       if (register) {
-        const x = REG[next.src];
+        const x = e.reg[next.src];
         leaSum(e, w, d, s, x === d ? s : x, 0, 0);
       } else if (imm === 0) return false;
       else lea(e.c, w, d, s, imm);
@@ -441,7 +440,7 @@ function emitCast(e: Emission, insn: Insn, d: number, s: number): void {
 function emitSwap(e: Emission, i: number, insn: Insn, w: number): void {
   const { c } = e;
   const bits = insn.imm;
-  const d = REG[insn.dst];
+  const d = e.reg[insn.dst];
   const swaps = w !== 0 || (insn.code & 8) !== 0;
   if (bits !== 16 && bits !== 32 && bits !== 64) throw unsupported(insn, i);
   if (!swaps) {
@@ -458,6 +457,6 @@ function emitSwap(e: Emission, i: number, insn: Insn, w: number): void {
 export function emitConstant(e: Emission, i: number): void {
   const { dst, imm } = e.insns[i];
   const hi = e.insns[i + 1].imm;
-  movImm(e.c, REG[dst], hi, imm);
-  e.wrote(REG[dst], hi === 0);
+  movImm(e.c, e.reg[dst], hi, imm);
+  e.wrote(e.reg[dst], hi === 0);
 }

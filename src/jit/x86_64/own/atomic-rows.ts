@@ -3,8 +3,8 @@ import { ADD, AND, alu, CC, JCC8, LOCK, lea, mov, NONE, OR, pop, push, rm, W, XO
 import { RAX, RSP } from '../registers.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
-import { access, arenaPlace, mayFault, type Place } from './memory-rows.ts';
-import { REG, SCRATCH, SCRATCH2 } from './registers.ts';
+import { access, arenaPlace, mayFault, type Place } from './place.ts';
+import { SCRATCH, SCRATCH2 } from './registers.ts';
 
 const XCHG = 0x87;
 const XADD = 0x0fc1;
@@ -19,8 +19,8 @@ export function emitAtomic(e: Emission, i: number, w: number, arena: boolean): v
   const insn = e.insns[i];
   const { imm, off } = insn;
   const { c } = e;
-  const s = REG[insn.src];
-  const base = REG[insn.dst];
+  const s = e.reg[insn.src];
+  const base = e.reg[insn.dst];
   const fetch = (imm & BPF_FETCH) !== 0;
   const operation = OPERATIONS[(imm & ~BPF_FETCH) >> 4];
   const known = imm === BPF_CMPXCHG || imm === BPF_XCHG || ((imm & ~0xf1) === 0 && operation !== undefined);
@@ -68,8 +68,8 @@ export function emitAtomic(e: Emission, i: number, w: number, arena: boolean): v
 function emitLoop(e: Emission, i: number, operation: number, w: number, arena: boolean): void {
   const insn = e.insns[i];
   const { c } = e;
-  const s = REG[insn.src];
-  const base = REG[insn.dst];
+  const s = e.reg[insn.src];
+  const base = e.reg[insn.dst];
   let at: Place = { base: base === RAX ? SCRATCH : base, index: NONE, disp: insn.off };
   if (arena) {
     at = arenaPlace(e, base, insn.off, RAX);

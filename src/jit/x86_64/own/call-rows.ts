@@ -5,7 +5,6 @@ import { type Callee, type CallSite, JitError } from '../../types.ts';
 import { callReg, jmpReg, lea, leaRip, movImm, movImm64, W } from '../encode.ts';
 import { R11, RAX, RBP } from '../registers.ts';
 import type { Emission } from './emission.ts';
-import { REG } from './registers.ts';
 import type { KernelTarget } from './unit.ts';
 
 /** Bytes of `call` and of `lea` with a distance of 32 bits. */
@@ -120,7 +119,7 @@ export function emitStubs(e: Emission): void {
 /** `ld_imm64` of a function: what a pointer to it holds. */
 export function emitFunctionAddress(e: Emission, i: number, subprog: number): void {
   const { c, callees, forms } = e;
-  const to = REG[e.insns[i].dst];
+  const to = e.reg[e.insns[i].dst];
   if (callees === undefined) movImm64(c, to, 0, 0);
   else {
     const { bpfFunc } = calleeAt(callees, subprog);

@@ -11,7 +11,7 @@ import { emitPrologue, epilogueBytes, planFrame, TAIL_ENTRY_BYTES } from './fram
 import { heldBehind } from './free.ts';
 import { emitExit, emitJump } from './jump-rows.ts';
 import { emitMemory } from './memory-rows.ts';
-import { ARENA } from './registers.ts';
+import { ARENA, registersOf } from './registers.ts';
 import { emitTailCall } from './tail-call.ts';
 import type { Unit } from './unit.ts';
 
@@ -24,11 +24,13 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   const { space, userLimit } = env;
   const start = func.arena?.kernVmStart ?? 0n;
   const arenaInRegister = facts.arena && start >= MOST_DISPLACED;
-  const frame = planFrame(func, facts, arenaInRegister);
+  const reg = registersOf(facts, !func.exceptionBoundary && !func.exceptionCallback);
+  const frame = planFrame(func, facts, reg, arenaInRegister);
   return {
     func,
     env,
     facts,
+    reg,
     frame,
     v3: env.cpu === 'x86-64-v3',
     held: facts.wantsFree ? heldBehind(func.insns, facts, func.index === 0) : undefined,
@@ -43,21 +45,42 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   };
 }
 
+/** An emission that may be asked for again. */
+interface Made {
+  readonly at: bigint | undefined;
+  readonly entries: readonly bigint[];
+  readonly compiled: CompiledFunc;
+}
+
 /** Compiles one function in own mode. */
 export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   const unit = prepare(func, env);
   const kept = new Forms(func.insns.length);
+  let last: Made | undefined;
   return {
     emit(at, callees) {
       // The first pass is no emission forms have to grow from.
-      const forms = callees === undefined ? new Forms(func.insns.length) : kept;
-      // Each void emission grew a form, and usually all that had to: a handful, never more than there are forms.
-      for (;;) {
-        const made = emitOnce(unit, forms, at, callees);
-        if (made !== undefined) return made;
-      }
+      if (callees === undefined) return emitUntilStable(unit, new Forms(func.insns.length), at, callees);
+      const entries = callees.map(callee => callee.entry);
+      // Same inputs, same bytes.
+      if (last === undefined || last.at !== at || entries.some((entry, i) => entry !== last?.entries[i]))
+        last = { at, entries, compiled: emitUntilStable(unit, kept, at, callees) };
+      return last.compiled;
     },
   };
+}
+
+/** Each void emission grew a form, and usually all that had to: a handful, never more than there are forms. */
+function emitUntilStable(
+  unit: Unit,
+  forms: Forms,
+  at: bigint | undefined,
+  callees: readonly Callee[] | undefined,
+): CompiledFunc {
+  for (;;) {
+    const made = emitOnce(unit, forms, at, callees);
+    if (made !== undefined) return made;
+  }
 }
 
 function emitOnce(
@@ -101,7 +124,7 @@ function emitSlots(e: Emission, slotOffs: Int32Array): void {
     const first = i;
     slotOffs[i] = start;
     c.bind(i);
-    if (leaders[i] !== 0) e.zx = 0;
+    if (leaders[i] !== 0) e.leader();
     const { code } = insns[i];
     switch (code & 7) {
       case BPF_ALU:

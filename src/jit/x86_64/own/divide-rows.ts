@@ -2,7 +2,7 @@ import type { Insn } from '../../../isa/index.ts';
 import { alu, cqo, div, idiv, mov, movImm, pop, push, XOR } from '../encode.ts';
 import { RAX, RDX } from '../registers.ts';
 import type { Emission } from './emission.ts';
-import { REG, SCRATCH } from './registers.ts';
+import { SCRATCH } from './registers.ts';
 
 /** BPF's registers in rax and rdx. */
 const R0 = 0;
@@ -24,13 +24,15 @@ const R3 = 3;
 export function emitDivide(
   e: Emission,
   i: number,
-  w: number,
+  width: number,
   modulo: boolean,
   signed: boolean,
   d: number,
   by: number,
 ): void {
   const { c } = e;
+  // Of two numbers without upper halves, the lower ones are all there is.
+  const w = width !== 0 && !signed && e.isZeroExtended(d) && e.isZeroExtended(by) ? 0 : width;
   let s = by;
   // Only x / x finds its divisor where the dividend is.
   if (s === RDX || (s === RAX && d !== RAX)) {
@@ -56,9 +58,11 @@ export function emitDivide(
   // Free ones hold something else now.
   if (!saveRdx && d !== RDX) e.wrote(RDX, false);
   if (!saveRax && d !== RAX) e.wrote(RAX, false);
+  e.wrote(d, w === 0);
 }
 
 export function emitDivideImm(e: Emission, i: number, insn: Insn, w: number, imm: number): void {
   movImm(e.c, SCRATCH, w === 0 ? 0 : imm >> 31, imm);
-  emitDivide(e, i, w, insn.code >> 4 === 9, insn.off === 1, REG[insn.dst], SCRATCH);
+  e.wrote(SCRATCH, w === 0 || imm >= 0);
+  emitDivide(e, i, w, insn.code >> 4 === 9, insn.off === 1, e.reg[insn.dst], SCRATCH);
 }

@@ -26,6 +26,8 @@ export interface FarCallee {
 export class Emission {
   readonly unit: Unit;
   readonly insns: readonly Insn[];
+  /** Where BPF's registers live. */
+  readonly reg: readonly number[];
   readonly forms: Forms;
   readonly c: CodeBuffer;
   readonly callees: readonly Callee[] | undefined;
@@ -48,6 +50,7 @@ export class Emission {
     const n = unit.func.insns.length;
     this.unit = unit;
     this.insns = unit.func.insns;
+    this.reg = unit.reg;
     this.forms = forms;
     this.callees = callees;
     this.c = new CodeBuffer('little', n + 2, 5 * n + 128);
@@ -90,6 +93,32 @@ export class Emission {
 
   // ---- jumps
 
+  /**
+   * Whether the flags are still those of this comparison: jumps on them are all that came since. If not, they will be once
+   * it and its jump are written. Kinds: 64 bits or 32, with a number or a register.
+   */
+  compares(kind: number, a: number, operand: number): boolean {
+    const known =
+      this.#flagsEnd === this.c.length && this.#kind === kind && this.#first === a && this.#second === operand;
+    this.#kind = kind;
+    this.#first = a;
+    this.#second = operand;
+    return known;
+  }
+  #kind = 0;
+  #first = 0;
+  #second = 0;
+  /** Where the code ended when the flags were last known. */
+  #flagsEnd = -1;
+  forgetFlags(): void {
+    this.#kind = -1;
+  }
+  /** Control may come from elsewhere: nothing is known. */
+  leader(): void {
+    this.zx = 0;
+    this.#flagsEnd = -1;
+  }
+
   jump(label: number, slot: number): void {
     const { c } = this;
     this.jumps.add(c.length, label, slot, false);
@@ -116,6 +145,7 @@ export class Emission {
       c.fixup(label, FIX_8);
       c.u8(0);
     }
+    this.#flagsEnd = c.length;
   }
   /** A call of a label behind the code. */
   callLabel(label: number): void {

@@ -78,7 +78,7 @@ export function factsOf({ insns }: FuncInput): Facts {
           const target = targetOf(insns, i, code === BPF_JMP32 ? insn.imm : insn.off);
           targets[i] = target;
           leaders[target] = 1;
-          leaders[i + 1] = 1;
+          if (code >> 4 === 0) leaders[i + 1] = 1;
         }
         break;
       case 0:

@@ -41,18 +41,15 @@ export interface Frame {
 /** What a boundary saves: all that a callee might. */
 const BOUNDARY_SAVED = [RBX, R12, R13, R14, R15] as const;
 
-export function planFrame(func: FuncInput, facts: Facts, arenaBase: boolean): Frame {
+/** Registers kept for callers that R6 to R9 may live in. */
+const KEPT: readonly number[] = [RBX, R13, R14, R15];
+
+export function planFrame(func: FuncInput, facts: Facts, reg: readonly number[], arenaBase: boolean): Frame {
   const boundary = func.exceptionBoundary;
   const callback = func.exceptionCallback;
   const reachable = func.tailCallReachable || facts.tailCalls;
   const stackBytes = alignUp(func.stackDepthBytes, 8);
-  const wanted = [
-    [RBX, 1 << 6],
-    [R13, 1 << 7],
-    [R14, 1 << 8],
-    [R15, 1 << 9],
-  ] as const;
-  const used = wanted.filter(([, bit]) => (facts.used & bit) !== 0).map(([register]) => register as number);
+  const used = KEPT.filter(kept => reg.some((register, n) => register === kept && (facts.used & (1 << n)) !== 0));
   if (arenaBase) used.push(R12);
   const hasRbp = (facts.used & (1 << 10)) !== 0 || reachable || boundary || callback;
   return {

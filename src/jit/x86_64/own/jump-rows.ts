@@ -4,7 +4,6 @@ import { RAX, RBX } from '../registers.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
 import { emitEpilogue } from './frame.ts';
-import { REG } from './registers.ts';
 
 /** Nibbles of conditional jumps: equal, greater, …; the condition after `cmp`. JSET is a test. */
 const JSET = 4;
@@ -77,28 +76,40 @@ export function emitJump(e: Emission, i: number): void {
   e.jumpIf(condition, labelOf(e, target), i);
 }
 
+/** Kinds of comparisons, beside the width in the lowest bit. */
+const WITH_NUMBER = 2;
+const WITH_REGISTER = 4;
+const TEST = 6;
+
 function compare(e: Emission, insn: Insn, w: number, condition: number): number {
-  const a = REG[insn.dst];
-  const b = REG[insn.src];
-  if (insn.code >> 4 === JSET) test(e.c, w, a, b);
-  else cmp(e.c, w, a, b);
+  const a = e.reg[insn.dst];
+  const b = e.reg[insn.src];
+  if (insn.code >> 4 === JSET) {
+    if (!e.compares(TEST | w, a, b)) test(e.c, w, a, b);
+  } else if (!e.compares(WITH_REGISTER | w, a, b)) cmp(e.c, w, a, b);
   return condition;
 }
 
 function compareImm(e: Emission, { code, dst, imm }: Insn, w: number, condition: number): number {
-  const { c } = e;
-  const a = REG[dst];
-  if (code >> 4 === JSET) return testBits(e, w, a, imm);
-  // All comparisons with 0 are those with itself.
-  if (imm === 0) test(c, w, a, a);
-  else if (imm === 128 && OF_ONE_LESS[condition] !== undefined) {
-    aluImm(c, w, CMP, a, 127);
-    return OF_ONE_LESS[condition];
+  const a = e.reg[dst];
+  if (code >> 4 === JSET) {
+    e.forgetFlags();
+    return testBits(e, w, a, imm);
+  }
+  let then = condition;
+  let value = imm;
+  if (imm === 128 && OF_ONE_LESS[condition] !== undefined) {
+    then = OF_ONE_LESS[condition];
+    value = 127;
   } else if (imm === -129 && OF_ONE_MORE[condition] !== undefined) {
-    aluImm(c, w, CMP, a, -128);
-    return OF_ONE_MORE[condition];
-  } else aluImm(c, w, CMP, a, imm);
-  return condition;
+    then = OF_ONE_MORE[condition];
+    value = -128;
+  }
+  if (e.compares(WITH_NUMBER | w, a, value)) return then;
+  // All comparisons with 0 are those with itself.
+  if (value === 0) test(e.c, w, a, a);
+  else aluImm(e.c, w, CMP, a, value);
+  return then;
 }
 
 /** Tests bits as narrowly as they lie; the condition that says one is set. */

@@ -14,29 +14,13 @@ import {
   type Insn,
   NOSPEC,
 } from '../../../isa/index.ts';
-import {
-  alu,
-  aluImm,
-  BYTE_REG,
-  CC,
-  CMP,
-  cmp,
-  JCC8,
-  lea,
-  lfence,
-  mov,
-  movImm,
-  NONE,
-  rm,
-  test,
-  W,
-  XOR,
-} from '../encode.ts';
+import { alu, aluImm, BYTE_REG, CC, CMP, cmp, JCC8, lea, lfence, mov, movImm, rm, test, W, XOR } from '../encode.ts';
 import { emitAtomic } from './atomic-rows.ts';
 import { OP_END } from './effect.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
-import { ARENA, REG, SCRATCH, SCRATCH2 } from './registers.ts';
+import { access, arenaPlace, mayFault, placeOf } from './place.ts';
+import { SCRATCH, SCRATCH2 } from './registers.ts';
 
 /** log2 of the bytes of an access, by the size bits of a code. */
 const LOG2 = [2, 1, 0, 3] as const;
@@ -70,41 +54,6 @@ const STORES_IMM: readonly Form[] = [
 ];
 const MOVBE = 0x0f38f0;
 
-/** Memory an instruction reaches. */
-export interface Place {
-  readonly base: number;
-  readonly index: number;
-  readonly disp: number;
-}
-
-/**
- * Where an arena access goes: the arena's base and the low half of a register, zero-extended in r11 where it may not be yet,
- * or where `keep` names a register that changes first.
- */
-export function arenaPlace(e: Emission, register: number, off: number, keep: number): Place {
-  const { arenaInRegister, arenaLo } = e.unit;
-  let from = register;
-  if (!e.isZeroExtended(register) || register === keep) {
-    mov(e.c, 0, SCRATCH, register);
-    from = SCRATCH;
-  }
-  return arenaInRegister ? { base: ARENA, index: from, disp: off } : { base: from, index: NONE, disp: off + arenaLo };
-}
-
-function placeOf(e: Emission, register: number, off: number, arena: boolean): Place {
-  return arena ? arenaPlace(e, register, off, NONE) : { base: register, index: NONE, disp: off };
-}
-
-/** `op` with a register and a place. */
-export function access(e: Emission, flags: number, op: number, reg: number, at: Place): void {
-  rm(e.c, flags, op, reg, at.base, at.disp, at.index);
-}
-
-/** The access that begins at `from` may fault: control goes on behind it. */
-export function mayFault(e: Emission, from: number): void {
-  e.extable.push({ insnOff: from, fixupOff: e.c.length });
-}
-
 /** Emits the load or store of slot `i`; returns the last slot done. */
 export function emitMemory(e: Emission, i: number): number {
   const insn = e.insns[i];
@@ -122,7 +71,7 @@ export function emitMemory(e: Emission, i: number): number {
   else {
     const arena = mode === BPF_PROBE_ATOMIC;
     // Every load acquires and every store releases.
-    if (imm === BPF_LOAD_ACQ) loadInto(e, REG[insn.dst], REG[insn.src], insn.off, LOADS[size], arena, size < 3);
+    if (imm === BPF_LOAD_ACQ) loadInto(e, e.reg[insn.dst], e.reg[insn.src], insn.off, LOADS[size], arena, size < 3);
     else if (imm === BPF_STORE_REL) emitStore(e, insn, size, false, arena);
     else {
       if (size < 2) throw unsupported(insn, i);
@@ -134,7 +83,7 @@ export function emitMemory(e: Emission, i: number): number {
 
 function emitStore(e: Emission, insn: Insn, size: number, immediate: boolean, arena: boolean): void {
   const { c } = e;
-  const at = placeOf(e, REG[insn.dst], insn.off, arena);
+  const at = placeOf(e, e.reg[insn.dst], insn.off, arena);
   const start = c.length;
   if (immediate) {
     const [flags, op] = STORES_IMM[size];
@@ -144,14 +93,14 @@ function emitStore(e: Emission, insn: Insn, size: number, immediate: boolean, ar
     else c.u32(insn.imm);
   } else {
     const [flags, op] = STORES[size];
-    access(e, flags, op, REG[insn.src], at);
+    access(e, flags, op, e.reg[insn.src], at);
   }
   if (arena) mayFault(e, start);
 }
 
 function emitLoad(e: Emission, i: number, insn: Insn, mode: number, size: number): number {
-  const d = REG[insn.dst];
-  const s = REG[insn.src];
+  const d = e.reg[insn.dst];
+  const s = e.reg[insn.src];
   const { off } = insn;
   switch (mode) {
     case BPF_MEM: {

@@ -7,6 +7,8 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly facts: Facts;
+  /** Where BPF's registers live. */
+  readonly reg: readonly number[];
   readonly frame: Frame;
   /** x86-64-v3: BMI2 and MOVBE. */
   readonly v3: boolean;
