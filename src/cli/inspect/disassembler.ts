@@ -3,6 +3,7 @@ import type { JitTarget } from '../../jit/index.ts';
 import type { DisasmInsn, Disassembler } from '../../machine/index.ts';
 import { power10Disassembler } from './power10.ts';
 import { riscvBitsDisassembler } from './riscv-bits.ts';
+import { z15Disassembler } from './z15.ts';
 
 const PACKAGE = '@alexaltea/capstone-js';
 
@@ -41,7 +42,9 @@ export async function capstoneDisassembler(target: JitTarget): Promise<Disassemb
       ? power10Disassembler(target)
       : target.arch === 'riscv64'
         ? riscvBitsDisassembler
-        : undefined;
+        : target.arch === 's390x'
+          ? z15Disassembler
+          : undefined;
   if (later === undefined) return known;
   return (code, offBytes, addr) => later(code, offBytes, addr) ?? known(code, offBytes, addr);
 }
