@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { assembleSource } from '../../src/asm/index.ts';
 import { emulatorEngine, type JitLoadedProgram } from '../../src/engine/index.ts';
 import { type Insn, makeInsn } from '../../src/isa/index.ts';
-import { EXE_EXIT, findTarget } from '../../src/jit/index.ts';
+import { EXE_EXIT, findTarget, writeExecutable } from '../../src/jit/index.ts';
+import { createKernelSpace, defaultKernelImage } from '../../src/kernels/index.ts';
 import { createMachine, executableOf, RunRecorder } from '../../src/machine/index.ts';
 import { pcapPackets } from '../support/pcap.ts';
 import { createRiscvCpu } from '../support/riscv64/cpu.ts';
@@ -149,6 +150,52 @@ if (qemu !== undefined) {
       expect(differences).toEqual([]);
       expect(runs).toBe(packets.length);
     });
+  });
+
+  it.each(CPUS)('%s: what only the verifier makes: per-CPU addresses, probes, arenas', cpu => {
+    const target = findTarget('riscv64');
+    const space = createKernelSpace(userLayout(0, undefined, 'riscv64'), defaultKernelImage('riscv64', 'little'));
+    const exit = makeInsn(0x95, 0, 0, 0, 0);
+    const mov = (dst: number, imm: number): Insn => makeInsn(0xb7, dst, 0, 0, imm);
+    const result = makeInsn(0xbf, 0, 1, 0, 0);
+    const nowhere = [makeInsn(0x18, 1, 0, 0, 0), makeInsn(0, 0, 0, 0, 0x7000)];
+    const store = makeInsn(0xbb, 1, 2, 8, 0);
+    const load = makeInsn(0xb9, 0, 1, 8, 0);
+    const programs: [insns: Insn[], line: string][] = [
+      [[mov(1, 0x1234), makeInsn(0xbf, 1, 1, -1, 0), result, exit], '0x1234'],
+      [[mov(1, 16), mov(0, 9), makeInsn(0x39, 0, 1, 0, 0), exit], '0x0'],
+      [[...nowhere, makeInsn(0x39, 1, 1, 8, 0), result, makeInsn(0x07, 0, 0, 0, 4), exit], '0x4'],
+      [[...nowhere, makeInsn(0x59, 1, 1, 30_000, 0), result, exit], '0x0'],
+      [[mov(1, 0x100), mov(2, 77), store, load, exit], '0x4d'],
+      [[mov(1, 0x60000000), mov(2, 77), mov(0, 5), store, load, makeInsn(0xfb, 1, 2, 8, 1), exit], '0x0'],
+      [[mov(1, 0x60000000), mov(0, 77), makeInsn(0xfb, 1, 0, 8, 1), exit], '0x4d'],
+      [[mov(1, 0x55), makeInsn(0xbf, 1, 1, 1, 1 << 16), result, exit], '0x7f0000000055'],
+    ];
+    const images = programs.map(([insns], index) => {
+      const addr = space.layout.images.start + 256n * BigInt(index);
+      const arena = { kernVmStart: 0x20000n, userVmStart: 0x7f0000000000n };
+      const compiler = target.compiler(
+        {
+          index: 0,
+          isFunc: false,
+          insns,
+          funcRefs: new Map(),
+          stackDepthBytes: 0,
+          tailCallReachable: false,
+          exceptionBoundary: false,
+          exceptionCallback: false,
+          verifierZext: false,
+          arena,
+          kfuncAddr: () => undefined,
+        },
+        { cpu, mode: 'own', space, userLimit: 0xffffn, pcrel: false },
+      );
+      return { addr, name: `program ${index}`, ...compiler.emit(addr, []) };
+    });
+    const entries = images.map(({ addr }) => ({ func: addr, args: [], sp: 0x3ff00n }));
+    const shared = { target, cpu, space, images, entries, gates: [], memory: [], memoryEnd: 0x40000 };
+    const { lines, problem } = runQemu(qemu, cpu, writeExecutable({ ...shared, format: 'lines' }));
+    expect([lines, problem]).toEqual([programs.map(([, line], index) => `${index} ${line}`), '']);
   });
 
   describe('what executables notice', () => {

@@ -37,8 +37,8 @@ const SETITIMER = 103;
 const EXIT_GROUP = 94;
 const MMAP = 222;
 const PROT_READ_WRITE = 3n;
-/** MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE */
-const MAP_FLAGS = 0x100022n;
+/** MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED: what the file has there besides is mapped afterwards. */
+const MAP_FLAGS = 0x32n;
 
 /** In what a signal handler is given: `si_addr`; pc in the context. */
 const SI_ADDR = 16;
