@@ -8,6 +8,7 @@ import { createKernelSpace, defaultKernelImage, findLayout } from '../src/kernel
 import type { Disassembler } from '../src/machine/index.ts';
 import { xlateUnverified } from '../src/verifier/index.ts';
 import { generateFunctions } from './support/ppc64/own-programs.ts';
+import { Random } from './support/random.ts';
 import { i } from './support/x86_64/forms.ts';
 
 // What own mode of x86-64 looks like; what it does is test/differential/native-x86_64.test.ts.
@@ -193,6 +194,35 @@ describe('refusals', () => {
   ])('%s', (_, insns) => {
     const env = { cpu: 'x86-64-v1', mode: 'own', space, userLimit: 0n, pcrel: false } as const;
     expect(() => TARGET.compiler(input(insns), env).emit(undefined, undefined)).toThrow(JitError);
+  });
+
+  it('of whatever slots hold: code that decodes, or a JitError', () => {
+    const random = new Random(7);
+    const codes = Array.from({ length: 256 }, (_, code) => code);
+    let compiled = 0;
+    for (let n = 0; n < 3000; n++) {
+      const insns = Array.from({ length: random.between(1, 6) }, () => {
+        const imm = random.chance(50) ? random.pick([0, 1, 16, 32, 64, 0xf1, 0x100, 0x110]) : random.edgeI32();
+        const registers = random.chance(95) ? 11 : 15;
+        return i(
+          random.pick(codes),
+          random.below(registers),
+          random.below(registers),
+          random.chance(70) ? random.between(-2, 3) : random.between(-0x8000, 0x7fff),
+          imm,
+        );
+      });
+      const arena = { kernVmStart: random.edgeU64(), userVmStart: random.edgeU64() };
+      const env = { cpu: random.pick(CPUS), mode: 'own', space, userLimit: random.edgeU64(), pcrel: false } as const;
+      try {
+        const { bytes } = TARGET.compiler({ ...input([...insns, exit]), arena }, env).emit(undefined, undefined);
+        listing(bytes, 0n);
+        compiled++;
+      } catch (error) {
+        if (!(error instanceof JitError)) throw error;
+      }
+    }
+    expect(compiled).toBeGreaterThan(100);
   });
 
   it('compatible mode, for now', () => {
