@@ -58,6 +58,11 @@ function absentCpu(target: JitTarget, { mem }: EmulatorOptions): EmulatedCpu {
   return { mem, argLo: refuse, argHi: refuse, frames: refuse, call: refuse, resumeAt: refuse };
 }
 
+/** Whether there is an emulated CPU to run a target's code on. */
+export function canEmulate(target: JitTarget): boolean {
+  return CPUS[target.arch] !== undefined;
+}
+
 /**
  * The engine that compiles for a CPU and runs the code on an emulated one. Machines made with it must have the target's
  * byte order. Throws `arg.target`, `arg.layout`, `arg.cpu`. For CPUs that cannot be emulated programs are compiled, and
@@ -93,6 +98,14 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
     placement: options.placement,
     inject: options.inject,
     makeCpu: (emulatorOptions, space) => {
+      if (emulatorOptions.mem.order !== target.order) {
+        throw new FarcallError({
+          code: 'run.byte-order',
+          message: `${target.name} is ${target.order}-endian`,
+          expected: `a ${target.order}-endian object and machine`,
+          found: `${emulatorOptions.mem.order}-endian`,
+        });
+      }
       const make = (given: EmulatorOptions): EmulatedCpu => makeCpu?.(target, given) ?? absentCpu(target, given);
       return options.wrapCpu === undefined ? make(emulatorOptions) : options.wrapCpu(emulatorOptions, space, make);
     },

@@ -5,7 +5,7 @@ export { codeElf, rawCode } from './exe/code-file.ts';
 export { writeExecutable } from './exe/executable.ts';
 export { ReplayLog } from './exe/replay-log.ts';
 export * from './exe/types.ts';
-export { findUserLayout, USER_LAYOUTS } from './exe/user-layouts.ts';
+export { findUserLayout, USER_LAYOUT_NAMES, userLayouts } from './exe/user-layouts.ts';
 export { callTarget, immTarget } from './func-addr.ts';
 export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';
 export type * from './prog-info.ts';

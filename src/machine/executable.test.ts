@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assembleSource } from '../asm/index.ts';
 import { emulatorEngine } from '../engine/index.ts';
-import { findTarget, USER_LAYOUTS } from '../jit/index.ts';
+import { findTarget, userLayouts } from '../jit/index.ts';
 import { FarcallError, hex64 } from '../util/index.ts';
 import { executableOf, expectedLine } from './executable.ts';
 import { createMachine } from './machine.ts';
@@ -37,7 +37,7 @@ each:
 
 function recorded(options: RecordOptions = {}, packets = 1) {
   const recorder = new RunRecorder(options);
-  const engine = emulatorEngine({ target: 'ppc64le', layout: USER_LAYOUTS[0], wrapCpu: recorder.wrapCpu });
+  const engine = emulatorEngine({ target: 'ppc64le', layout: userLayouts('ppc64')[0], wrapCpu: recorder.wrapCpu });
   const machine = createMachine({ engine });
   const map = machine.createMap({
     name: 'counts',
@@ -64,12 +64,13 @@ describe('RunRecorder', () => {
     expect(gates.gates.map(gate => gate.name)).toEqual(['bpf_map_lookup_elem', 'bpf_loop']);
     const log = words(runs[0].log);
     // The look-up of two arguments, the value's address returned.
-    expect([log[0], log[1], log[2], log[8]]).toEqual([1n, 0n, 2n, 6n]);
+    expect([log[0], log[1], log[2], log[8]]).toEqual([1n, 0n, 0b11n, 6n]);
     // bpf_loop calls back with 0 and 1 and the same context, and returns 2.
-    const loop = log.slice(10);
-    expect([loop[0], loop[1], loop[2], loop[3]]).toEqual([1n, 1n, 4n, 2n]);
-    const callback = (index: bigint) => [4n, loop[4], index, log[9], 0n, 0n, 0n, 5n, 0n];
-    expect(loop.slice(8)).toEqual([...callback(0n), ...callback(1n), 6n, 2n, 0n]);
+    const loop = log.slice(11);
+    expect([loop[0], loop[1], loop[2], loop[3]]).toEqual([1n, 1n, 0b1111n, 2n]);
+    const all = (1n << 64n) - 1n;
+    const callback = (index: bigint) => [4n, loop[4], 0n, index, log[9], 0n, 0n, 0n, 5n, 0n, all];
+    expect(loop.slice(8)).toEqual([...callback(0n), ...callback(1n), 6n, 2n, 0n, 0n]);
     expect(runs[0].result).toMatchObject({ ok: true, value: 21n });
   });
 

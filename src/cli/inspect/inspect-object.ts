@@ -31,7 +31,7 @@ export interface Inspection {
 
 export interface InspectChoices {
   /** Default: what `--layout` says. */
-  readonly layout?: string | LayoutRow;
+  readonly layout?: string | LayoutRow | ((target: JitTarget) => LayoutRow | undefined);
   /** Where the functions of programs go; default one behind the other. */
   readonly placement?: (program: string, index: number) => Placement | undefined;
 }
@@ -90,6 +90,10 @@ export function targetOf(spec: ObjectSpec, options: Options): JitTarget {
   return target;
 }
 
+function chosenLayout({ layout }: InspectChoices, target: JitTarget): string | LayoutRow | undefined {
+  return typeof layout === 'function' ? layout(target) : layout;
+}
+
 interface Loaded {
   readonly object: LoadedObject;
   readonly space: KernelSpace;
@@ -99,7 +103,7 @@ function load(spec: ObjectSpec, names: readonly string[], options: Options, choi
   let space: KernelSpace | undefined;
   const engine = emulatorEngine({
     target: targetOf(spec, options).name,
-    layout: choices.layout ?? options.text('layout'),
+    layout: chosenLayout(choices, targetOf(spec, options)) ?? options.text('layout'),
     cpu: options.text('cpu'),
     kernel: options.text('kernel'),
     mode: options.flag('compat') ? 'compat' : 'own',

@@ -1,5 +1,5 @@
-import { findUserLayout, USER_LAYOUTS } from '../../jit/index.ts';
-import { findLayout, LAYOUTS, type LayoutRow } from '../../kernels/index.ts';
+import { findUserLayout, USER_LAYOUT_NAMES } from '../../jit/index.ts';
+import { findLayout, type KernelArch, LAYOUTS, type LayoutRow } from '../../kernels/index.ts';
 import type { OptionSpec } from '../command.ts';
 import { PROG } from '../commands/shared-options.ts';
 import { targetOptions } from '../inspect/options.ts';
@@ -19,7 +19,7 @@ const LAYOUT: OptionSpec = {
   name: 'layout',
   value: 'LAYOUT',
   kind: 'choice',
-  choices: [...LAYOUTS, ...USER_LAYOUTS].map(layout => layout.name),
+  choices: [...LAYOUTS.map(layout => layout.name), ...USER_LAYOUT_NAMES],
   summary:
     "where text and images are; default: a process's addresses for exe, else the CPU's usual kernel; user-… are those of " +
     'a process',
@@ -55,8 +55,8 @@ export const JIT_OPTIONS: readonly OptionSpec[] = [
   ...RUN_OPTIONS.filter(option => ![...NOT_OF_RUNS, ...OWN].some(name => name === option.name)),
 ];
 
-/** The layout the options name; undefined for the usual one of a format. */
-export function layoutOf(options: Options): LayoutRow | undefined {
+/** The layout the options name, for a CPU; undefined for the usual one of a format. */
+export function layoutOf(options: Options, arch: KernelArch): LayoutRow | undefined {
   const name = options.text('layout');
-  return name === undefined ? undefined : (findUserLayout(name) ?? findLayout(name));
+  return name === undefined ? undefined : (findUserLayout(name, arch) ?? findLayout(name));
 }

@@ -1,4 +1,4 @@
-import { codeElf, type JitedProgram, rawCode } from '../../jit/index.ts';
+import { codeElf, type JitedProgram, type JitTarget, rawCode } from '../../jit/index.ts';
 import type { Placement } from '../../kernels/index.ts';
 import { encodeText } from '../../util/index.ts';
 import type { Call } from '../command.ts';
@@ -23,7 +23,7 @@ export function writeCode(call: Call, format: Exclude<JitFormat, 'exe'>): void {
   if (options.has('data-in') || options.has('ctx-in')) {
     throw usageError(`nothing is run for --format ${format}`, '--format exe, or neither --data-in nor --ctx-in');
   }
-  const layout = layoutOf(options);
+  const layout = ({ arch }: JitTarget) => layoutOf(options, arch);
   const first = inspectObject(call, { layout });
   let placement: ((program: string, index: number) => Placement | undefined) | undefined;
   const apart = options.bigint('apart');

@@ -1,6 +1,19 @@
-import { emulatorEngine, type JitLoadedProgram } from '../../engine/index.ts';
-import { findTarget, findUserLayout, TARGETS, USER_LAYOUTS } from '../../jit/index.ts';
-import { executableOf, expectedLine, RunRecorder } from '../../machine/index.ts';
+import {
+  type CompileOptions,
+  canEmulate,
+  type Engine,
+  emulatorEngine,
+  type JitLoadedProgram,
+} from '../../engine/index.ts';
+import {
+  findTarget,
+  findUserLayout,
+  type JitTarget,
+  TARGETS,
+  USER_LAYOUT_NAMES,
+  userLayouts,
+} from '../../jit/index.ts';
+import { executableOf, expectedLine, RunRecorder, recordedInterpreter } from '../../machine/index.ts';
 import { FarcallError, hex64 } from '../../util/index.ts';
 import type { Call } from '../command.ts';
 import { EXIT, usageError } from '../failure.ts';
@@ -23,7 +36,7 @@ function runAll({ out }: Call, plan: RunPlan, notes: string[]): boolean {
       fault = runOn(plan, packet?.bytes).fault;
     } catch (error) {
       // In a capture a packet may be too short for the program's type.
-      if (!(error instanceof FarcallError) || data?.capture !== true) throw error;
+      if (!(error instanceof FarcallError) || error.code !== 'run.data' || data?.capture !== true) throw error;
       notes.push(error.message);
       continue;
     }
@@ -38,32 +51,40 @@ function runAll({ out }: Call, plan: RunPlan, notes: string[]): boolean {
   return true;
 }
 
-/** Compiles, runs on the emulated CPU, and writes an executable that does the same run on a real one. */
-export async function writeExe(call: Call): Promise<void> {
-  const { options, out } = call;
-  const layout = layoutOf(options) ?? USER_LAYOUTS[0];
-  if (findUserLayout(layout.name) === undefined) {
+/** How programs are run while they are recorded: as code of an emulated CPU where there is one. */
+function recordingEngine(target: JitTarget, call: Call, recorder: RunRecorder): Engine {
+  const { options } = call;
+  const layout = layoutOf(options, target.arch) ?? userLayouts(target.arch)[0];
+  if (findUserLayout(layout.name, target.arch) === undefined) {
     throw usageError(
       'an executable cannot have the addresses of a kernel',
-      `--layout ${USER_LAYOUTS.map(({ name }) => name).join(', ')}, or another --format`,
+      `--layout ${USER_LAYOUT_NAMES.join(', ')}, or another --format`,
       `--layout ${layout.name}`,
     );
   }
-  const recorder = new RunRecorder();
   const apart = options.bigint('apart');
-  const mode = options.flag('compat') ? 'compat' : 'own';
-  let name = options.text('target');
-  const plan = await makePlan({ ...call, options: options.declaredAs(RUN_OPTIONS, NOT_OF_RUNS) }, true, order => {
-    name ??= TARGETS.find(target => target.order === order)?.name ?? '';
-    return emulatorEngine({
-      target: name,
-      cpu: options.text('cpu'),
-      kernel: options.text('kernel'),
-      mode,
-      layout,
-      placement: apart === undefined ? undefined : apartPlacement(layout, apart),
-      wrapCpu: recorder.wrapCpu,
-    });
+  const compile: CompileOptions = {
+    target: target.name,
+    cpu: options.text('cpu'),
+    kernel: options.text('kernel'),
+    mode: options.flag('compat') ? 'compat' : 'own',
+    layout,
+    placement: apart === undefined ? undefined : apartPlacement(layout, apart),
+  };
+  if (!canEmulate(target)) return recordedInterpreter(compile, recorder);
+  return emulatorEngine({ ...compile, wrapCpu: recorder.wrapCpu });
+}
+
+/** Compiles, runs and records, and writes an executable that does the same run on the CPU itself. */
+export async function writeExe(call: Call): Promise<void> {
+  const { options, out } = call;
+  const recorder = new RunRecorder();
+  const name = options.text('target');
+  const asRun = { ...call, options: options.declaredAs(RUN_OPTIONS, NOT_OF_RUNS) };
+  const plan = await makePlan(asRun, true, order => {
+    const target = name === undefined ? TARGETS.find(row => row.order === order) : findTarget(name);
+    if (target === undefined) throw usageError(`nothing can be compiled for ${order}-endian machines`);
+    return recordingEngine(target, call, recorder);
   });
   const { program } = plan.session;
   const { outcome } = program.loaded as JitLoadedProgram;
@@ -76,10 +97,10 @@ export async function writeExe(call: Call): Promise<void> {
   const notes = [...plan.notes];
   if (!runAll(call, plan, notes)) return;
   for (const note of notes) out.note(note);
-  const { target, cpu } = outcome;
+  const { target, cpu, mode, space } = outcome;
   const { runs } = recorder;
   const format = runs.length === 1 ? 'value' : 'lines';
-  const exe = executableOf(runs, { target: findTarget(target.name), cpu, format, limitSeconds: LIMIT_SECONDS });
+  const exe = executableOf(runs, { target, cpu, format, limitSeconds: LIMIT_SECONDS });
   const expected = runs.map((run, i) =>
     format === 'lines' ? expectedLine(run, i) : hex64(run.result.ok ? run.result.value : 0n),
   );
@@ -89,7 +110,7 @@ export async function writeExe(call: Call): Promise<void> {
       target: target.name,
       cpu,
       mode,
-      layout: layout.name,
+      layout: space.layout.name,
       prog: program.name,
       runs: runs.length,
       expected,

@@ -34,6 +34,8 @@ export interface JitEngineOptions {
 export interface JitLoadedProgram extends LoadedProgram {
   /** What the JIT made of it, or left to the interpreter. */
   readonly outcome: JitedProgram | InterpretedProgram;
+  /** The code of runs with or without probe reads; throws `run.refused` for a program left to the interpreter. */
+  compiled(probeReads: boolean): JitedProgram;
 }
 
 export interface JitEngine extends Engine {
@@ -130,17 +132,24 @@ class JitLoaded implements JitLoadedProgram {
     return result.prog;
   }
 
-  run(ctx: bigint, options: RunOptions = {}): RunResult {
-    if (this.#interp !== undefined) return this.#interp.run(ctx, options);
-    const probe = options.probeReads === true ? 1 : 0;
-    let variant = this.#variants[probe];
-    if (variant === undefined) {
+  compiled(probeReads: boolean): JitedProgram {
+    const { outcome } = this;
+    if (!outcome.jited) throw new FarcallError({ code: 'run.refused', message: outcome.reason?.message ?? 'no JIT' });
+    const variant = probeReads ? 1 : 0;
+    let found = this.#variants[variant];
+    if (found === undefined) {
       const made = this.#compile(true);
       if (!made.jited) throw new FarcallError({ code: 'run.refused', message: made.reason?.message ?? 'no JIT' });
-      variant = made;
-      this.#variants[probe] = variant;
+      found = made;
+      this.#variants[variant] = found;
     }
-    return runFunction(this.#state, this.program.name, variant.funcs[0].bpfFunc, [ctx, options.r2 ?? 0n], options);
+    return found;
+  }
+
+  run(ctx: bigint, options: RunOptions = {}): RunResult {
+    if (this.#interp !== undefined) return this.#interp.run(ctx, options);
+    const { bpfFunc } = this.compiled(options.probeReads === true).funcs[0];
+    return runFunction(this.#state, this.program.name, bpfFunc, [ctx, options.r2 ?? 0n], options);
   }
 
   free(): void {

@@ -6,9 +6,9 @@ import { findTarget, TARGETS } from '../targets.ts';
 import { writeExecutable } from './executable.ts';
 import { ReplayLog } from './replay-log.ts';
 import { EXE_STATE, EXE_STATE_BYTES, type ExeInit } from './types.ts';
-import { findUserLayout, USER_LAYOUTS } from './user-layouts.ts';
+import { findUserLayout, userLayouts } from './user-layouts.ts';
 
-const [USER] = USER_LAYOUTS;
+const [USER] = userLayouts('ppc64');
 const EXE_TARGETS = TARGETS.filter(target => target.arch === 'ppc64').map(target => target.name);
 
 function initOf(targetName: string, change: Partial<ExeInit> = {}): ExeInit {
@@ -53,7 +53,7 @@ describe.each(EXE_TARGETS)('executables for %s', name => {
   });
 
   it('hold code beyond what loaders map, and code in many places, to be moved', () => {
-    const far = findUserLayout('user-far')!.images.start;
+    const far = findUserLayout('user-far', 'ppc64')!.images.start;
     const images = Array.from({ length: 40 }, (_, i) => ({
       addr: far + BigInt(i) * 0x100000n,
       bytes: new Uint8Array(8).fill(i),
@@ -94,19 +94,21 @@ describe('what executables refuse', () => {
 describe('ReplayLog', () => {
   it('writes events as the runtime reads them', () => {
     const log = new ReplayLog('big');
-    log.call(3, [1n, 2n]);
+    log.call(3, [1n, undefined, 2n]);
     log.write(0x100, Uint8Array.of(9));
-    log.callback(0x700000000000n, []);
-    log.result(5n);
-    log.return(-1n);
+    log.writeAt(2, -8, Uint8Array.of(7));
+    log.callback(0x700000000000n, [6n, 8n], [0, 2]);
+    log.result(5n, 0xffn);
+    log.return(-1n, 3);
     const bytes = log.finish();
     const view = new DataView(bytes.buffer);
     const words = Array.from({ length: bytes.length / 8 }, (_, i) => view.getBigUint64(8 * i));
     const minusOne = (1n << 64n) - 1n;
-    const call = [1n, 3n, 2n, 1n, 2n, 0n, 0n, 0n];
+    const call = [1n, 3n, 0b101n, 1n, 0n, 2n, 0n, 0n];
     const write = [2n, 0x100n, 1n, 9n << 56n];
-    const callback = [4n, 0x700000000000n, 0n, 0n, 0n, 0n, 0n];
-    expect(words).toEqual([...call, ...write, ...callback, 5n, 5n, 6n, minusOne, 0n]);
+    const writeAt = [8n, 1n, minusOne - 7n, 1n, 7n << 56n];
+    const callback = [4n, 0x700000000000n, 0x20n, 6n, 8n, 0n, 0n, 0n];
+    expect(words).toEqual([...call, ...write, ...writeAt, ...callback, 5n, 5n, 0xffn, 6n, minusOne, 3n, 0n]);
   });
 });
 

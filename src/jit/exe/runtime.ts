@@ -161,6 +161,12 @@ class Runtime {
   #sayHex(value: Reg): void {
     this.#b.mov(R1, value).call('putHex');
   }
+  /** value += the gate's argument `base` says, 1 to 5; 0 is none. R7 points to the arguments. */
+  #addBase(value: Reg, base: Reg, done: string): void {
+    const b = this.#b;
+    b.jumpIf('jeq', base, 0, done).alu64('add', base, -1).alu64('lsh', base, 3).alu64('add', base, R7);
+    b.load('dw', base, base).alu64('add', value, base).label(done);
+  }
   #exitCode(code: number): void {
     this.#state(R2, EXE_STATE.exitCode);
     this.#b.mov(R1, code).store('dw', R2, 0, R1);
@@ -312,26 +318,49 @@ class Runtime {
     b.jumpIf('jeq', R6, 0, 'unexpected').load('dw', R1, R6).jumpIf('jne', R1, EVENT.call, 'unexpected');
     b.load('dw', R1, R6, 8).jumpIf('jne', R1, R8, 'unexpected').load('dw', R9, R6, 16);
     for (let i = 0; i < 5; i++) {
-      b.jumpIf('jle', R9, i, 'same')
-        .load('dw', R1, R7, 8 * i)
-        .load('dw', R2, R6, 24 + 8 * i)
+      const next = this.#fresh('argument');
+      b.mov(R1, R9)
+        .alu64('and', R1, 1 << i)
+        .jumpIf('jeq', R1, 0, next)
         .mov(R3, i + 1);
-      b.jumpIf('jne', R1, R2, 'other argument');
+      b.load('dw', R1, R7, 8 * i)
+        .load('dw', R2, R6, 24 + 8 * i)
+        .jumpIf('jne', R1, R2, 'other argument')
+        .label(next);
     }
-    b.label('same').alu64('add', R6, 64).label('event').load('dw', R1, R6);
+    b.alu64('add', R6, 64).label('event').load('dw', R1, R6);
     b.jumpIf('jeq', R1, EVENT.return, 'give').jumpIf('jeq', R1, EVENT.callback, 'call back');
-    b.jumpIf('jeq', R1, EVENT.resume, 'resume').mov(R1, R6).call('change').mov(R6, R0).jump('event');
-    b.label('give').load('dw', R0, R6, 8).alu64('add', R6, 16);
+    b.jumpIf('jeq', R1, EVENT.resume, 'resume').jumpIf('jeq', R1, EVENT.writeAt, 'write at');
+    b.mov(R1, R6).call('change').mov(R6, R0).jump('event');
+
+    b.label('give').load('dw', R0, R6, 8).load('dw', R2, R6, 16);
+    this.#addBase(R0, R2, 'given');
+    b.alu64('add', R6, 24);
     this.#setState(EXE_STATE.cursor, R6, R1);
     b.exit();
 
-    b.label('call back').load('dw', R1, R6, 8).mov(R2, R6).alu64('add', R2, 16).mov(R3, R6).alu64('add', R3, 56);
+    b.label('write at').load('dw', R2, R6, 8).alu64('lsh', R2, 3).alu64('add', R2, R7).load('dw', R1, R2);
+    b.load('dw', R2, R6, 16).alu64('add', R1, R2).load('dw', R3, R6, 24).mov(R2, R6).alu64('add', R2, 32).mov(R9, R3);
+    b.call('copy').alu64('add', R9, 7).alu64('and', R9, -8).alu64('add', R6, 32).alu64('add', R6, R9).jump('event');
+
+    // Its arguments are made at R10 - 56.
+    b.label('call back').load('dw', R9, R6, 16);
+    for (let i = 0; i < 5; i++) {
+      b.load('dw', R0, R6, 24 + 8 * i)
+        .mov(R2, R9)
+        .alu64('rsh', R2, 4 * i)
+        .alu64('and', R2, 15);
+      this.#addBase(R0, R2, this.#fresh('based'));
+      b.store('dw', R10, -56 + 8 * i, R0);
+    }
+    b.load('dw', R1, R6, 8).mov(R2, R10).alu64('add', R2, -56).mov(R3, R6).alu64('add', R3, 64);
     this.#setState(EXE_STATE.cursor, R3, R4);
     b.load('dw', R3, R7, 40).alu64('add', R3, -callbackGapBytes);
     this.#glue('invoke');
     this.#getState(R6, EXE_STATE.cursor);
     b.load('dw', R1, R6).mov(R3, 6).jumpIf('jne', R1, EVENT.result, 'unexpected').load('dw', R2, R6, 8).mov(R1, R0);
-    b.jumpIf('jne', R1, R2, 'other argument').alu64('add', R6, 16).jump('event');
+    b.mov(R4, R1).alu64('xor', R4, R2).load('dw', R5, R6, 16).alu64('and', R4, R5);
+    b.jumpIf('jne', R4, 0, 'other argument').alu64('add', R6, 24).jump('event');
 
     b.label('resume').load('dw', R1, R6, 8).mov(R2, R6).alu64('add', R2, 32).load('dw', R3, R6, 16);
     b.jumpIf('jne', R3, 0, 'at sp').load('dw', R3, R7, 40).alu64('add', R3, -callbackGapBytes).label('at sp');

@@ -1,15 +1,15 @@
-import { customLayout, type LayoutRow } from '../../kernels/index.ts';
+import { customLayout, type KernelArch, type LayoutRow } from '../../kernels/index.ts';
 
 const GB = 1n << 30n;
 const TB = 1n << 40n;
 /** Where the kernel's functions are taken to be: behind all linear memory and 8 GB more, so that code may lie before it. */
 const TEXT = 64n * GB;
 
-function userLayout(name: string, images: bigint, summary: string): LayoutRow {
+function userLayout(arch: KernelArch, name: string, images: bigint, summary: string): LayoutRow {
   const range = { start: images, end: images + GB };
   return customLayout({
     name,
-    arch: 'ppc64',
+    arch,
     summary,
     textBase: TEXT,
     modules: range,
@@ -25,14 +25,19 @@ function userLayout(name: string, images: bigint, summary: string): LayoutRow {
  * Layouts whose addresses a Linux process can have, for executables. They differ in how far images are from the
  * kernel's functions: within 2 GB as modules are, just past what one or two instructions reach, and as far as user space goes.
  */
-export const USER_LAYOUTS: readonly LayoutRow[] = [
-  userLayout('user', TEXT + GB / 2n, 'a process: images 512 MB behind the functions they call'),
-  userLayout('user-4g', TEXT + 4n * GB, 'a process: images 4 GB behind the functions they call'),
-  userLayout('user-16g', TEXT + 16n * GB, 'a process: images 16 GB behind the functions they call'),
-  userLayout('user-far', 112n * TB, 'a process: images 112 TB behind the functions they call'),
-];
+export function userLayouts(arch: KernelArch): readonly LayoutRow[] {
+  return [
+    userLayout(arch, 'user', TEXT + GB / 2n, 'a process: images 512 MB behind the functions they call'),
+    userLayout(arch, 'user-4g', TEXT + 4n * GB, 'a process: images 4 GB behind the functions they call'),
+    userLayout(arch, 'user-16g', TEXT + 16n * GB, 'a process: images 16 GB behind the functions they call'),
+    userLayout(arch, 'user-far', 112n * TB, 'a process: images 112 TB behind the functions they call'),
+  ];
+}
 
-/** A layout for executables by name. */
-export function findUserLayout(name: string): LayoutRow | undefined {
-  return USER_LAYOUTS.find(layout => layout.name === name);
+/** What {@link userLayouts} are called, the usual one first. */
+export const USER_LAYOUT_NAMES = ['user', 'user-4g', 'user-16g', 'user-far'] as const;
+
+/** A layout for executables by name; undefined for names of others. */
+export function findUserLayout(name: string, arch: KernelArch): LayoutRow | undefined {
+  return userLayouts(arch).find(layout => layout.name === name);
 }
