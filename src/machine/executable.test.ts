@@ -78,7 +78,7 @@ describe('RunRecorder', () => {
     const { runs } = recorded({}, 3);
     expect(runs.map(run => run.changed === undefined)).toEqual([true, false, false]);
     const bytes = (run: (typeof runs)[number]) =>
-      (run.changed ?? run.before).reduce((sum, each) => sum + each.bytes.length, 0);
+      (run.changed ?? run.before ?? []).reduce((sum, each) => sum + each.bytes.length, 0);
     // The packet's 64 bytes, and little else.
     expect(bytes(runs[1])).toBeLessThan(256);
     expect(runs[1].changed?.some(piece => piece.bytes.every(byte => byte === 1))).toBe(true);
@@ -102,6 +102,12 @@ describe('executableOf', () => {
     expect(() => executableOf([...first.runs, ...recorded().runs], options)).toThrow(/different address spaces/);
     // Both have their code at the same addresses.
     expect(() => executableOf([...first.runs, ...recorded({ gates }).runs], options)).toThrow(/overlaps/);
+  });
+
+  it('wants all runs of a machine', () => {
+    const { runs } = recorded({}, 3);
+    expect(executableOf(runs.slice(0, 2), options).length).toBeGreaterThan(0);
+    expect(() => executableOf(runs.slice(1), options)).toThrow(/a run is missing/);
   });
 
   it('refuses to repeat nothing', () => {

@@ -17,7 +17,7 @@ export interface ExecutableOptions {
  * find memory as the one before left it, with what was changed in between (the next packet) put in; each machine's
  * first run starts from all it had.
  *
- * Throws `arg.exe` where nothing was recorded, machines differ in their address space, or code lies where a process
+ * Throws `arg.exe` where nothing was recorded, a machine's runs are not all there, machines differ in their address space, or code lies where a process
  * cannot have any.
  */
 export function executableOf(runs: readonly RecordedRun[], options: ExecutableOptions): Uint8Array {
@@ -35,7 +35,7 @@ export function executableOf(runs: readonly RecordedRun[], options: ExecutableOp
     space,
     images: recorders.flatMap((recorder, i) => imagesOf(recorder, spaces[i], options.target.alignBytes)),
     gates: recorders[0].gates.gates,
-    memory: alone ? runs[0].before : [],
+    memory: alone ? (runs[0].before ?? []) : [],
     memoryEnd: Math.max(...runs.map(run => run.memoryEnd)),
     entries: runs.map((run, i) => entryOf(run, runs[i - 1], alone, options.dump ?? false)),
     format: options.format,
@@ -74,6 +74,9 @@ function imagesOf(recorder: RunRecorder, space: NonNullable<RunRecorder['space']
 function entryOf(run: RecordedRun, previous: RecordedRun | undefined, alone: boolean, dump: boolean): ExeEntry {
   const { func, args, sp, log, ranges, stack, changed } = run;
   const shared = { func, args, sp, log, digest: ranges, zero: [stack], dump };
-  if (previous?.recorder === run.recorder && changed !== undefined) return { ...shared, patches: changed };
+  if (changed !== undefined && previous?.recorder === run.recorder) return { ...shared, patches: changed };
+  if (run.before === undefined) {
+    throw badRun('a run is missing: it begins with what another one left', 'the runs of a machine, from the first on');
+  }
   return alone ? shared : { ...shared, clear: true, patches: run.before };
 }

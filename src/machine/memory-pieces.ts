@@ -3,6 +3,7 @@ import { mulhuU32, u64Of } from '../util/index.ts';
 
 /** Pieces closer than this are one: each costs a header. */
 const GAP_BYTES = 32;
+const ZERO = new ArrayBuffer(0);
 
 /** What is not zero in `bytes[start, end)`, at the addresses it lies at. */
 export function contentPieces(bytes: Uint8Array, start: number, end: number): ExeMemory[] {
@@ -34,7 +35,18 @@ export function changedPieces(before: Uint8Array, now: Uint8Array, addr: number)
     if (from >= 0) pieces.push({ addr: addr + from, bytes: now.slice(from, to) });
   };
   const known = Math.min(before.length, now.length);
+  const wordwise = ((before.byteOffset | now.byteOffset) & 3) === 0;
+  const words = wordwise ? known >> 2 : 0;
+  const old = new Int32Array(wordwise ? before.buffer : ZERO, wordwise ? before.byteOffset : 0, words);
+  const fresh = new Int32Array(wordwise ? now.buffer : ZERO, wordwise ? now.byteOffset : 0, words);
   for (let i = 0; i < now.length; i++) {
+    // Nearly all of memory is as it was.
+    if ((i & 3) === 0) {
+      let word = i >> 2;
+      while (word < words && old[word] === fresh[word]) word++;
+      i = Math.max(i, Math.min(4 * word, now.length));
+      if (i === now.length) break;
+    }
     if (now[i] === (i < known ? before[i] : 0)) continue;
     if (from < 0 || i - to >= GAP_BYTES) {
       close();

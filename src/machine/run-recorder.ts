@@ -30,8 +30,8 @@ export interface RecordedRun {
   readonly sp: bigint;
   /** The stack: all zero when the run began. */
   readonly stack: ExeRange;
-  /** What was not zero in the linear memory before. */
-  readonly before: readonly ExeMemory[];
+  /** What was not zero in the linear memory before the first run of a machine; undefined for the others. */
+  readonly before: readonly ExeMemory[] | undefined;
   /** What differed before this run from what the run before it in the same machine left; undefined for the first. */
   readonly changed: readonly ExeMemory[] | undefined;
   readonly log: Uint8Array;
@@ -114,11 +114,10 @@ export class RunRecorder {
   record<T>(mem: LinearMemory, start: RunStart, body: () => T, outcomeOf: (result: T) => Outcome): T {
     const { func, args, stack, foreignStack } = start;
     const calls = new CallLog(mem, foreignStack);
-    const before = contentPieces(mem.u8, NULL_GUARD_BYTES, mem.usedBytes);
-    const changed =
-      this.#after === undefined
-        ? undefined
-        : changedPieces(this.#after, mem.u8.subarray(NULL_GUARD_BYTES, mem.usedBytes), NULL_GUARD_BYTES);
+    const after = this.#after;
+    const now = mem.u8.subarray(NULL_GUARD_BYTES, mem.usedBytes);
+    const before = after === undefined ? contentPieces(mem.u8, NULL_GUARD_BYTES, mem.usedBytes) : undefined;
+    const changed = after === undefined ? undefined : changedPieces(after, now, NULL_GUARD_BYTES);
     this.#calls = calls;
     try {
       const result = body();
