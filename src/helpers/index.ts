@@ -1,8 +1,11 @@
 /** One file a family of helpers: contract beside behaviour. `table.ts` has them all; `kfuncs/` holds kernel functions. */
+
+export * from './arg-types.ts';
 export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYTES } from './check.ts';
 export * from './context-layout.ts';
 export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
+export * from './reg-types.ts';
 export { HELPERS, helperByName, helperDef } from './table.ts';
 export { forgetTimer, timerExpired } from './timer.ts';
 export { type RunAttributes, runAttributes } from './tracing.ts';

@@ -20,6 +20,13 @@ import type { VerifierLog } from './verifier-log.ts';
 /** Functions a program may have, main included (`include/linux/bpf_verifier.h: BPF_MAX_SUBPROGS`). */
 export const MAX_SUBPROGS = 256;
 
+/** An argument of a global function (`struct bpf_subprog_arg_info`): `ARG_*` with flags as numbers. */
+export interface SubprogArg {
+  readonly argType: number;
+  readonly memSize: number;
+  readonly btfId: number;
+}
+
 /** One function while the stages learn about it (`struct bpf_subprog_info`). */
 export interface SubprogInfo {
   start: number;
@@ -39,6 +46,17 @@ export interface SubprogInfo {
   isAsyncCallback: boolean;
   isExceptionCallback: boolean;
   stackDepthBytes: number;
+  /** Offset (negative) below which only spills around fastcalls were seen; see `fastcall.ts`. */
+  fastcallStackOff: number;
+  /** Those spills are looked at by others too and have to stay. */
+  keepFastcallStack: boolean;
+  /** Global functions: what BTF says of the arguments; undefined until asked for. */
+  args: readonly SubprogArg[] | undefined;
+  /** Its BTF could not be made sense of (static functions). */
+  unreliable: boolean;
+  /** Global functions: called from a verified function; verified on its own. */
+  called: boolean;
+  verified: boolean;
   /** Record of func_info; undefined without. */
   func: FuncRecord | undefined;
   /** Index of the line_info record of its first slot; -1 without. */
@@ -58,6 +76,12 @@ function newSubprog(start: number): SubprogInfo {
     isAsyncCallback: false,
     isExceptionCallback: false,
     stackDepthBytes: 0,
+    fastcallStackOff: 0,
+    keepFastcallStack: false,
+    args: undefined,
+    unreliable: false,
+    called: false,
+    verified: false,
     func: undefined,
     lineInfoIdx: -1,
   };

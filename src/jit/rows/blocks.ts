@@ -18,11 +18,11 @@ const jumps = (kind: number): boolean => kind === ir.JA || kind === ir.JCC_K || 
 export function findBlocks(rows: ir.Ir): Blocks {
   const { n, kind, flags, aux } = rows;
   let count = 0;
-  if (n > 0) flags[0] |= ir.LEADER;
+  if (n > 0) flags[0] |= ir.LEADER | ir.TARGET;
   for (let i = 0; i < n; i++) {
     const k = kind[i];
-    if (jumps(k)) flags[aux[i]] |= ir.LEADER;
-    if ((jumps(k) || k === ir.LEAVE) && i + 1 < n) flags[i + 1] |= ir.LEADER;
+    if (jumps(k)) flags[aux[i]] |= ir.LEADER | ir.TARGET;
+    if ((jumps(k) || k === ir.LEAVE) && i + 1 < n) flags[i + 1] |= ends(k) ? ir.LEADER | ir.TARGET : ir.LEADER;
   }
   for (let i = 0; i < n; i++) count += flags[i] & ir.LEADER;
   const ints = new Int32Array(3 * count + 1);

@@ -114,7 +114,7 @@ export function setMask(rows: ir.Ir, i: number, rot: number, high: number, low: 
   rows.sub[i] = rot;
   rows.aux[i] = hi;
   rows.imm[i] = lo;
-  rows.flags[i] &= ir.LEADER;
+  rows.flags[i] &= ir.LEADER | ir.TARGET;
 }
 
 function decodeAlu(rows: ir.Ir, i: number, insn: Insn, zx: number, order: ByteOrder, isMask: IsMask): void {

@@ -1,5 +1,5 @@
 /** Functions as rows of three operands, with what jumps where and what is live: nothing in here knows a CPU. */
 export { type Blocks, findBlocks } from './blocks.ts';
-export { decode, type IsMask } from './decode.ts';
+export { decode, type IsMask, setMask } from './decode.ts';
 export * as ir from './ir.ts';
 export { BOTH, isDead, LOW, liveBefore, liveIn, liveOut } from './liveness.ts';

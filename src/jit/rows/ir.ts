@@ -63,12 +63,14 @@ export const BASE = 12;
 /** Registers that may hold values: R0..R9, FP (unused), AX, BASE. */
 export const REG_COUNT = 13;
 
-/** Somebody jumps here, or the row before does not fall through. */
+/** A block begins here. */
 export const LEADER = 1;
 /** The high half of d is read. */
 export const HIGH = 2;
 /** May fault; the result is then 0. */
 export const PROBE = 4;
+/** CONST: nothing but a base of plain loads and stores, whose offsets can take part of it. Set by those who look. */
+export const BASE_ONLY = 4;
 /** Base register plus the arena's base. */
 export const ARENA = 8;
 /** 32 bits wide. */
@@ -77,8 +79,10 @@ export const W = 16;
 export const ZX = 32;
 /** Atomic that gives the old value. */
 export const FETCH = 64;
-/** The shift count in b is known to be small enough. */
-export const SMALL = 128;
+/** ALU_X: the shift count in b is known to be small enough. */
+export const SMALL = 64;
+/** Control may come from elsewhere than the row before. */
+export const TARGET = 128;
 
 /** `sub` of ALU rows: the operation's nibble in `code`, and two of our own. */
 export const ADD = 0;

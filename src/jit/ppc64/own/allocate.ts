@@ -1,5 +1,4 @@
-import type { Blocks } from './blocks.ts';
-import * as ir from './ir.ts';
+import { type Blocks, ir } from '../../rows/index.ts';
 import { ARG, CALLED, CROSSES, LEFT, NO_WEB, REAL, Webs } from './webs.ts';
 
 /** Columns after allocation: no register, and r1 plus the frame pointer's distance. */

@@ -1,3 +1,4 @@
+import { ir } from '../../rows/index.ts';
 import {
   add,
   and,
@@ -52,7 +53,6 @@ import { fillUp } from './address.ts';
 import { FRAME, isInFrame, SCRATCH0 as T0, SCRATCH1 as T1, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
 import { PACA_DATA_OFFSET } from './frame.ts';
-import * as ir from './ir.ts';
 import { maskTemplate, maskWord } from './mask.ts';
 import { isS16 } from './numbers.ts';
 

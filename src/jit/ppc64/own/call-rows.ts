@@ -1,10 +1,10 @@
+import { ir } from '../../rows/index.ts';
 import type { CallSite } from '../../types.ts';
 import { addi, bctrl, bl, clrldi, extsb, extsh, extsw, ld, mtctr } from '../encode.ts';
 import { fillUp, LONGEST, putWay, type Way, wayTo } from './address.ts';
 import { NO_REG, RETURN, SCRATCH0 as T0, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
 import { COUNT_OFF, PACA_TOC } from './frame.ts';
-import * as ir from './ir.ts';
 import { functionPointer, subprogTarget, type Target } from './targets.ts';
 
 const PLACEHOLDER: Way = { form: 'placeholder', words: LONGEST };

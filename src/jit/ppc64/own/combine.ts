@@ -1,6 +1,4 @@
-import type { Blocks } from './blocks.ts';
-import { setMask } from './decode.ts';
-import * as ir from './ir.ts';
+import { type Blocks, ir, setMask } from '../../rows/index.ts';
 import { ANY, bitsAtBlocks, REGS, resultBits } from './known-bits.ts';
 import { maskTemplate, rotlHi, rotlLo } from './mask.ts';
 

@@ -1,19 +1,17 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
+import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { trap } from '../encode.ts';
 import { wayTo } from './address.ts';
 import { allocate, NO_REG } from './allocate.ts';
-import { findBlocks } from './blocks.ts';
 import { targetOf } from './call-rows.ts';
 import { combine } from './combine.ts';
-import { decode } from './decode.ts';
 import { Emission } from './emission.ts';
 import { emitRows } from './emit-rows.ts';
 import { Forms } from './forms.ts';
 import { type OwnAbi, planFrame, prologueOf } from './frame.ts';
-import * as ir from './ir.ts';
-import { liveIn } from './liveness.ts';
+import { isMask } from './mask.ts';
 import { type CalleeCount, chooseStubs, Stubs } from './stubs.ts';
 import { TAIL_ENTRY_BYTES } from './tail-call.ts';
 import { kernelTargets, type Target } from './targets.ts';
@@ -26,7 +24,7 @@ const DESCRIPTOR = 24;
 
 /** Everything no address changes: rows, registers, frame. */
 function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
-  const rows = decode(func, abi.order);
+  const rows = decode(func, abi.order, isMask);
   const blocks = findBlocks(rows);
   combine(rows, blocks);
   const live = liveIn(rows, blocks);

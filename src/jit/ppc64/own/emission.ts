@@ -1,12 +1,12 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
+import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { addi, addis, addpcis, b, bc, ld, mr, nop } from '../encode.ts';
 import { FRAME, IN_FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
 import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
 import { Forms } from './forms.ts';
 import { epilogueOf, type Frame } from './frame.ts';
-import type * as ir from './ir.ts';
 import { ha, isHaLo, isS16 } from './numbers.ts';
 import type { Target } from './targets.ts';
 import type { Unit } from './unit.ts';

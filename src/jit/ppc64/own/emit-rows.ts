@@ -1,3 +1,4 @@
+import { ir } from '../../rows/index.ts';
 import { eieio, specBarrier, sync, trap } from '../encode.ts';
 import { NO_REG, RETURN } from './allocate.ts';
 import {
@@ -13,7 +14,6 @@ import {
 } from './alu-rows.ts';
 import { emitCall, emitFunctionAddress } from './call-rows.ts';
 import type { Emission } from './emission.ts';
-import * as ir from './ir.ts';
 import { emitJump, emitJumpK, emitJumpX } from './jump-rows.ts';
 import {
   emitAtomic,

@@ -1,3 +1,4 @@
+import { ir } from '../../rows/index.ts';
 import {
   and,
   andiDot,
@@ -16,7 +17,6 @@ import {
 } from '../encode.ts';
 import { SCRATCH0 as T0, SCRATCH1 as T1, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
-import * as ir from './ir.ts';
 import { maskTemplate, maskWord } from './mask.ts';
 import { isS16 } from './numbers.ts';
 

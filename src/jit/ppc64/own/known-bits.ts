@@ -1,5 +1,4 @@
-import type { Blocks } from './blocks.ts';
-import * as ir from './ir.ts';
+import { type Blocks, ir } from '../../rows/index.ts';
 import { bitLength } from './mask.ts';
 
 /**

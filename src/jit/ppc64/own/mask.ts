@@ -41,6 +41,9 @@ export function maskTemplate(rot: number, hi: number, lo: number): number {
   return 0;
 }
 
+/** Whether one instruction applies the mask. */
+export const isMask = (hi: number, lo: number): boolean => maskTemplate(0, hi, lo) !== 0;
+
 /** The instruction of a template. */
 export const maskWord = (template: number, ra: number, rs: number): number => template | (rs << 21) | (ra << 16);
 

@@ -1,3 +1,4 @@
+import { ir } from '../../rows/index.ts';
 import {
   add,
   and,
@@ -46,7 +47,6 @@ import {
 } from '../encode.ts';
 import { FRAME, NO_REG, SCRATCH0 as T0, SCRATCH1 as T1, SCRATCH2 as T2 } from './allocate.ts';
 import type { Emission } from './emission.ts';
-import * as ir from './ir.ts';
 import { isS16 } from './numbers.ts';
 
 type Displaced = (rt: number, off: number, ra: number) => number;

@@ -1,7 +1,7 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
+import { ir } from '../../rows/index.ts';
 import { type Callee, type CallSite, type FuncInput, JitError, type TargetEnv } from '../../types.ts';
-import * as ir from './ir.ts';
 
 /** Where a call goes. */
 export interface Target {

@@ -1,8 +1,8 @@
+import type { ir } from '../../rows/index.ts';
 import type { FuncInput, TargetEnv } from '../../types.ts';
 import type { Allocation } from './allocate.ts';
 import type { ConstantPlan } from './constant.ts';
 import type { Frame, OwnAbi } from './frame.ts';
-import type { Ir } from './ir.ts';
 import type { Target } from './targets.ts';
 
 /** A function ready to be emitted: what no address changes. */
@@ -10,7 +10,7 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly abi: OwnAbi;
-  readonly rows: Ir;
+  readonly rows: ir.Ir;
   readonly allocation: Allocation;
   readonly frame: Frame;
   /** It makes tail calls itself. */

@@ -1,6 +1,4 @@
-import type { Blocks } from './blocks.ts';
-import * as ir from './ir.ts';
-import { BOTH, isDead, liveBefore, liveOut } from './liveness.ts';
+import { type Blocks, BOTH, ir, isDead, liveBefore, liveOut } from '../../rows/index.ts';
 
 /** The web of an operand nobody reads or sets. */
 export const NO_WEB = -1;

@@ -1,0 +1,55 @@
+import { copyFuncState, type FuncState } from './func-state.ts';
+
+/** A point in the exploration: frames and what holds across them (`struct bpf_verifier_state`). */
+export class VerifierState {
+  /** `frames[0]` is main's; as many as `curframe + 1`. */
+  frames: FuncState[] = [];
+  parent: VerifierState | undefined = undefined;
+  branches = 0;
+  insnIdx = 0;
+  curframe = 0;
+  /** The map or BTF whose spin lock is held, and the id of the register that names the object; undefined: none. */
+  activeLock: { readonly ptr: object; readonly id: number } | undefined = undefined;
+  speculative = false;
+  activeRcuLock = false;
+  activePreemptLock = 0;
+  usedAsLoopEntry = false;
+  inSleepable = false;
+  firstInsnIdx = 0;
+  lastInsnIdx = 0;
+  loopEntry: VerifierState | undefined = undefined;
+  /** Range of the environment's instruction history. */
+  insnHistStart = 0;
+  insnHistEnd = 0;
+  dfsDepth = 0;
+  callbackUnrollDepth = 0;
+  mayGotoDepth = 0;
+
+  get frame(): FuncState {
+    return this.frames[this.curframe];
+  }
+}
+
+/** Makes `to` what `from` is, with frames of its own. Source: `copy_verifier_state`. */
+export function copyVerifierState(to: VerifierState, from: VerifierState): void {
+  const frames: FuncState[] = [];
+  for (let i = 0; i <= from.curframe; i++) frames.push(copyFuncState(from.frames[i]));
+  to.frames = frames;
+  to.speculative = from.speculative;
+  to.activeRcuLock = from.activeRcuLock;
+  to.activePreemptLock = from.activePreemptLock;
+  to.inSleepable = from.inSleepable;
+  to.curframe = from.curframe;
+  to.activeLock = from.activeLock;
+  to.branches = from.branches;
+  to.parent = from.parent;
+  to.firstInsnIdx = from.firstInsnIdx;
+  to.lastInsnIdx = from.lastInsnIdx;
+  to.insnHistStart = from.insnHistStart;
+  to.insnHistEnd = from.insnHistEnd;
+  to.dfsDepth = from.dfsDepth;
+  to.callbackUnrollDepth = from.callbackUnrollDepth;
+  to.usedAsLoopEntry = from.usedAsLoopEntry;
+  to.mayGotoDepth = from.mayGotoDepth;
+  to.loopEntry = from.loopEntry;
+}
