@@ -5,4 +5,5 @@ export * from './insn.ts';
 export * from './insn-table.ts';
 export * from './internal.ts';
 export * from './lookup.ts';
+export * from './op.ts';
 export * from './well-formed.ts';

@@ -1,7 +1,7 @@
 import { ltS64, ltU64 } from '../../util/index.ts';
 import { add64, sub64 } from './alu.ts';
 import { syncBounds } from './bounds.ts';
-import { draftOf, isConst, mark32Unbounded, type Scalar } from './scalar.ts';
+import { draftOf, isConst, mark32Unbounded, type Scalar, type ScalarDraft } from './scalar.ts';
 import { tnumAddInto, tnumSubInto } from './tnum.ts';
 
 /**
@@ -19,13 +19,10 @@ export function isOffsetTainted(off: Scalar): boolean {
 }
 
 /**
- * The variable part of `pointer + off` or `pointer - off`. Only 64-bit bounds are followed; those of 32 bits come from them
- * afterwards. With a constant whose sum with the fixed part fits 32 bits, the fixed part takes it and the variable part is
- * `pointerOffsetKept`.
- *
- * @param variable the variable part of the pointer before
+ * The variable part of `pointer + off` or `pointer - off` before its parts teach each other: what Linux judges to be in
+ * bounds or not. `syncBounds` makes it what `pointerOffsetMoved` gives.
  */
-export function pointerOffsetMoved(op: 'add' | 'sub', variable: Scalar, off: Scalar): Scalar {
+export function pointerOffsetUnsynced(op: 'add' | 'sub', variable: Scalar, off: Scalar): ScalarDraft {
   const r = draftOf(variable);
   mark32Unbounded(r);
   if (op === 'add') {
@@ -35,6 +32,18 @@ export function pointerOffsetMoved(op: 'add' | 'sub', variable: Scalar, off: Sca
     sub64(r, off);
     tnumSubInto(r, r, off);
   }
+  return r;
+}
+
+/**
+ * The variable part of `pointer + off` or `pointer - off`. Only 64-bit bounds are followed; those of 32 bits come from them
+ * afterwards. With a constant whose sum with the fixed part fits 32 bits, the fixed part takes it and the variable part is
+ * `pointerOffsetKept`.
+ *
+ * @param variable the variable part of the pointer before
+ */
+export function pointerOffsetMoved(op: 'add' | 'sub', variable: Scalar, off: Scalar): Scalar {
+  const r = pointerOffsetUnsynced(op, variable, off);
   syncBounds(r);
   return r;
 }
