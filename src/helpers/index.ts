@@ -3,6 +3,7 @@
 export * from './arg-types.ts';
 export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYTES } from './check.ts';
 export * from './context-layout.ts';
+export * from './kfuncs/contracts.ts';
 export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
 export * from './reg-types.ts';
