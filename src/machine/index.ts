@@ -3,6 +3,17 @@ export { type Clock, HostClock, StepClock } from './clock.ts';
 export * from './dump/index.ts';
 export { type ExecutableOptions, executableOf, expectedLine } from './executable.ts';
 export { createMachine, type Machine } from './machine.ts';
+export {
+  checkProgLoad,
+  type LoadCaps,
+  type LoadProblem,
+  loaderLog,
+  type PreparedObject,
+  type PreparedProgram,
+  type PrepareOptions,
+  type ProgramChoices,
+  prepareObject,
+} from './prepare/index.ts';
 export { recordedInterpreter } from './recorded-interpreter.ts';
 export { GateTable, type RecordedRun, type RecordOptions, RunRecorder } from './run-recorder.ts';
 export type * from './types.ts';

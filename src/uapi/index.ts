@@ -2,3 +2,4 @@
 export * from './errno.ts';
 export * from './generated/bpf.ts';
 export * from './names.ts';
+export * from './prog-flags.ts';

@@ -1,10 +1,13 @@
 /** bpf_check: the stages of the kernel's verifier, and the fixups that make an XlatedProgram. */
 
+export { loadStructMetas, type MapRecordSource, recordOfMap } from './btf/record.ts';
 export type { FuncLinkage } from './btf-info.ts';
 export type { CfgMarks } from './cfg.ts';
 export { type KernelDump, xlatedFromKernel } from './from-kernel.ts';
+export type * from './input.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
 export { roundStackDepth } from './stack-depth.ts';
+export type { BtfField, BtfRecord } from './state/record.ts';
 export { checkStructure, type ProgramStructure, STAGES, type Stage } from './structure.ts';
 export {
   coreReloTable,

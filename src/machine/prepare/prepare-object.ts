@@ -1,0 +1,248 @@
+import type { Btf } from '../../btf/index.ts';
+import { defaultLayout, type KernelImage } from '../../kernels/index.ts';
+import {
+  type ExternValue,
+  externValues,
+  type KconfigValues,
+  kconfigData,
+  type ObjectSpec,
+  type ProgramSpec,
+  relocateObject,
+} from '../../object/index.ts';
+import { matchSection } from '../../progtypes/index.ts';
+import { bpf_attach_type, bpf_prog_type, ERRNO } from '../../uapi/index.ts';
+import {
+  funcInfoTable,
+  lineInfoTable,
+  loadStructMetas,
+  type VerifierMap,
+  type VerifyInput,
+} from '../../verifier/index.ts';
+import { attachTarget } from './attach-target.ts';
+import { mapDefinitions } from './map-definitions.ts';
+import { errorText, type LoadProblem, problem } from './problem.ts';
+import { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps } from './prog-load.ts';
+import { type Places, placesOf, resolveReferences } from './references.ts';
+import { fitStructOps, type KernelStructOps } from './struct-ops.ts';
+
+/** The kernel an object is loaded into, and how. */
+export interface PrepareOptions {
+  /** The kernel's BTF; without it CO-RE stays as it is, and nothing can be attached to functions. */
+  readonly kernelBtf: Btf | undefined;
+  readonly image: KernelImage;
+  /** Values of .kconfig variables. */
+  readonly kconfig?: KconfigValues;
+  /** Addresses of kernel symbols; default: those of kernel text, at the layout's usual place. */
+  readonly addressOf?: (name: string) => bigint | undefined;
+  /** Default: everything root has. */
+  readonly caps?: LoadCaps;
+  /** CPUs of the machine; default 1. */
+  readonly cpuCount?: number;
+}
+
+/** What is asked of one program beside what its object says. */
+export interface ProgramChoices {
+  /** `BPF_PROG_TYPE_*` in place of what the section name says. */
+  readonly type?: number;
+  readonly attachType?: number;
+  /** More `BPF_F_*` flags. */
+  readonly flags?: number;
+}
+
+/** A program as `bpf(BPF_PROG_LOAD)` would get it, or why it never would. */
+export interface PreparedProgram {
+  readonly program: ProgramSpec;
+  readonly type: number;
+  readonly attachType: number;
+  readonly input: VerifyInput | undefined;
+  readonly problem: LoadProblem | undefined;
+}
+
+/** An object fitted to a kernel: what libbpf has done when it is about to load programs. */
+export interface PreparedObject {
+  /** Relocated. */
+  readonly spec: ObjectSpec;
+  /** By the places in `spec.maps`. */
+  readonly maps: readonly VerifierMap[];
+  /** Why no program of the object can be loaded. */
+  readonly problem: LoadProblem | undefined;
+  /** Prepares one of `spec.programs`. */
+  prepare(program: ProgramSpec, choices?: ProgramChoices): PreparedProgram;
+}
+
+const ALL_CAPS: LoadCaps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
+
+/**
+ * Fits an object to a kernel, without one: CO-RE, values of externs, kernel symbols, struct_ops, definitions of maps. What
+ * libbpf or the kernel would refuse before the verifier begins is a problem, of the object or of one program.
+ *
+ * Source: `tools/lib/bpf/libbpf.c: bpf_object_load`.
+ * Differs from libbpf: programs that are not loaded by themselves can be prepared too; a strong symbol without type that
+ * is not known to be in kernel text is taken to be data of the kernel.
+ */
+export function prepareObject(given: ObjectSpec, options: PrepareOptions): PreparedObject {
+  const { kernelBtf, kconfig = {} } = options;
+  const { spec } = relocateObject(given, { targetBtf: kernelBtf, kconfig });
+  const externs = kernelSymbols(spec, options);
+  const structOps = fitStructOps(spec, kernelBtf);
+  const cpuCount = options.cpuCount ?? 1;
+  const refused =
+    kconfigProblem(spec, kconfig) ?? externProblem(externs) ?? structOps.problem ?? btfProblem(spec, kernelBtf);
+  const maps = refused ?? mapDefinitions(spec, { kernelBtf, cpuCount }, structOps.maps);
+  const failed = 'errno' in maps ? maps : undefined;
+  const facts: ObjectFacts = { spec, options, structOps, places: placesOf(spec, externs), maps: [], problem: failed };
+  if (!('errno' in maps)) facts.maps = maps.map(map => map ?? UNMADE);
+  return {
+    spec,
+    maps: facts.maps,
+    problem: failed,
+    prepare: (program, choices = {}) => prepare(program, choices, facts),
+  };
+}
+
+interface ObjectFacts {
+  readonly spec: ObjectSpec;
+  readonly options: PrepareOptions;
+  readonly structOps: KernelStructOps;
+  readonly places: Places;
+  maps: readonly VerifierMap[];
+  readonly problem: LoadProblem | undefined;
+}
+
+/** Keeps the place of a map that is not made; no instruction refers to it. */
+const UNMADE: VerifierMap = {
+  name: '',
+  type: 0,
+  keySize: 0,
+  valueSize: 0,
+  maxEntries: 0,
+  flags: 0,
+  mapExtra: 0n,
+  btf: undefined,
+  keyTypeId: 0,
+  valueTypeId: 0,
+  record: undefined,
+  inner: undefined,
+  frozen: false,
+  data: undefined,
+};
+
+function kconfigProblem(spec: ObjectSpec, values: KconfigValues): LoadProblem | undefined {
+  if (!spec.externs.some(extern => extern.kind === 'kconfig')) return undefined;
+  const [message] = kconfigData(spec, values).problems;
+  return message === undefined ? undefined : problem(ERRNO.EINVAL, message);
+}
+
+function externProblem(externs: readonly ExternValue[]): LoadProblem | undefined {
+  const typeless = ({ extern }: ExternValue): boolean => extern.kind === 'ksym_typeless';
+  const failed =
+    externs.find(value => value.status === 'failed' && typeless(value)) ??
+    externs.find(value => value.status === 'failed');
+  if (failed === undefined) return undefined;
+  return problem(typeless(failed) ? ERRNO.ESRCH : ERRNO.EINVAL, failed.problem);
+}
+
+/** The kernel refuses BTF whose types own each other and the like; libbpf goes on without only where nothing needs it. */
+function btfProblem(
+  { btf, maps, externs, structOps }: ObjectSpec,
+  kernelBtf: Btf | undefined,
+): LoadProblem | undefined {
+  const errno = btf === undefined ? 0 : loadStructMetas(btf, kernelBtf);
+  const mandatory = maps.some(({ origin }) => origin === '.maps') || externs.length > 0 || structOps.length > 0;
+  if (errno === 0 || !mandatory) return undefined;
+  return problem(errno, `Error loading .BTF into kernel: ${errno}. BTF is mandatory, can't proceed.`);
+}
+
+/** Where data of the kernel lies for symbols nobody gave an address: behind its text. */
+const DATA_BYTES = 64n;
+
+function kernelSymbols(spec: ObjectSpec, options: PrepareOptions): ExternValue[] {
+  const { kernelBtf, image } = options;
+  const layout = defaultLayout(image.arch);
+  const strong = new Set(spec.externs.filter(({ weak }) => !weak).map(({ name }) => name));
+  const places = new Map<string, bigint>();
+  const textAddress = (name: string): bigint | undefined => {
+    if (image.hasSymbol(name)) return layout.textBase + BigInt(image.symbolOffset(name) - image.textOffset);
+    if (!strong.has(name)) return undefined;
+    const end = layout.textBase + BigInt(image.etextOffset - image.textOffset + 0x1000000);
+    const place = places.get(name) ?? end + BigInt(places.size) * DATA_BYTES;
+    places.set(name, place);
+    return place;
+  };
+  const addressOf = options.addressOf ?? textAddress;
+  if (kernelBtf !== undefined) return externValues(spec, { targetBtf: kernelBtf, addressOf });
+  return spec.externs
+    .filter(({ kind }) => kind !== 'kconfig')
+    .map(extern => withoutBtf(extern, addressOf(extern.name)));
+}
+
+function withoutBtf(extern: ExternValue['extern'], address: bigint | undefined): ExternValue {
+  const common = { extern, btfId: 0, btfIndex: 0, address: address ?? 0n, problem: '' };
+  if (extern.kind === 'ksym_typeless' && address !== undefined) return { ...common, status: 'address' };
+  if (extern.weak) return { ...common, status: 'absent', address: 0n };
+  const head = extern.kind === 'ksym_typeless' ? `extern '${extern.name}' (strong)` : `extern ksym '${extern.name}'`;
+  return { ...common, status: 'failed', problem: `${head}: not resolved` };
+}
+
+/** Type, attach type and flags under which a program is loaded. */
+function loadKind(program: ProgramSpec, choices: ProgramChoices, { members }: KernelStructOps) {
+  const type = choices.type ?? program.type;
+  const def = matchSection(program.section)?.def;
+  let attachType = choices.attachType ?? program.attachType;
+  // Linux 6.6 and later attach all places of a USDT at once.
+  if (def?.flags.includes('usdt') === true) attachType = bpf_attach_type.BPF_TRACE_UPROBE_MULTI;
+  const member = type === bpf_prog_type.BPF_PROG_TYPE_STRUCT_OPS ? members.get(program.name) : undefined;
+  return { type, attachType: member?.memberIdx ?? attachType, flags: program.flags | (choices.flags ?? 0), member };
+}
+
+function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFacts): PreparedProgram {
+  const { spec, options, structOps, places, maps } = facts;
+  const { type, attachType, flags, member } = loadKind(program, choices, structOps);
+  const failed = (why: LoadProblem): PreparedProgram => ({ program, type, attachType, input: undefined, problem: why });
+  if (facts.problem !== undefined) return failed(facts.problem);
+  if (program.problem !== undefined) return failed(problem(ERRNO.EINVAL, program.problem.problem));
+  if (type === bpf_prog_type.BPF_PROG_TYPE_UNSPEC) {
+    const message = `prog '${program.name}': missing BPF prog type, check ELF section name '${program.section}'`;
+    return failed(problem(ERRNO.EINVAL, message));
+  }
+  if (type === bpf_prog_type.BPF_PROG_TYPE_STRUCT_OPS && member === undefined) {
+    const hint = `SEC("struct_ops") program isn't referenced anywhere, did you forget to use it?`;
+    return failed(problem(ERRNO.EINVAL, `prog '${program.name}': ${hint}`));
+  }
+  const target = attachTarget({ ...program, type, attachType }, options.kernelBtf);
+  if ('errno' in target) return failed(target);
+  const insns = resolveReferences(program, spec, places);
+  const attachBtfId = member?.structId ?? target.btfId;
+  const attr = {
+    type,
+    attachType: fixupAttachType(type, attachType),
+    flags,
+    insnCount: insns.length,
+    attachBtfId,
+    attachesToProg: false,
+    kernelBtf: options.kernelBtf,
+  };
+  const errno = checkProgLoad(attr, options.caps ?? ALL_CAPS);
+  if (errno !== 0) {
+    return failed(problem(errno, `prog '${program.name}': BPF program load failed: ${errorText(errno)}`));
+  }
+  const btf = usableBtf(spec.btf, options.kernelBtf);
+  const input: VerifyInput = {
+    name: program.name,
+    type,
+    attachType: attr.attachType,
+    flags,
+    gplCompatible: GPL_LICENSES.includes(spec.license),
+    insns,
+    maps,
+    btf,
+    funcInfo: btf === undefined || program.funcInfo.length === 0 ? undefined : funcInfoTable(program.funcInfo),
+    lineInfo: btf === undefined || program.lineInfo.length === 0 ? undefined : lineInfoTable(program.lineInfo),
+    attachBtfId,
+  };
+  return { program, type, attachType, input, problem: undefined };
+}
+
+/** The object's BTF, unless the kernel refuses to take it. */
+const usableBtf = (btf: Btf | undefined, kernelBtf: Btf | undefined): Btf | undefined =>
+  btf !== undefined && loadStructMetas(btf, kernelBtf) < 0 ? undefined : btf;
