@@ -16,7 +16,7 @@ import type { Rejection } from './types.ts';
 import type { VerifierLog } from './verifier-log.ts';
 
 /** Maps one program may use (`include/linux/bpf_verifier.h: MAX_USED_MAPS`). */
-const MAX_USED_MAPS = 64;
+export const MAX_USED_MAPS = 64;
 
 const release = (version: string): number => {
   const [major, minor] = version.split('.');
@@ -30,18 +30,16 @@ const KNOWN_CODES: Uint8Array = (() => {
   return known;
 })();
 
+/** Finds out what a `ld_imm64` names that is no plain number, and may refuse it. */
+export type ResolveImm = (insn: Insn, second: Insn, idx: number) => Rejection | undefined;
+
 /**
- * Checks every `ld_imm64`'s second slot and kind, the unused fields of loads, and that every code is an instruction.
- * What the maps and kernel variables are that a `ld_imm64` names is not asked here.
+ * Checks every `ld_imm64`'s second slot and kind, the unused fields of loads, and that every code is an instruction. What
+ * the maps, functions and kernel variables are that a `ld_imm64` names is asked of `resolve`.
  *
  * Source: `kernel/bpf/verifier.c: resolve_pseudo_ldimm64`.
  */
-export function checkPseudoImms(
-  insns: readonly Insn[],
-  maps: ReadonlyMap<number, string> | undefined,
-  log: VerifierLog,
-): Rejection | undefined {
-  const used = new Set<string>();
+export function checkPseudoImms(insns: readonly Insn[], log: VerifierLog, resolve: ResolveImm): Rejection | undefined {
   for (let idx = 0; idx < insns.length; idx++) {
     const insn = insns[idx];
     if ((insn.code & 0x07) === BPF_LDX) {
@@ -53,11 +51,10 @@ export function checkPseudoImms(
       if (second === undefined || second.code !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) {
         return log.reject('ldImm64Slot', [], idx);
       }
-      if (!isKnownKind(insn, second)) return log.reject('ldImm64Kind', [], idx);
-      const map = maps?.get(idx);
-      if (map !== undefined && !used.has(map)) {
-        if (used.size >= MAX_USED_MAPS) return log.reject('tooManyMaps', [], idx);
-        used.add(map);
+      if (insn.src !== 0) {
+        if (!isKnownKind(insn, second)) return log.reject('ldImm64Kind', [], idx);
+        const refused = resolve(insn, second, idx);
+        if (refused !== undefined) return refused;
       }
       idx++;
       continue;
@@ -67,9 +64,20 @@ export function checkPseudoImms(
   return undefined;
 }
 
+/** Only how many maps there are is asked: those that `names` names by slot. */
+export function countUsedMaps(names: ReadonlyMap<number, string> | undefined, log: VerifierLog): ResolveImm {
+  const used = new Set<string>();
+  return (_insn, _second, idx) => {
+    const map = names?.get(idx);
+    if (map === undefined || used.has(map)) return undefined;
+    if (used.size >= MAX_USED_MAPS) return log.reject('tooManyMaps', [], idx);
+    used.add(map);
+    return undefined;
+  };
+}
+
 function isKnownKind(insn: Insn, second: Insn): boolean {
   switch (insn.src) {
-    case 0:
     case BPF_PSEUDO_BTF_ID:
     case BPF_PSEUDO_FUNC:
     case BPF_PSEUDO_MAP_VALUE:

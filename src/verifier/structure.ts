@@ -3,7 +3,7 @@ import { findCallSites } from './call-graph.ts';
 import { type CfgMarks, checkCfg } from './cfg.ts';
 import { findFastcalls } from './fastcall.ts';
 import { KfuncCalls } from './kfunc-calls.ts';
-import { checkPseudoImms } from './pseudo-imm.ts';
+import { checkPseudoImms, countUsedMaps } from './pseudo-imm.ts';
 import { SourceLines } from './source-lines.ts';
 import { checkMaxStackDepth } from './stack-depth.ts';
 import { estimateStackDepths } from './stack-estimate.ts';
@@ -26,8 +26,10 @@ export const STAGES = [
   'check_btf_info',
   'resolve_pseudo_ldimm64',
   'check_cfg',
+  'check_attach_btf_id',
   'do_check',
   'check_max_stack_depth',
+  'fixups',
 ] as const;
 export type Stage = (typeof STAGES)[number];
 
@@ -105,7 +107,7 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
   if ('ok' in lines) return lines;
 
   enter('resolve_pseudo_ldimm64');
-  refused = checkPseudoImms(insns, input.maps, log);
+  refused = checkPseudoImms(insns, log, countUsedMaps(input.maps, log));
   if (refused !== undefined) return refused;
 
   enter('check_cfg');

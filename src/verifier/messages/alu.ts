@@ -86,10 +86,7 @@ export const ALU_MESSAGES = {
 
   // check_pseudo_btf_id
   ksymModule: plain('EINVAL', 'invalid module BTF object FD specified.'),
-  ksymNoBtf: plain(
-    'EINVAL',
-    'kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.',
-  ),
+  ksymNoBtf: plain('EINVAL', 'kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.'),
   ksymId: row('ENOENT', (id: number) => `ldimm64 insn specifies invalid btf_id ${id}.`),
   ksymKind: row('EINVAL', (id: number) => `pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`),
   ksymAddress: row('ENOENT', (name: string) => `ldimm64 failed to find the address for kernel symbol '${name}'.`),
