@@ -5,29 +5,11 @@ import { clearScalarId } from '../state/marks.ts';
 import { BPF_ADD_CONST, copyRegisterState, type RegState } from '../state/reg.ts';
 import { isSpilledReg } from '../state/stack.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
-
-/** Registers and slots that can be remembered as linked at one jump; the rest lose their link. */
-const LINKED_REGS_MAX = 6;
-
-/**
- * A register or stack slot that holds the same number as another, as the history keeps it (`struct linked_reg`).
- *
- * ```
- *   bit 9     8..3             2..0
- *   is_reg    regno or slot    frame
- * ```
- */
-export const linkedReg = (frameno: number, spiOrReg: number, isReg: boolean): number =>
-  frameno | (spiOrReg << 3) | (isReg ? 1 << 9 : 0);
-export const linkedFrameno = (entry: number): number => entry & 7;
-/** Number of the register, or of the slot. */
-export const linkedPlace = (entry: number): number => (entry >> 3) & 63;
-export const linkedIsReg = (entry: number): boolean => (entry & (1 << 9)) !== 0;
+import { linkedRegFrameno, linkedRegIsReg, linkedRegSpi, linkedRegsPush } from './history.ts';
 
 function collect(linked: number[], reg: RegState, id: number, frameno: number, place: number, isReg: boolean): void {
   if (reg.type !== SCALAR_VALUE || (reg.id & ~BPF_ADD_CONST) !== id) return;
-  if (linked.length < LINKED_REGS_MAX) linked.push(linkedReg(frameno, place, isReg));
-  else clearScalarId(reg);
+  if (!linkedRegsPush(linked, frameno, place, isReg)) clearScalarId(reg);
 }
 
 /** Adds every scalar of a state with that id to `linked`. Source: `collect_linked_regs`. */
@@ -43,8 +25,8 @@ export function collectLinkedRegs(vstate: VerifierState, id: number, linked: num
 /** What is now known of a register goes to those still linked to it. Source: `sync_linked_regs`. */
 export function syncLinkedRegs(vstate: VerifierState, knownReg: RegState, linked: readonly number[]): void {
   for (const entry of linked) {
-    const frame = vstate.frames[linkedFrameno(entry)];
-    const reg = (linkedIsReg(entry) ? frame.regs : frame.stack)[linkedPlace(entry)];
+    const frame = vstate.frames[linkedRegFrameno(entry)];
+    const reg = (linkedRegIsReg(entry) ? frame.regs : frame.stack)[linkedRegSpi(entry)];
     if (reg.type !== SCALAR_VALUE || reg === knownReg) continue;
     if (((reg.id ^ knownReg.id) & ~BPF_ADD_CONST) !== 0) continue;
     const { subregDef, off, id } = reg;
