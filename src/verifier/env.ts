@@ -7,7 +7,9 @@ import type { InsnAux } from './insn-aux.ts';
 import type { KfuncCalls } from './kfunc-calls.ts';
 import { MESSAGES, type MessageArgs, type MessageId } from './messages.ts';
 import type { SourceLines } from './source-lines.ts';
+import { BacktrackState } from './state/backtrack.ts';
 import type { FuncState } from './state/func-state.ts';
+import { IdMap } from './state/idmap.ts';
 import { RegState } from './state/reg.ts';
 import type { VerifierState } from './state/verifier-state.ts';
 import type { JitSupport } from './structure-input.ts';
@@ -142,6 +144,10 @@ export class VerifierEnv {
   scratchedSlotsHi = 0;
   prevLogPos = 0;
   prevInsnPrintPos = 0;
+
+  /** Ids of two states being compared; what is being traced back. */
+  readonly idmapScratch = new IdMap();
+  readonly bt = new BacktrackState();
 
   /** Constants as registers. */
   readonly fakeReg: readonly [RegState, RegState] = [new RegState(), new RegState()];

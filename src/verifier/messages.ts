@@ -9,6 +9,7 @@ import { ITER_MESSAGES } from './messages/iter.ts';
 import { JUMP_MESSAGES } from './messages/jump.ts';
 import { KFUNC_MESSAGES } from './messages/kfunc.ts';
 import { MEMORY_MESSAGES } from './messages/memory.ts';
+import { STATES_MESSAGES } from './messages/states.ts';
 import { STRUCTURE_MESSAGES } from './messages/structure.ts';
 import { WALK_MESSAGES } from './messages/walk.ts';
 
@@ -33,6 +34,7 @@ export const MESSAGES = {
   ...GRAPH_MESSAGES,
   ...ATTACH_MESSAGES,
   ...WALK_MESSAGES,
+  ...STATES_MESSAGES,
   ...FIXUP_MESSAGES,
 } as const;
 

@@ -34,7 +34,13 @@ export class VerifierState {
 export function copyVerifierState(to: VerifierState, from: VerifierState): void {
   const frames: FuncState[] = [];
   for (let i = 0; i <= from.curframe; i++) frames.push(copyFuncState(from.frames[i]));
+  moveVerifierState(to, from);
   to.frames = frames;
+}
+
+/** The same for a `from` nobody needs any more: its frames become those of `to`. */
+export function moveVerifierState(to: VerifierState, from: VerifierState): void {
+  to.frames = from.frames;
   to.speculative = from.speculative;
   to.activeRcuLock = from.activeRcuLock;
   to.activePreemptLock = from.activePreemptLock;

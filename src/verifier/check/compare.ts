@@ -1,0 +1,248 @@
+import {
+  BPF_BASE_TYPE_MASK,
+  NOT_INIT,
+  PTR_TO_ARENA,
+  PTR_TO_BUF,
+  PTR_TO_MAP_KEY,
+  PTR_TO_MAP_VALUE,
+  PTR_TO_MEM,
+  PTR_TO_PACKET,
+  PTR_TO_PACKET_META,
+  PTR_TO_STACK,
+  PTR_TO_TP_BUFFER,
+  SCALAR_VALUE,
+} from '../../helpers/index.ts';
+import { MAX_BPF_REG } from '../../isa/index.ts';
+import { type Scalar, scalarEqual, scalarWithin, tnumIn } from '../domain/index.ts';
+import type { VerifierEnv } from '../env.ts';
+import type { FuncState } from '../state/func-state.ts';
+import { checkIds, checkScalarIds, type IdMap } from '../state/idmap.ts';
+import { isSpilledScalarReg64, markRegUnknownImprecise } from '../state/marks.ts';
+import { BPF_ADD_CONST, REG_LIVE_READ, RegState, sameInfo } from '../state/reg.ts';
+import {
+  STACK_DYNPTR,
+  STACK_INVALID,
+  STACK_ITER,
+  STACK_MISC,
+  STACK_SPILL,
+  STACK_ZERO,
+  slotTypeOf,
+  slotTypesAll,
+} from '../state/stack.ts';
+import type { VerifierState } from '../state/verifier-state.ts';
+
+/** How alike states have to be (`enum exact_level`). */
+export const NOT_EXACT = 0;
+export const EXACT = 1;
+export const RANGE_WITHIN = 2;
+export type ExactLevel = typeof NOT_EXACT | typeof EXACT | typeof RANGE_WITHIN;
+
+/** Type, offset, target and number are the same: what comes before `id` in the kernel's struct. */
+const sameContent = (a: RegState, b: RegState): boolean =>
+  a.type === b.type && a.off === b.off && sameInfo(a.info, b.info) && scalarEqual(a.scalar, b.scalar);
+
+export function regsExact(rold: RegState, rcur: RegState, idmap: IdMap): boolean {
+  return sameContent(rold, rcur) && checkIds(rold.id, rcur.id, idmap) && checkIds(rold.refObjId, rcur.refObjId, idmap);
+}
+
+const numberWithin = (old: Scalar, cur: Scalar): boolean => old === cur || (scalarWithin(old, cur) && tnumIn(old, cur));
+
+function scalarsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+  if (env.exploreAluLimits) return sameContent(rold, rcur) && checkScalarIds(rold.id, rcur.id, idmap);
+  if (!rold.precise && exact === NOT_EXACT) return true;
+  const oldId = rold.id;
+  if (oldId !== 0) {
+    const oldAdds = oldId & BPF_ADD_CONST;
+    if (oldAdds !== (rcur.id & BPF_ADD_CONST)) return false;
+    if (oldAdds !== 0 && rold.off !== rcur.off) return false;
+    if (!checkScalarIds(oldId, rcur.id, idmap)) return false;
+  }
+  return numberWithin(rold.scalar, rcur.scalar);
+}
+
+/** Whether what was safe with `rold` is safe with `rcur`. */
+export function regsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+  if (exact === EXACT) return regsExact(rold, rcur, idmap);
+  const { type } = rold;
+  if (exact === NOT_EXACT) {
+    if ((rold.live & REG_LIVE_READ) === 0 || type === NOT_INIT) return true;
+    if (type !== rcur.type) return false;
+  } else {
+    if (type !== rcur.type) return false;
+    if (type === NOT_INIT) return true;
+  }
+  switch (type & BPF_BASE_TYPE_MASK) {
+    case SCALAR_VALUE:
+      return scalarsafe(env, rold, rcur, idmap, exact);
+    case PTR_TO_MAP_KEY:
+    case PTR_TO_MAP_VALUE:
+    case PTR_TO_MEM:
+    case PTR_TO_BUF:
+    case PTR_TO_TP_BUFFER:
+      return (
+        rold.off === rcur.off &&
+        sameInfo(rold.info, rcur.info) &&
+        numberWithin(rold.scalar, rcur.scalar) &&
+        checkIds(rold.id, rcur.id, idmap) &&
+        checkIds(rold.refObjId, rcur.refObjId, idmap)
+      );
+    case PTR_TO_PACKET_META:
+    case PTR_TO_PACKET: {
+      const oldRange = rold.info.range;
+      const curRange = rcur.info.range;
+      // Negative ranges are not ranges but AT_PKT_END and BEYOND_PKT_END.
+      if (oldRange < 0 || curRange < 0 ? oldRange !== curRange : oldRange > curRange) return false;
+      return rold.off === rcur.off && checkIds(rold.id, rcur.id, idmap) && numberWithin(rold.scalar, rcur.scalar);
+    }
+    case PTR_TO_STACK:
+      return regsExact(rold, rcur, idmap) && rold.frameno === rcur.frameno;
+    case PTR_TO_ARENA:
+      return true;
+    default:
+      return regsExact(rold, rcur, idmap);
+  }
+}
+
+/** What a load from a slot of plain bytes gives. */
+const UNBOUND_REG = makeUnboundReg();
+function makeUnboundReg(): RegState {
+  const reg = new RegState();
+  markRegUnknownImprecise(reg);
+  reg.live |= REG_LIVE_READ;
+  return reg;
+}
+
+const ALL_SPILL = slotTypesAll(STACK_SPILL);
+const ALL_MISC = slotTypesAll(STACK_MISC);
+const ALL_ZERO = slotTypesAll(STACK_ZERO);
+
+/** Nobody wrote the bytes, or anything was written. `STACK_INVALID` is 0. */
+const isStackAllMisc = (env: VerifierEnv, slot: RegState): boolean =>
+  slot.slotTypes === ALL_MISC || (env.allowUninitStack && (slot.slotTypes & ~ALL_MISC) === 0);
+
+/** The scalar that a load of all 8 bytes gives, if it gives one. */
+function scalarRegForStack(env: VerifierEnv, slot: RegState): RegState | undefined {
+  if (isSpilledScalarReg64(slot)) return slot;
+  return isStackAllMisc(env, slot) ? UNBOUND_REG : undefined;
+}
+
+function stacksafe(env: VerifierEnv, old: FuncState, cur: FuncState, idmap: IdMap, exact: ExactLevel): boolean {
+  const oldStack = old.stack;
+  const curStack = cur.stack;
+  const count = oldStack.length;
+  const curCount = curStack.length;
+  // Bytes of these kinds may be anything.
+  const free = env.allowUninitStack ? ALL_MISC : 0;
+  for (let spi = 0; spi < count; spi++) {
+    const oldSlot = oldStack[spi];
+    if (exact !== NOT_EXACT) {
+      if (spi >= curCount) return false;
+      if (!slotsafe(env, oldSlot, curStack[spi], idmap, exact)) return false;
+      continue;
+    }
+    if ((oldSlot.live & REG_LIVE_READ) === 0 || (oldSlot.slotTypes & ~free) === 0) continue;
+    if (spi >= curCount) return false;
+    const curSlot = curStack[spi];
+    const types = oldSlot.slotTypes;
+    if (types === ALL_SPILL && curSlot.slotTypes === ALL_SPILL) {
+      if (!regsafe(env, oldSlot, curSlot, idmap, NOT_EXACT)) return false;
+    } else if (types === ALL_ZERO) {
+      if (curSlot.slotTypes !== ALL_ZERO) return false;
+    } else if (!slotsafe(env, oldSlot, curSlot, idmap, NOT_EXACT)) return false;
+  }
+  return true;
+}
+
+/** One slot, byte by byte. */
+function slotsafe(env: VerifierEnv, old: RegState, cur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+  for (let i = 0; i < 8; i++) {
+    const oldType = slotTypeOf(old, i);
+    const curType = slotTypeOf(cur, i);
+    if (exact !== NOT_EXACT && oldType !== curType) return false;
+    if (oldType === STACK_INVALID || (oldType === STACK_MISC && env.allowUninitStack)) continue;
+    // A spilled scalar and plain bytes are both numbers.
+    const oldReg = scalarRegForStack(env, old);
+    if (oldReg !== undefined) {
+      const curReg = scalarRegForStack(env, cur);
+      if (curReg !== undefined) return regsafe(env, oldReg, curReg, idmap, exact);
+    }
+    if (oldType === STACK_MISC && curType === STACK_ZERO) continue;
+    if (oldType !== curType) return false;
+    if (i === 7 && !specialsafe(env, old, cur, idmap, exact)) return false;
+  }
+  return true;
+}
+
+/** What the highest byte of both slots says is there. */
+function specialsafe(env: VerifierEnv, old: RegState, cur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+  const a = old.info;
+  const b = cur.info;
+  switch (old.slotTypes >>> 28) {
+    case STACK_SPILL:
+      return regsafe(env, old, cur, idmap, exact);
+    case STACK_DYNPTR:
+      return (
+        a.dynptrType === b.dynptrType && a.firstSlot === b.firstSlot && checkIds(old.refObjId, cur.refObjId, idmap)
+      );
+    case STACK_ITER:
+      // How often it was asked for more does not matter.
+      return (
+        a.btf === b.btf &&
+        a.btfId === b.btfId &&
+        a.iterState === b.iterState &&
+        checkIds(old.refObjId, cur.refObjId, idmap)
+      );
+    default:
+      return true;
+  }
+}
+
+function refsafe(old: FuncState, cur: FuncState, idmap: IdMap): boolean {
+  if (old.refs.length !== cur.refs.length) return false;
+  for (let i = 0; i < old.refs.length; i++) {
+    if (!checkIds(old.refs[i].id, cur.refs[i].id, idmap)) return false;
+  }
+  return true;
+}
+
+function funcStatesEqual(env: VerifierEnv, old: FuncState, cur: FuncState, exact: ExactLevel): boolean {
+  if (old.callbackDepth > cur.callbackDepth) return false;
+  const idmap = env.idmapScratch;
+  const oldRegs = old.regs;
+  const curRegs = cur.regs;
+  for (let i = 0; i < MAX_BPF_REG; i++) {
+    if (!regsafe(env, oldRegs[i], curRegs[i], idmap, exact)) return false;
+  }
+  return stacksafe(env, old, cur, idmap, exact) && refsafe(old, cur, idmap);
+}
+
+/** Frames of both were called at the same places. */
+export function sameCallsites(a: VerifierState, b: VerifierState): boolean {
+  if (a.curframe !== b.curframe) return false;
+  for (let i = a.curframe; i >= 0; i--) {
+    if (a.frames[i].callsite !== b.frames[i].callsite) return false;
+  }
+  return true;
+}
+
+/** Whether `cur` needs no look because `old` was found to be safe, and it is a special case of that. */
+export function statesEqual(env: VerifierEnv, old: VerifierState, cur: VerifierState, exact: ExactLevel): boolean {
+  if (!sameCallsites(old, cur)) return false;
+  const idmap = env.idmapScratch;
+  idmap.reset(env.idGen);
+  if (old.speculative && !cur.speculative) return false;
+  const oldLock = old.activeLock;
+  const curLock = cur.activeLock;
+  if (oldLock?.ptr !== curLock?.ptr) return false;
+  if (oldLock !== undefined && curLock !== undefined && !checkIds(oldLock.id, curLock.id, idmap)) return false;
+  if (
+    old.activeRcuLock !== cur.activeRcuLock ||
+    old.activePreemptLock !== cur.activePreemptLock ||
+    old.inSleepable !== cur.inSleepable
+  )
+    return false;
+  for (let i = 0; i <= old.curframe; i++) {
+    if (!funcStatesEqual(env, old.frames[i], cur.frames[i], exact)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,228 @@
+import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
+import { scalarEqual } from '../domain/index.ts';
+import type { ExploredState, VerifierEnv } from '../env.ts';
+import { printVerifierState } from '../print/state-text.ts';
+import type { FuncState } from '../state/func-state.ts';
+import { getSpi, markRegNotInitRaw } from '../state/marks.ts';
+import { BPF_ITER_STATE_ACTIVE, REG_LIVE_DONE, REG_LIVE_NONE, REG_LIVE_READ, sameInfo } from '../state/reg.ts';
+import { STACK_ITER } from '../state/stack.ts';
+import { copyVerifierState, VerifierState } from '../state/verifier-state.ts';
+import { getLoopEntry, updateLoopEntry } from './branches.ts';
+import { EXACT, NOT_EXACT, RANGE_WITHIN, sameCallsites, statesEqual } from './compare.ts';
+import { pushInsnHistory } from './history.ts';
+import { propagateLiveness } from './liveness.ts';
+import { markAllScalarsImprecise, propagatePrecision } from './precision.ts';
+
+export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
+
+/** States kept for an instruction without CAP_BPF. */
+const BPF_COMPLEXITY_LIMIT_STATES = 64;
+const MAY_GOTO_CODE = 0xe5;
+
+/** States that may be equivalent to one at `insnIdx`, the newest last; some are of other instructions. */
+function exploredState(env: VerifierEnv, insnIdx: number): ExploredState[] {
+  const count = env.insns.length;
+  if (env.explored.length !== count) env.explored = new Array(count);
+  const hash = ((insnIdx ^ env.frame.callsite) >>> 0) % count;
+  return (env.explored[hash] ??= []);
+}
+
+/** Registers and slots nobody read may hold anything; nobody will read them any more. */
+function cleanFuncState(env: VerifierEnv, st: FuncState): void {
+  for (let i = 0; i < BPF_REG_FP; i++) {
+    const reg = st.regs[i];
+    if ((reg.live & REG_LIVE_READ) === 0) markRegNotInitRaw(env, reg);
+    reg.live |= REG_LIVE_DONE;
+    // Marks never travel through here again.
+    reg.parent = undefined;
+  }
+  for (let i = 0; i < st.stack.length; i++) {
+    const slot = st.stack[i];
+    if ((slot.live & REG_LIVE_READ) === 0) {
+      markRegNotInitRaw(env, slot);
+      slot.slotTypes = 0;
+    }
+    slot.live |= REG_LIVE_DONE;
+    slot.parent = undefined;
+  }
+}
+
+const isDone = (st: VerifierState): boolean => (st.frames[0].regs[0].live & REG_LIVE_DONE) !== 0;
+
+/** Cleans the states at `insnIdx` that are complete: every path through them has ended. */
+function cleanLiveStates(env: VerifierEnv, list: ExploredState[], insnIdx: number, cur: VerifierState): void {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const { state } = list[i];
+    if (state.branches !== 0) continue;
+    const loopEntry = getLoopEntry(state);
+    if (loopEntry !== undefined && loopEntry.branches !== 0) continue;
+    if (state.insnIdx !== insnIdx || isDone(state) || !sameCallsites(state, cur)) continue;
+    for (let f = 0; f <= state.curframe; f++) cleanFuncState(env, state.frames[f]);
+    state.parent = undefined;
+  }
+}
+
+/** Whether registers of the frame in hand are the very same, ids and all. */
+function statesMaybeLooping(old: VerifierState, cur: VerifierState): boolean {
+  const frame = cur.curframe;
+  if (old.curframe !== frame) return false;
+  const oldRegs = old.frames[frame].regs;
+  const curRegs = cur.frames[frame].regs;
+  for (let i = 0; i < MAX_BPF_REG; i++) {
+    const a = oldRegs[i];
+    const b = curRegs[i];
+    if (a.type !== b.type || a.off !== b.off || a.id !== b.id || a.refObjId !== b.refObjId) return false;
+    if (!scalarEqual(a.scalar, b.scalar) || !sameInfo(a.info, b.info)) return false;
+  }
+  return true;
+}
+
+/** Whether an iterator that may give more has been asked another number of times. */
+function iterActiveDepthsDiffer(old: VerifierState, cur: VerifierState): boolean {
+  for (let f = old.curframe; f >= 0; f--) {
+    const { stack } = old.frames[f];
+    for (let i = 0; i < stack.length; i++) {
+      const slot = stack[i];
+      if ((slot.slotTypes & 15) !== STACK_ITER || slot.info.iterState !== BPF_ITER_STATE_ACTIVE) continue;
+      if (cur.frames[f].stack[i].info.iterDepth !== slot.info.iterDepth) return true;
+    }
+  }
+  return false;
+}
+
+const isIterNextInsn = (env: VerifierEnv, insnIdx: number): boolean => env.insnAux[insnIdx].isIterNext;
+
+function isMayGotoInsnAt(env: VerifierEnv, insnIdx: number): boolean {
+  const { code, src } = env.insns[insnIdx];
+  return code === MAY_GOTO_CODE && src === 0;
+}
+
+/** Whether the iterator that R1 points to may give more. */
+function isIterActive(env: VerifierEnv, cur: VerifierState): boolean {
+  const reg = cur.frame.regs[1];
+  const slot = env.curState.frames[reg.frameno].stack[getSpi(reg.off + reg.scalar.valueLo)];
+  return slot.info.iterState === BPF_ITER_STATE_ACTIVE;
+}
+
+/** The path in hand goes through `old` a second time: whether that ends it. Refuses if it would never end. */
+function isLoopVisited(env: VerifierEnv, old: VerifierState, cur: VerifierState, insnIdx: number): boolean {
+  const frame = old.frame;
+  // Another entry of an asynchronous callback is no loop.
+  if (frame.inAsyncCallbackFn && frame.asyncEntryCnt !== cur.frame.asyncEntryCnt) return false;
+  if (isIterNextInsn(env, insnIdx)) {
+    if (!statesEqual(env, old, cur, RANGE_WITHIN) || !isIterActive(env, cur)) return false;
+    updateLoopEntry(cur, old);
+    return true;
+  }
+  if (
+    isMayGotoInsnAt(env, insnIdx) &&
+    old.mayGotoDepth !== cur.mayGotoDepth &&
+    statesEqual(env, old, cur, RANGE_WITHIN)
+  ) {
+    updateLoopEntry(cur, old);
+    return true;
+  }
+  if (env.cfg.callsCallback[insnIdx] !== 0) return statesEqual(env, old, cur, RANGE_WITHIN);
+  if (
+    statesMaybeLooping(old, cur) &&
+    statesEqual(env, old, cur, EXACT) &&
+    !iterActiveDepthsDiffer(old, cur) &&
+    old.mayGotoDepth === cur.mayGotoDepth &&
+    old.callbackUnrollDepth === cur.callbackUnrollDepth
+  )
+    refuseLoop(env, old, cur, insnIdx);
+  return false;
+}
+
+function refuseLoop(env: VerifierEnv, old: VerifierState, cur: VerifierState, insnIdx: number): never {
+  env.lines.print(insnIdx, '; ');
+  env.say('infiniteLoop', insnIdx);
+  if (env.logging) {
+    env.verbose('cur state:');
+    printVerifierState(env, cur.frame, true);
+    env.verbose('old state:');
+    printVerifierState(env, old.frames[cur.curframe], true);
+  }
+  env.fail(22);
+}
+
+/** An equivalent state was found: what its continuation needs, the one in hand needs. */
+function prune(env: VerifierEnv, old: ExploredState, cur: VerifierState): true {
+  old.hitCnt++;
+  propagateLiveness(env, old.state, cur);
+  if (env.cfg.jmpPoints[env.insnIdx] !== 0) pushInsnHistory(env, cur, 0, undefined);
+  propagatePrecision(env, old.state);
+  return true;
+}
+
+/**
+ * Whether the path in hand may end at `insnIdx`, because from there on it is a special case of one that was explored.
+ * If not, the state may be kept to be compared with later ones.
+ *
+ * Source: `kernel/bpf/verifier.c: is_state_visited`.
+ */
+export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
+  const cur = env.curState;
+  const isCheckpoint = env.cfg.forceCheckpoint[insnIdx] !== 0;
+  const forceNewState = env.testStateFreq || isCheckpoint || cur.insnHistEnd - cur.insnHistStart > 40;
+  const jmps = env.jmpsProcessed - env.prevJmpsProcessed;
+  const insns = env.insnProcessed - env.prevInsnProcessed;
+  let addNewState = forceNewState || (jmps >= 2 && insns >= 8);
+  const list = exploredState(env, insnIdx);
+  const statesCount = list.length;
+  cleanLiveStates(env, list, insnIdx, cur);
+  for (let i = statesCount - 1; i >= 0; i--) {
+    const explored = list[i];
+    const { state } = explored;
+    if (state.insnIdx !== insnIdx) continue;
+    if (state.branches !== 0) {
+      if (isLoopVisited(env, state, cur, insnIdx)) return prune(env, explored, cur);
+      if (!forceNewState && jmps < 20 && insns < 100) addNewState = false;
+    } else {
+      const loopEntry = getLoopEntry(state);
+      const exactEntry = loopEntry !== undefined && loopEntry.branches > 0 ? loopEntry : undefined;
+      if (statesEqual(env, state, cur, exactEntry === undefined ? NOT_EXACT : RANGE_WITHIN)) {
+        if (exactEntry !== undefined) updateLoopEntry(cur, exactEntry);
+        return prune(env, explored, cur);
+      }
+    }
+    if (addNewState) explored.missCnt++;
+    const patience = isCheckpoint && state.branches > 0 ? 64 : 3;
+    if (explored.missCnt <= explored.hitCnt * patience + patience) continue;
+    list.splice(i, 1);
+    // Others are freed at the end of the verification only.
+    if (isDone(state) && !state.usedAsLoopEntry) env.peakStates--;
+  }
+  if (env.maxStatesPerInsn < statesCount) env.maxStatesPerInsn = statesCount;
+  if (!env.bpfCapable && statesCount > BPF_COMPLEXITY_LIMIT_STATES) return false;
+  if (addNewState) keepState(env, list, cur, insnIdx);
+  return false;
+}
+
+/** Keeps a copy of the state in hand, which becomes the copy's child. */
+function keepState(env: VerifierEnv, list: ExploredState[], cur: VerifierState, insnIdx: number): void {
+  env.totalStates++;
+  env.peakStates++;
+  env.prevJmpsProcessed = env.jmpsProcessed;
+  env.prevInsnProcessed = env.insnProcessed;
+  if (env.bpfCapable) markAllScalarsImprecise(env, cur);
+  const kept = new VerifierState();
+  copyVerifierState(kept, cur);
+  kept.insnIdx = insnIdx;
+  cur.parent = kept;
+  cur.firstInsnIdx = insnIdx;
+  cur.insnHistStart = cur.insnHistEnd;
+  cur.dfsDepth = kept.dfsDepth + 1;
+  list.push({ state: kept, missCnt: 0, hitCnt: 0 });
+  for (let f = 0; f <= cur.curframe; f++) {
+    const frame = cur.frames[f];
+    const keptFrame = kept.frames[f];
+    // Callers' R1 to R5 are linked to the state of the call, R0 comes from the callee.
+    for (let i = f < cur.curframe ? 6 : 0; i < BPF_REG_FP; i++) frame.regs[i].parent = keptFrame.regs[i];
+    for (let i = 0; i < BPF_REG_FP; i++) frame.regs[i].live = REG_LIVE_NONE;
+    for (let i = 0; i < frame.stack.length; i++) {
+      frame.stack[i].live = REG_LIVE_NONE;
+      frame.stack[i].parent = keptFrame.stack[i];
+    }
+  }
+}
