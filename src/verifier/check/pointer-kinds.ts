@@ -54,9 +54,8 @@ export interface MemArgMeta {
   /** Set with rawMode: what it writes, and through which register. */
   accessSize: number;
   regno: number;
-  /** Largest value of the size argument, unsigned, as halves. */
-  msizeMaxHi: number;
-  msizeMaxLo: number;
+  /** Largest value of the size argument, unsigned; exact below 2^53. */
+  msizeMaxValue: number;
   /** The callee may read packets. */
   pktAccess: boolean;
 }
@@ -150,8 +149,7 @@ export const isFlowKeyReg = (env: VerifierEnv, regno: number): boolean => env.re
 export const isArenaReg = (env: VerifierEnv, regno: number): boolean => env.regs[regno].type === PTR_TO_ARENA;
 
 /** Source: `in_sleepable`. */
-export const inSleepable = (env: VerifierEnv): boolean =>
-  env.prog.sleepable || (env.curState !== undefined && env.curState.inSleepable);
+export const inSleepable = (env: VerifierEnv): boolean => env.prog.sleepable || env.curState?.inSleepable === true;
 /** Whether objects that RCU protects stay. Source: `in_rcu_cs`. */
 export function inRcuCs(env: VerifierEnv): boolean {
   const state = env.curState;
