@@ -38,29 +38,49 @@ function program(size) {
 
 const layout = defaultLayout(target.arch);
 const kernel = defaultKernelImage(target.arch, target.order);
-console.log(`node ${process.version}, target ${target.name}, cpu ${cpu}, ${rounds} rounds`);
-for (const size of [100, 1000, 5000, 20_000, 100_000]) {
+// Not the only program there is.
+const space = createKernelSpace(layout, kernel);
+space.reserve(1000);
+const rows = [100, 1000, 5000, 20_000, 100_000].map(size => {
   const insns = program(size);
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
-  const repeat = Math.max(1, Math.round(50_000 / size));
-  const samples = [];
-  const space = createKernelSpace(layout, kernel);
-  let bytes = 0;
-  for (let round = -5; round < rounds; round++) {
-    const from = performance.now();
-    for (let i = 0; i < repeat; i++) {
-      const result = jitProgram(xlated, { target, cpu, space });
-      if (!result.ok || !result.prog.jited)
-        throw new Error(JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 300));
-      bytes = result.prog.funcs.reduce((sum, func) => sum + func.bytes.length, 0);
-      result.prog.free();
-    }
-    if (round >= 0) samples.push((performance.now() - from) / repeat);
+  // As many instructions a sample for every size.
+  return { count: insns.length, xlated, repeat: Math.max(1, Math.round(100_000 / size)), samples: [], bytes: 0 };
+});
+
+/** Milliseconds of one compilation. */
+function sample(row) {
+  const from = performance.now();
+  for (let i = 0; i < row.repeat; i++) {
+    const result = jitProgram(row.xlated, { target, cpu, space });
+    if (!result.ok || !result.prog.jited)
+      throw new Error(JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 300));
+    row.bytes = result.prog.funcs.reduce((sum, func) => sum + func.bytes.length, 0);
+    result.prog.free();
   }
-  samples.sort((a, b) => a - b);
-  const rate = ms => (insns.length / ms / 1000).toFixed(2);
+  return (performance.now() - from) / row.repeat;
+}
+
+// Sizes take turns, so that a machine whose clock moves slows them all.
+const WARM_UP = 5;
+for (let round = -WARM_UP; round < rounds; round++) {
+  for (const row of rows) {
+    const ms = sample(row);
+    if (round >= 0) row.samples.push(ms);
+  }
+}
+
+console.log(`node ${process.version}, target ${target.name}, cpu ${cpu}, ${rounds} rounds`);
+const rate = (row, ms) => row.count / ms / 1000;
+const median = row => row.samples[row.samples.length >> 1];
+for (const row of rows) row.samples.sort((a, b) => a - b);
+const nsOf = row => (median(row) / row.count) * 1e6;
+const base = rows.find(row => row.count > 5000);
+for (const row of rows) {
   console.log(
-    `${String(insns.length).padStart(7)} insns  ${rate(samples[samples.length >> 1]).padStart(6)} M insns/s` +
-      `  (${rate(samples.at(-1))}..${rate(samples[0])}, ${(bytes / insns.length).toFixed(2)} bytes an insn)`,
+    `${String(row.count).padStart(7)} insns  ${rate(row, median(row)).toFixed(2).padStart(6)} M insns/s` +
+      `  (${rate(row, row.samples.at(-1)).toFixed(2)}..${rate(row, row.samples[0]).toFixed(2)}), ` +
+      `${nsOf(row).toFixed(0)} ns an insn, ${(nsOf(row) / nsOf(base)).toFixed(2)} of ${base.count}'s; ` +
+      `${(row.bytes / row.count).toFixed(2)} bytes an insn`,
   );
 }

@@ -39,14 +39,27 @@ export function decodeInsns(bytes: Uint8Array, order: ByteOrder = 'little', wher
 /** Slots to bytes; the inverse of {@link decodeInsns} for every slot whose fields are in range. */
 export function encodeInsns(insns: readonly Insn[], order: ByteOrder = 'little'): Uint8Array {
   const bytes = new Uint8Array(insns.length * INSN_SIZE_BYTES);
-  const view = new DataView(bytes.buffer);
   const little = order === 'little';
   for (let i = 0, at = 0; i < insns.length; i++, at += INSN_SIZE_BYTES) {
     const { code, dst, src, off, imm } = insns[i];
     bytes[at] = code;
-    bytes[at + 1] = little ? dst | (src << 4) : (dst << 4) | src;
-    view.setInt16(at + 2, off, little);
-    view.setInt32(at + 4, imm, little);
+    if (little) {
+      bytes[at + 1] = dst | (src << 4);
+      bytes[at + 2] = off;
+      bytes[at + 3] = off >> 8;
+      bytes[at + 4] = imm;
+      bytes[at + 5] = imm >> 8;
+      bytes[at + 6] = imm >> 16;
+      bytes[at + 7] = imm >> 24;
+    } else {
+      bytes[at + 1] = (dst << 4) | src;
+      bytes[at + 2] = off >> 8;
+      bytes[at + 3] = off;
+      bytes[at + 4] = imm >> 24;
+      bytes[at + 5] = imm >> 16;
+      bytes[at + 6] = imm >> 8;
+      bytes[at + 7] = imm;
+    }
   }
   return bytes;
 }

@@ -55,6 +55,35 @@ describe.each(['little', 'big'] as const)('a %s-endian code buffer', order => {
     expect(buffer.offsetOf(later)).toBe(408);
   });
 
+  it('gives what was written before instead of a copy of the same', () => {
+    const buffer = new CodeBuffer(order);
+    buffer.u32(1);
+    buffer.u32(2);
+    const bytes = buffer.finish();
+    expect(buffer.finish(bytes)).toBe(bytes);
+    expect(buffer.finish()).not.toBe(bytes);
+    buffer.patchU8(7, 9);
+    expect(buffer.finish(bytes)).not.toBe(bytes);
+    buffer.reset(0);
+    buffer.u32(1);
+    expect(buffer.finish(bytes)).toHaveLength(4);
+  });
+
+  it('is as good as new after a function a thousand times as large', () => {
+    const buffer = new CodeBuffer(order);
+    buffer.reset(100_000);
+    for (let n = 0; n < 100_000; n++) {
+      buffer.bind(n);
+      buffer.fixup(n, 0);
+      buffer.u32(n);
+    }
+    buffer.reset(3);
+    expect([buffer.length, buffer.offsetOf(0), buffer.offsetOf(2), buffer.label()]).toEqual([0, -1, -1, 3]);
+    expect(buffer.offsetOf(3)).toBe(-1);
+    buffer.resolve(() => expect.unreachable());
+    expect(buffer.finish()).toHaveLength(0);
+  });
+
   it('starts over, and misses labels nobody placed', () => {
     const buffer = new CodeBuffer(order, 3);
     buffer.bind(2);

@@ -10,6 +10,12 @@ const UNBOUND = -1;
 /** Ints of one fixup: offset, label, kind. */
 const FIXUP_INTS = 3;
 
+/** Room that is always kept, and how much is needed for a label at most as a rule. */
+const KEPT_BYTES = 1 << 16;
+const LABEL_BYTES = 32;
+const isTooLarge = ({ byteLength }: Uint8Array | Int32Array, labelCount: number): boolean =>
+  byteLength > KEPT_BYTES && byteLength > 4 * LABEL_BYTES * labelCount;
+
 /**
  * Code being written: bytes in one byte order, labels, and places that wait for a label. Offsets are in bytes from its
  * start. Labels are small numbers, the first `slotCount` of them by agreement the slots of a function.
@@ -33,13 +39,17 @@ export class CodeBuffer {
     this.#labelCount = labelCount;
   }
 
-  /** Empty again, with `labelCount` labels that stand nowhere; keeps its room. */
+  /** Empty again, with `labelCount` labels that stand nowhere; keeps its room, unless that is more than it is likely to need. */
   reset(labelCount: number): void {
     this.#length = 0;
     this.#fixupCount = 0;
-    if (this.#labels.length < labelCount) this.#labels = new Int32Array(labelCount + 8);
-    this.#labels.fill(UNBOUND);
+    if (this.#labels.length < labelCount || isTooLarge(this.#labels, labelCount)) {
+      this.#labels = new Int32Array(labelCount + 8);
+    }
+    this.#labels.fill(UNBOUND, 0, labelCount);
     this.#labelCount = labelCount;
+    if (isTooLarge(this.#bytes, labelCount)) this.#bytes = new Uint8Array(KEPT_BYTES);
+    if (isTooLarge(this.#fixups, labelCount)) this.#fixups = new Int32Array(64 * FIXUP_INTS);
   }
 
   /** Bytes written: the offset of what comes next. */
@@ -117,10 +127,11 @@ export class CodeBuffer {
   /** A new label without a place. */
   label(): number {
     if (this.#labelCount === this.#labels.length) {
-      const grown = new Int32Array(this.#labels.length * 2).fill(UNBOUND);
+      const grown = new Int32Array(this.#labels.length * 2);
       grown.set(this.#labels);
       this.#labels = grown;
     }
+    this.#labels[this.#labelCount] = UNBOUND;
     return this.#labelCount++;
   }
 
@@ -158,8 +169,16 @@ export class CodeBuffer {
     }
   }
 
-  /** A copy of what was written. */
-  finish(): Uint8Array {
+  /** A copy of what was written; `same` itself if that is what was written. */
+  finish(same?: Uint8Array): Uint8Array {
+    if (same !== undefined && this.#holds(same)) return same;
     return this.#bytes.slice(0, this.#length);
+  }
+
+  #holds(other: Uint8Array): boolean {
+    const bytes = this.#bytes;
+    if (other.length !== this.#length) return false;
+    for (let i = 0; i < other.length; i++) if (other[i] !== bytes[i]) return false;
+    return true;
   }
 }

@@ -9,7 +9,7 @@ import { funcTag, tagHashOf, xlatedTag } from './prog-tags.ts';
 import type { DumpEncoding, JitedFunc, JitedProgram, JitFailure, JitResult } from './program.ts';
 import { funcInput, type Marked, markCalls, NoSubprog } from './split.ts';
 import { type FaultInjector, Steps } from './steps.ts';
-import type { CompiledFunc, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
+import type { CompiledFunc, FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
 import { JitError } from './types.ts';
 
 export interface JitOptions {
@@ -54,6 +54,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
   const steps = new Steps(options.inject);
   const slots: ImageSlot[] = [];
   const symbols: bigint[] = [];
+  const compilers: FuncCompiler[] = [];
   const undo = (): void => {
     for (const addr of symbols.splice(0)) space.removeKsym(addr);
     for (const slot of slots.splice(0)) space.release(slot);
@@ -61,7 +62,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
   try {
     const caps = target.caps(mode);
     const multi = xlated.subprogs.length > 1;
-    const marked = markCalls(xlated, slot => steps.enter(`find_subprog@${slot}`));
+    const marked = markCalls(xlated, slot => steps.enter('find_subprog@', slot));
     if (multi) steps.enter('alloc func');
     if (multi && !caps.subprogTailCalls && xlated.subprogs.some(subprog => subprog.tailCallReachable)) {
       throw new JitError(ERRNO.ENOTSUPP, `${target.name} has no tail calls in programs with functions`);
@@ -82,17 +83,17 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
     function publish(made: readonly Part[]): JitedProgram {
       const linked = link(steps, made);
       const funcs: JitedFunc[] = made.map((part, index) => {
-        steps.enter(`write image[${index}]`);
+        steps.enter('write image[', index, ']');
         const image = linked.images[index];
         if (image.bytes.length > part.slot.sizeBytes) throw new JitError(ERRNO.ENOTSUPP, UNSTABLE);
         slots[index] = space.trim(part.slot, image.bytes.length);
         space.write(slots[index], image.bytes);
-        steps.enter(`lock_ro[${index}]`);
-        if (xlated.lineInfo.length > 0) steps.enter(`alloc jited_linfo[${index}]`);
+        steps.enter('lock_ro[', index, ']');
+        if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
         return finish(part, image, slots[index], marked, xlated, tag, hash, space.layout.modules.start);
       });
       for (const func of funcs) {
-        steps.enter(`kallsyms_add[${func.index}]`);
+        steps.enter('kallsyms_add[', func.index, ']');
         space.addKsym({ addr: func.addr, sizeBytes: func.jitedLen, kind: 't', name: func.symbol, module: 'bpf' });
         symbols.push(func.addr);
       }
@@ -127,6 +128,8 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
     const failure: JitFailure = { errno: error.errno, message: error.message, site: steps.site };
     if (error.errno === ERRNO.EFAULT) return { ok: false, rejection: { errno: ERRNO.EFAULT, message: '', failure } };
     return interpreted(xlated, tag, failure, options.alwaysOn ?? false);
+  } finally {
+    for (const compiler of compilers) compiler.free?.();
   }
 
   function compileFirst(
@@ -138,14 +141,15 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
     { placement }: JitOptions,
     kfuncAddr: FuncInput['kfuncAddr'],
   ): Part {
-    at.enter(`alloc prog[${index}]`);
+    at.enter('alloc prog[', index, ']');
     const input = funcInput(program, marked, index, kfuncAddr);
-    at.enter(`calc_tag[${index}]`);
-    at.enter(`alloc jit_data[${index}]`);
+    at.enter('calc_tag[', index, ']');
+    at.enter('alloc jit_data[', index, ']');
     const compiler = target.compiler(input, env);
-    at.enter(`compile[${index}]`);
+    compilers.push(compiler);
+    at.enter('compile[', index, ']');
     const first = compiler.emit(undefined, undefined);
-    at.enter(`alloc image[${index}]`);
+    at.enter('alloc image[', index, ']');
     const slot = space.reserve(first.bytes.length, placement?.(index));
     if (slot === undefined) throw new JitError(ERRNO.ENOMEM, 'no room for the image');
     // Reserved: a failure from here on has to give it back.

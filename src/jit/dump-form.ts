@@ -19,10 +19,15 @@ import type { XlatedMap, XlatedProgram } from '../verifier/index.ts';
 import type { DumpEncoding } from './program.ts';
 import { findSubprog, type Marked } from './split.ts';
 
+/** Whether a kernel's version is `major.minor` or later. */
+export function isSince(version: string, major: number, minor: number): boolean {
+  const found = Number.parseInt(version, 10);
+  return found > major || (found === major && Number.parseInt(version.slice(version.indexOf('.') + 1), 10) >= minor);
+}
+
 /** What a kernel of that version does. */
 export function dumpEncodingOf(version: string): DumpEncoding {
-  const [major, minor] = version.split('.').map(Number);
-  return major > 7 || (major === 7 && minor >= 1) ? '7.2' : '6.12';
+  return isSince(version, 7, 1) ? '7.2' : '6.12';
 }
 
 const low16 = (value: number): number => (value << 16) >> 16;

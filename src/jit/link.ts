@@ -27,6 +27,7 @@ const calleeOf = (addr: bigint, image: CompiledFunc): Callee => ({
 });
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
@@ -47,11 +48,10 @@ export function link(steps: Steps, parts: readonly Part[]): Linked {
     let changed = false;
     const next: CompiledFunc[] = [];
     for (let i = 0; i < parts.length; i++) {
-      steps.enter(`compile[${i}] extra round ${rounds}`);
+      steps.enter('compile[', i, '] extra round ', rounds);
       const image = parts[i].compiler.emit(parts[i].slot.addr, callees);
-      const callee = calleeOf(parts[i].slot.addr, image);
-      if (callee.entry !== callees[i].entry || callee.localEntry !== callees[i].localEntry) {
-        callees[i] = callee;
+      if (image.entryOff !== images[i].entryOff || image.localEntryOff !== images[i].localEntryOff) {
+        callees[i] = calleeOf(parts[i].slot.addr, image);
         changed = true;
       }
       if (!sameBytes(image.bytes, images[i].bytes)) changed = true;

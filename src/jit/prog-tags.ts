@@ -1,14 +1,13 @@
 import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import type { Subprog, XlatedProgram } from '../verifier/index.ts';
-import { pseudoMapInsn } from './dump-form.ts';
+import { isSince, pseudoMapInsn } from './dump-form.ts';
 import type { Marked } from './split.ts';
 import { progTag } from './tag.ts';
 import type { TagHash } from './types.ts';
 
 /** What a kernel of that version computes tags with. */
 export function tagHashOf(version: string): TagHash {
-  const [major, minor] = version.split('.').map(Number);
-  return major > 6 || (major === 6 && minor >= 18) ? 'sha256' : 'sha1';
+  return isSince(version, 6, 18) ? 'sha256' : 'sha1';
 }
 
 /** Tag of a program as it was loaded, before the verifier changed it (`resolve_pseudo_ldimm64`). */

@@ -13,16 +13,31 @@ export type FaultInjector = (site: string) => number;
 /** Runs the steps of one load and remembers which one failed. */
 export class Steps {
   readonly #inject: FaultInjector | undefined;
-  site = '';
+  // A name is put together when somebody asks for it: a short program is compiled in hardly more time than all of them take.
+  #before = '';
+  #number = -1;
+  #behind = '';
+  #round = -1;
 
   constructor(inject: FaultInjector | undefined) {
     this.#inject = inject;
   }
 
-  /** Throws JitError when the step is made to fail. */
-  enter(site: string): void {
-    this.site = site;
-    const errno = this.#inject?.(site) ?? 0;
+  /** Name of the step entered last. */
+  get site(): string {
+    const numbered = this.#number < 0 ? this.#before : this.#before + this.#number;
+    return numbered + this.#behind + (this.#round < 0 ? '' : this.#round);
+  }
+
+  /** Throws JitError when the step is made to fail. Its name is what is given, one behind the other. */
+  enter(before: string, number = -1, behind = '', round = -1): void {
+    this.#before = before;
+    this.#number = number;
+    this.#behind = behind;
+    this.#round = round;
+    if (this.#inject === undefined) return;
+    const { site } = this;
+    const errno = this.#inject(site);
     if (errno !== 0) throw new JitError(errno, `made to fail: ${site}`);
   }
 }

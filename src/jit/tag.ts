@@ -18,14 +18,15 @@ const TAG_BYTES = 8;
  * @param order byte order of the machine: instructions are hashed as they lie in its memory
  */
 export function progTag(insns: readonly Insn[], hash: TagHash, order: ByteOrder = 'little'): string {
-  const plain = insns.slice();
-  for (let idx = 0; idx < plain.length; idx++) {
-    const insn = plain[idx];
+  let plain: Insn[] | undefined;
+  for (let idx = 0; idx < insns.length; idx++) {
+    const insn = insns[idx];
     if (!isWide(insn) || (insn.src !== BPF_PSEUDO_MAP_FD && insn.src !== BPF_PSEUDO_MAP_VALUE)) continue;
+    plain ??= insns.slice();
     plain[idx] = { ...insn, imm: 0 };
-    const second = plain[idx + 1];
+    const second = insns[idx + 1];
     if (second === undefined || second.code !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) continue;
     plain[++idx] = { ...second, imm: 0 };
   }
-  return toHex(HASHES[hash](encodeInsns(plain, order)).subarray(0, TAG_BYTES));
+  return toHex(HASHES[hash](encodeInsns(plain ?? insns, order)).slice(0, TAG_BYTES));
 }

@@ -141,6 +141,8 @@ export interface FuncCompiler {
    * @param callees the shared `aux->func` table: by subprog
    */
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc;
+  /** Nobody will call {@link emit} again: memory may serve the next function. What was emitted stays. */
+  free?(): void;
 }
 
 /** A CPU and ABI that can be compiled for: a row of `TARGETS`. */

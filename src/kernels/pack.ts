@@ -2,6 +2,7 @@ import type { AddressRange } from './types.ts';
 
 /** `BPF_PROG_CHUNK_SIZE` */
 export const CHUNK_BYTES = 64;
+const FIRST_CHUNKS = 16;
 
 /**
  * A program pack: one large piece of executable memory that images share in chunks of 64 bytes, the lowest free run
@@ -12,7 +13,9 @@ export const CHUNK_BYTES = 64;
 export class ProgPack implements AddressRange {
   readonly start: bigint;
   readonly end: bigint;
-  readonly #uses: Uint16Array;
+  readonly #chunkCount: number;
+  /** Users of each chunk; none behind its end. It grows with what is used: most packs stay nearly empty. */
+  #uses: Uint16Array;
   /** Every chunk below is in use. */
   #firstFree = 0;
   #used = 0;
@@ -20,7 +23,8 @@ export class ProgPack implements AddressRange {
   constructor(start: bigint, sizeBytes: number) {
     this.start = start;
     this.end = start + BigInt(sizeBytes);
-    this.#uses = new Uint16Array(sizeBytes / CHUNK_BYTES);
+    this.#chunkCount = Math.floor(sizeBytes / CHUNK_BYTES);
+    this.#uses = new Uint16Array(Math.min(FIRST_CHUNKS, this.#chunkCount));
   }
 
   get empty(): boolean {
@@ -36,15 +40,18 @@ export class ProgPack implements AddressRange {
       run = uses[i] === 0 ? run + 1 : 0;
       if (run === need) return this.start + BigInt((i + 1 - need) * CHUNK_BYTES);
     }
-    return undefined;
+    const first = uses.length - run;
+    return first + need <= this.#chunkCount ? this.start + BigInt(first * CHUNK_BYTES) : undefined;
   }
 
   /** Counts every chunk of the pack that `[start, end)` touches up or down. */
   #count(start: bigint, end: bigint, by: 1 | -1): void {
     const from = start > this.start ? Number(start - this.start) : 0;
-    const to = end < this.end ? Number(end - this.start) : this.#uses.length * CHUNK_BYTES;
+    const to = end < this.end ? Number(end - this.start) : this.#chunkCount * CHUNK_BYTES;
     const first = Math.floor(from / CHUNK_BYTES);
-    for (let i = first; i < Math.ceil(to / CHUNK_BYTES); i++) {
+    const last = Math.ceil(to / CHUNK_BYTES);
+    if (last > this.#uses.length) this.#grow(last);
+    for (let i = first; i < last; i++) {
       const before = this.#uses[i];
       this.#uses[i] = before + by;
       if (before === 0) this.#used++;
@@ -52,6 +59,12 @@ export class ProgPack implements AddressRange {
     }
     if (by < 0 && first < this.#firstFree) this.#firstFree = first;
     while (by > 0 && this.#firstFree < this.#uses.length && this.#uses[this.#firstFree] > 0) this.#firstFree++;
+  }
+
+  #grow(chunks: number): void {
+    const grown = new Uint16Array(Math.min(this.#chunkCount, Math.max(chunks, 2 * this.#uses.length)));
+    grown.set(this.#uses);
+    this.#uses = grown;
   }
 
   take(start: bigint, end: bigint): void {

@@ -4,27 +4,46 @@
  */
 
 /**
- * The message, a 1 bit, zeroes and the length in bits as 64 big-endian bits: whole blocks of 64 bytes.
+ * Hashed are the message, a 1 bit, zeroes and the length in bits as 64 big-endian bits: whole blocks of 64 bytes. Those
+ * that the message fills are read where they are.
  *
  * ```
  *  | message … | 80 | 00 … | bit length, 8 bytes |
  * ```
  */
-function padded(message: Uint8Array): DataView {
-  const blocks = Math.ceil((message.length + 9) / 64);
-  const bytes = new Uint8Array(blocks * 64);
-  bytes.set(message);
-  bytes[message.length] = 0x80;
-  const view = new DataView(bytes.buffer);
-  view.setUint32(bytes.length - 8, Math.floor(message.length / 0x20000000));
-  view.setUint32(bytes.length - 4, message.length << 3);
-  return view;
+const BLOCK_BYTES = 64;
+
+/** What follows the message's whole blocks; filled in by {@link endOf} and read before it is called again. */
+const END = new Uint8Array(2 * BLOCK_BYTES);
+/** Words of the block at hand, and what they become. */
+const W = new Int32Array(80);
+
+/** Fills {@link END} with one block or two and returns their length. */
+function endOf(message: Uint8Array): number {
+  const from = message.length - (message.length % BLOCK_BYTES);
+  const left = message.length - from;
+  const length = left + 9 <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
+  for (let i = 0; i < left; i++) END[i] = message[from + i];
+  END[left] = 0x80;
+  END.fill(0, left + 1, length - 8);
+  const high = Math.floor(message.length / 0x20000000);
+  for (let i = 0; i < 4; i++) {
+    END[length - 8 + i] = high >>> (24 - 8 * i);
+    END[length - 4 + i] = (message.length << 3) >>> (24 - 8 * i);
+  }
+  return length;
+}
+
+/** The sixteen words of the block at `at`, to {@link W}. */
+function takeBlock(bytes: Uint8Array, at: number): void {
+  for (let t = 0; t < 16; t++, at += 4) {
+    W[t] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+  }
 }
 
 function digestOf(state: Uint32Array): Uint8Array {
   const digest = new Uint8Array(state.length * 4);
-  const view = new DataView(digest.buffer);
-  for (let i = 0; i < state.length; i++) view.setUint32(i * 4, state[i]);
+  for (let i = 0; i < digest.length; i++) digest[i] = state[i >> 2] >>> (24 - 8 * (i & 3));
   return digest;
 }
 
@@ -37,15 +56,17 @@ const rotr = (value: number, n: number): number => (value >>> n) | (value << (32
  * each time which kind it is in takes three times as long.
  */
 export function sha1(message: Uint8Array): Uint8Array {
-  const view = padded(message);
-  const w = new Int32Array(80);
+  const w = W;
+  const whole = message.length - (message.length % BLOCK_BYTES);
+  const length = whole + endOf(message);
   let h0 = 0x67452301;
   let h1 = 0xefcdab89 | 0;
   let h2 = 0x98badcfe | 0;
   let h3 = 0x10325476;
   let h4 = 0xc3d2e1f0 | 0;
-  for (let at = 0; at < view.byteLength; at += 64) {
-    for (let t = 0; t < 16; t++) w[t] = view.getInt32(at + t * 4);
+  for (let block = 0; block < length; block += BLOCK_BYTES) {
+    if (block < whole) takeBlock(message, block);
+    else takeBlock(END, block - whole);
     for (let t = 16; t < 80; t++) {
       const x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16];
       w[t] = (x << 1) | (x >>> 31);
@@ -111,13 +132,15 @@ const SHA256_K = Int32Array.of(
 
 /** 32 bytes. */
 export function sha256(message: Uint8Array): Uint8Array {
-  const view = padded(message);
+  const w = W;
+  const whole = message.length - (message.length % BLOCK_BYTES);
+  const length = whole + endOf(message);
   const state = Uint32Array.of(
     ...[0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19],
   );
-  const w = new Int32Array(64);
-  for (let at = 0; at < view.byteLength; at += 64) {
-    for (let t = 0; t < 16; t++) w[t] = view.getInt32(at + t * 4);
+  for (let block = 0; block < length; block += BLOCK_BYTES) {
+    if (block < whole) takeBlock(message, block);
+    else takeBlock(END, block - whole);
     for (let t = 16; t < 64; t++) {
       const s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ (w[t - 15] >>> 3);
       const s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ (w[t - 2] >>> 10);

@@ -1,6 +1,6 @@
 import type { FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../types.ts';
 import { COMPAT_CAPS, compatCompiler } from './compat/index.ts';
-import { ELFV1, ELFV2, OWN_CAPS, type OwnAbi, ownCompiler } from './own/index.ts';
+import { ELFV1, ELFV2, OWN_CAPS, type OwnAbi, ownCompilers } from './own/index.ts';
 
 const CPUS = ['power8', 'power9', 'power10'] as const;
 const EM_PPC64 = 21;
@@ -11,6 +11,7 @@ const TRAP_BE = Uint8Array.of(0x7f, 0xe0, 0x00, 0x08);
 
 function target(abi: OwnAbi, name: string, summary: string): JitTarget {
   const little = abi.order === 'little';
+  const own = ownCompilers(abi);
   return {
     name,
     arch: 'ppc64',
@@ -24,7 +25,7 @@ function target(abi: OwnAbi, name: string, summary: string): JitTarget {
     caps: mode => (mode === 'own' ? OWN_CAPS : COMPAT_CAPS),
     compiler: (func: FuncInput, env: TargetEnv): FuncCompiler =>
       env.mode === 'own'
-        ? ownCompiler(func, env, abi)
+        ? own(func, env)
         : compatCompiler(func, env, { elf: abi.descriptors ? 1 : 2, order: abi.order }),
   };
 }

@@ -1,3 +1,4 @@
+import type { Room } from '../room.ts';
 import * as ir from './ir.ts';
 
 /** Basic blocks of a function, in the order of its rows. */
@@ -14,8 +15,8 @@ export interface Blocks {
 const ends = (kind: number): boolean => kind === ir.JA || kind === ir.LEAVE;
 const jumps = (kind: number): boolean => kind === ir.JA || kind === ir.JCC_K || kind === ir.JCC_X;
 
-/** Marks leaders and finds the blocks they begin. */
-export function findBlocks(rows: ir.Ir): Blocks {
+/** Marks leaders and finds the blocks they begin, which live in `room`. */
+export function findBlocks(rows: ir.Ir, room: Room): Blocks {
   const { n, kind, flags, aux } = rows;
   let count = 0;
   if (n > 0) flags[0] |= ir.LEADER | ir.TARGET;
@@ -25,11 +26,10 @@ export function findBlocks(rows: ir.Ir): Blocks {
     if ((jumps(k) || k === ir.LEAVE) && i + 1 < n) flags[i + 1] |= ends(k) ? ir.LEADER | ir.TARGET : ir.LEADER;
   }
   for (let i = 0; i < n; i++) count += flags[i] & ir.LEADER;
-  const ints = new Int32Array(3 * count + 1);
-  const start = ints.subarray(0, count + 1);
-  const taken = ints.subarray(count + 1, 2 * count + 1);
-  const next = ints.subarray(2 * count + 1);
-  const blockOf = new Int32Array(n);
+  const start = room.ints(count + 1);
+  const taken = room.ints(count);
+  const next = room.ints(count);
+  const blockOf = room.ints(n);
   for (let i = 0, at = -1; i < n; i++) {
     if ((flags[i] & ir.LEADER) !== 0) start[++at] = i;
     blockOf[i] = at;

@@ -53,11 +53,13 @@ export type IsMask = (hi: number, lo: number) => boolean;
 /**
  * Slots to rows. Jumps to jumps go where those go. Throws JitError for what no JIT takes (jumps that leave the function,
  * codes the verifier has replaced before).
+ *
+ * @param buffer where the rows live: at least `ir.ROW_BYTES` zeroes a slot
  */
-export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask): ir.Ir {
+export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer?: ArrayBuffer): ir.Ir {
   const { insns } = func;
   const n = insns.length;
-  const rows = new ir.Ir(n);
+  const rows = new ir.Ir(n, buffer);
   const zx = func.verifierZext ? ir.W : ir.W | ir.ZX;
   for (let i = 0; i < n; i++) {
     const insn = insns[i];

@@ -118,6 +118,9 @@ export const SIGNED = 8;
 /** `sub` of ATOMIC beside the operations' nibbles. */
 export const XCHG = 0xe;
 
+/** Bytes of one row in all columns. */
+export const ROW_BYTES = 18;
+
 export class Ir {
   /** Slots. */
   readonly n: number;
@@ -134,18 +137,17 @@ export class Ir {
   /** CMPXCHG: where R0 is before it, by slot. */
   readonly compared = new Map<number, number>();
 
-  constructor(n: number) {
+  /** @param buffer at least {@link ROW_BYTES} zeroes for each slot */
+  constructor(n: number, buffer = new ArrayBuffer(ROW_BYTES * n)) {
     this.n = n;
-    const bytes = new Uint8Array(6 * n);
-    const ints = new Int32Array(3 * n);
-    this.kind = bytes.subarray(0, n);
-    this.sub = bytes.subarray(n, 2 * n);
-    this.d = bytes.subarray(2 * n, 3 * n).fill(NONE);
-    this.a = bytes.subarray(3 * n, 4 * n).fill(NONE);
-    this.b = bytes.subarray(4 * n, 5 * n).fill(NONE);
-    this.flags = bytes.subarray(5 * n);
-    this.imm = ints.subarray(0, n);
-    this.aux = ints.subarray(n, 2 * n);
-    this.off = ints.subarray(2 * n);
+    this.imm = new Int32Array(buffer, 0, n);
+    this.aux = new Int32Array(buffer, 4 * n, n);
+    this.off = new Int32Array(buffer, 8 * n, n);
+    this.kind = new Uint8Array(buffer, 12 * n, n);
+    this.sub = new Uint8Array(buffer, 13 * n, n);
+    this.d = new Uint8Array(buffer, 14 * n, n).fill(NONE);
+    this.a = new Uint8Array(buffer, 15 * n, n).fill(NONE);
+    this.b = new Uint8Array(buffer, 16 * n, n).fill(NONE);
+    this.flags = new Uint8Array(buffer, 17 * n, n);
   }
 }

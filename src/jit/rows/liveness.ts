@@ -1,3 +1,4 @@
+import type { Room } from '../room.ts';
 import type { Blocks } from './blocks.ts';
 import * as ir from './ir.ts';
 
@@ -135,15 +136,15 @@ export function isDead(rows: ir.Ir, i: number, live: number): boolean {
 
 /**
  * Halves live where each block begins. Worklist over blocks, last first: a block is looked at again only when one it
- * leads to grew, and each can grow 26 times at most.
+ * leads to grew, and each can grow 26 times at most. The answer lives in `room`.
  */
-export function liveIn(rows: ir.Ir, blocks: Blocks): Int32Array {
+export function liveIn(rows: ir.Ir, blocks: Blocks, room: Room): Int32Array {
   const { count, start, taken, next } = blocks;
-  const live = new Int32Array(count);
-  const done = new Uint8Array(count);
+  const live = room.ints(count);
+  const done = room.bytes(count);
   // Predecessors, as lists: at most two edges a block.
-  const head = new Int32Array(count).fill(-1);
-  const link = new Int32Array(2 * count);
+  const head = room.ints(count, -1);
+  const link = room.ints(2 * count);
   for (let at = 0; at < count; at++) {
     for (let side = 0; side < 2; side++) {
       const to = side === 0 ? next[at] : taken[at];
@@ -152,9 +153,9 @@ export function liveIn(rows: ir.Ir, blocks: Blocks): Int32Array {
       head[to] = 2 * at + side;
     }
   }
-  const stack = new Int32Array(count);
+  const stack = room.ints(count);
   let depth = 0;
-  const queued = new Uint8Array(count).fill(1);
+  const queued = room.bytes(count).fill(1);
   for (let at = 0; at < count; at++) stack[depth++] = at;
   while (depth > 0) {
     const at = stack[--depth];

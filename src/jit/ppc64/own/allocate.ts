@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import { type Blocks, ir } from '../../rows/index.ts';
 import { ARG, CALLED, CROSSES, LEFT, NO_WEB, REAL, Webs } from './webs.ts';
 
@@ -42,9 +43,17 @@ const isCall = (kind: number): boolean => kind >= ir.CALL_HELPER && kind <= ir.C
  * everything else in whatever volatile register is free, best where a move wants it.
  *
  * @param boundary the function saves every register anyway
+ * @param room for what is needed on the way
  */
-export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: number, boundary: boolean): Allocation {
-  const webs = new Webs(rows.n, blocks.count);
+export function allocate(
+  rows: ir.Ir,
+  blocks: Blocks,
+  live: Int32Array,
+  index: number,
+  boundary: boolean,
+  room: Room,
+): Allocation {
+  const webs = new Webs(rows.n, blocks.count, room);
   webs.build(rows, blocks, live);
   // What is there when the function begins: the context, or whatever arguments a caller passed.
   for (let r = 1; r <= (index === 0 ? 1 : 5); r++) {
@@ -53,11 +62,11 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
   }
   const base = webs.atEntry(ir.BASE);
   if (base !== NO_WEB) webs.need(base, REAL);
-  const allocator = new Allocator(rows, webs);
+  const allocator = new Allocator(rows, webs, room);
   allocator.run();
   allocator.apply();
   const baseRegister = base === NO_WEB ? NO_REG : allocator.registerOf(base);
-  const inFrame = boundary ? 0 : moveToFrame(rows, allocator.saved, baseRegister);
+  const inFrame = boundary ? 0 : moveToFrame(rows, allocator.saved, baseRegister, room);
   return {
     saved: allocator.saved & ~inFrame,
     inFrame,
@@ -82,21 +91,21 @@ class Allocator {
   readonly calls: boolean;
   saved = 0;
 
-  constructor(rows: ir.Ir, webs: Webs) {
+  constructor(rows: ir.Ir, webs: Webs, room: Room) {
     this.#rows = rows;
     this.#webs = webs;
     const { n, kind } = rows;
     const count = webs.count;
-    this.#register = new Uint8Array(count).fill(NO_REG);
-    this.#taken = new Int32Array(n + 2);
+    this.#register = room.bytes(count).fill(NO_REG);
+    this.#taken = room.ints(n + 2);
     this.#segments = webs.segments;
     // Calls before each place.
-    const before = new Int32Array(n + 2);
+    const before = room.ints(n + 2);
     for (let i = 0; i < n; i++) before[i + 1] = before[i] + (isCall(kind[i]) || kind[i] === ir.TAIL ? 1 : 0);
     before[n + 1] = before[n];
     this.calls = false;
     for (let i = 0; i < n && !this.calls; i++) this.calls = isCall(kind[i]);
-    const first = new Int32Array(count + 1);
+    const first = room.ints(count + 1);
     const segments = this.#segments;
     for (let s = 0; s < segments.length; s += 3) {
       const root = webs.find(segments[s]);
@@ -106,11 +115,12 @@ class Allocator {
         webs.need(root, CROSSES);
     }
     for (let w = 0; w < count; w++) first[w + 1] += first[w];
-    const fill = first.slice();
-    this.#order = new Int32Array(segments.length / 3);
+    const fill = room.ints(count + 1);
+    fill.set(first);
+    this.#order = room.ints(segments.length / 3);
     for (let s = 0; s < segments.length; s += 3) this.#order[fill[segments[s]]++] = s;
     this.#first = first;
-    this.#hint = new Int32Array(2 * count).fill(NO_WEB);
+    this.#hint = room.ints(2 * count, NO_WEB);
     const { moves } = webs;
     for (let i = 0; i < moves.length; i += 2) {
       const to = webs.find(moves[i]);
@@ -235,10 +245,10 @@ const NEVER = 1000;
  * load then, as short as a move, and the register needs neither saving nor restoring. Any other use costs a load more.
  * Returns the registers given up, and changes the columns.
  */
-function moveToFrame(rows: ir.Ir, saved: number, base: number): number {
+function moveToFrame(rows: ir.Ir, saved: number, base: number, room: Room): number {
   if (saved === 0) return 0;
   const { n, kind, d, a, b } = rows;
-  const cost = new Int32Array(256);
+  const cost = room.ints(256);
   if (base !== NO_REG) cost[base] = NEVER;
   for (let i = 0; i < n; i++) {
     const k = kind[i];

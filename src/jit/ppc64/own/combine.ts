@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import { type Blocks, ir, setMask } from '../../rows/index.ts';
 import { ANY, bitsAtBlocks, REGS, resultBits } from './known-bits.ts';
 import { maskTemplate, rotlHi, rotlLo } from './mask.ts';
@@ -7,11 +8,10 @@ import { maskTemplate, rotlHi, rotlLo } from './mask.ts';
  * into one another, shifts there and back into sign extensions, loads into byte swaps and sign extensions. Forgets zero
  * extensions of what is zero-extended already. One walk forward, a constant amount of work a row.
  */
-export function combine(rows: ir.Ir, blocks: Blocks): void {
+export function combine(rows: ir.Ir, blocks: Blocks, room: Room): void {
   const folder = new Folder(rows);
-  const known = bitsAtBlocks(rows, blocks);
-  for (let at = 0; at < blocks.count; at++)
-    folder.block(blocks.start[at], blocks.start[at + 1], known.subarray(at * REGS, at * REGS + REGS));
+  const known = bitsAtBlocks(rows, blocks, room);
+  for (let at = 0; at < blocks.count; at++) folder.block(blocks.start[at], blocks.start[at + 1], known, at * REGS);
 }
 
 class Folder {
@@ -30,10 +30,11 @@ class Folder {
     this.#rows = rows;
   }
 
-  block(start: number, end: number, known: Uint8Array): void {
+  /** @param knownAt where what is known at its beginning stands in `known` */
+  block(start: number, end: number, known: Uint8Array, knownAt: number): void {
     this.#defined.fill(-1);
     this.#used.fill(-1);
-    this.#bits.set(known);
+    for (let r = 0; r < REGS; r++) this.#bits[r] = known[knownAt + r];
     this.#wrote = -1;
     for (let i = start; i < end; i++) this.#row(i);
   }

@@ -1,5 +1,5 @@
-import { hi32, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import { hi32, InternalError, lo32 } from '../../../util/index.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { trap } from '../encode.ts';
@@ -7,10 +7,11 @@ import { wayTo } from './address.ts';
 import { allocate, NO_REG } from './allocate.ts';
 import { targetOf } from './call-rows.ts';
 import { combine } from './combine.ts';
+import { Desk } from './desk.ts';
 import { Emission } from './emission.ts';
 import { emitRows } from './emit-rows.ts';
-import { Forms } from './forms.ts';
-import { type OwnAbi, planFrame, prologueOf } from './frame.ts';
+import { FORM_BYTES, Forms } from './forms.ts';
+import { type OwnAbi, type Prologue, planFrame, prologueOf } from './frame.ts';
 import { isMask } from './mask.ts';
 import { type CalleeCount, chooseStubs, Stubs } from './stubs.ts';
 import { TAIL_ENTRY_BYTES } from './tail-call.ts';
@@ -23,12 +24,15 @@ const PATIENCE = 8;
 const DESCRIPTOR = 24;
 
 /** Everything no address changes: rows, registers, frame. */
-function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
-  const rows = decode(func, abi.order, isMask);
-  const blocks = findBlocks(rows);
-  combine(rows, blocks);
-  const live = liveIn(rows, blocks);
-  const allocation = allocate(rows, blocks, live, func.index, func.exceptionBoundary || func.exceptionCallback);
+function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi, desk: Desk, memory: ArrayBuffer): Unit {
+  const { room } = desk;
+  const facts = desk.factsOf(env);
+  room.clear();
+  const rows = decode(func, abi.order, isMask, memory);
+  const blocks = findBlocks(rows, room);
+  combine(rows, blocks, room);
+  const live = liveIn(rows, blocks, room);
+  const allocation = allocate(rows, blocks, live, func.index, func.exceptionBoundary || func.exceptionCallback, room);
   let lastLeave = -1;
   let tailCalls = false;
   const addressRows: number[] = [];
@@ -40,7 +44,6 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
     else if (kind === ir.CONST && (rows.flags[i] & ir.HIGH) !== 0 && rows.aux[i] !== rows.imm[i] >> 31)
       addressRows.push(i);
   }
-  const { space, userLimit, cpu } = env;
   return {
     func,
     env,
@@ -49,14 +52,14 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
     allocation,
     frame: planFrame(func, abi, allocation, tailCalls),
     tailCalls,
-    prefixed: cpu === 'power10',
-    power9: cpu !== 'power8',
-    hasToc: !env.pcrel,
-    tocHi: hi32(space.kernelToc),
-    tocLo: lo32(space.kernelToc),
-    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
-    userHi: hi32(userLimit),
-    userLo: lo32(userLimit),
+    prefixed: facts.prefixed,
+    power9: facts.power9,
+    hasToc: facts.hasToc,
+    tocHi: facts.tocHi,
+    tocLo: facts.tocLo,
+    signTest: facts.signTest,
+    userHi: facts.userHi,
+    userLo: facts.userLo,
     lastLeave,
     addressRows,
     targets: kernelTargets(func, env, rows),
@@ -64,9 +67,14 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi): Unit {
   };
 }
 
-/** Compiles one function in own mode. */
-export function ownCompiler(func: FuncInput, env: TargetEnv, abi: OwnAbi): FuncCompiler {
-  return new OwnCompiler(prepare(func, env, abi));
+/** What compiles functions of an ABI in own mode, all on one desk: no two are compiled at the same time. */
+export function ownCompilers(abi: OwnAbi): (func: FuncInput, env: TargetEnv) => FuncCompiler {
+  let desk: Desk | undefined;
+  return (func, env) => {
+    desk ??= new Desk(abi.order);
+    const memory = desk.lend((ir.ROW_BYTES + FORM_BYTES) * func.insns.length);
+    return new OwnCompiler(prepare(func, env, abi, desk, memory), desk, memory);
+  };
 }
 
 class OwnCompiler implements FuncCompiler {
@@ -74,55 +82,86 @@ class OwnCompiler implements FuncCompiler {
   readonly #forms: Forms;
   readonly #emission: Emission;
 
-  constructor(unit: Unit) {
+  /** Without and with r2 loaded. */
+  readonly #prologues: (Prologue | undefined)[] = [undefined, undefined];
+  /** The last emission's. */
+  #last: CompiledFunc | undefined;
+
+  readonly #desk: Desk;
+  /** Of rows and forms; undefined once given back. */
+  #memory: ArrayBuffer | undefined;
+
+  constructor(unit: Unit, desk: Desk, memory: ArrayBuffer) {
     this.#unit = unit;
-    this.#forms = new Forms(unit.rows.n);
-    this.#emission = new Emission(unit);
+    this.#desk = desk;
+    this.#memory = memory;
+    this.#forms = new Forms(unit.rows.n, memory, ir.ROW_BYTES * unit.rows.n);
+    this.#emission = new Emission(unit, this.#forms, desk);
   }
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
-    // The first pass is no emission forms have to grow from.
-    const forms = callees === undefined ? new Forms(this.#unit.rows.n) : this.#forms;
+    const forms = this.#forms;
+    if (this.#memory === undefined)
+      throw new InternalError(`function ${this.#unit.func.index} is compiled after its end`);
     // A void emission has made something longer, and usually everything that had to be.
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
       const done = this.#emitOnce(forms, at, callees);
-      if (done !== undefined) return callees === undefined ? withRoom(done, this.#unit) : done;
+      if (done === undefined) continue;
+      this.#last = done;
+      // The first pass is no emission forms have to grow from.
+      if (callees === undefined) forms.clear();
+      return done;
     }
   }
 
+  free(): void {
+    if (this.#memory !== undefined) this.#desk.giveBack(this.#memory);
+    this.#memory = undefined;
+  }
+
   #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
-    const { rows, abi, frame, func, allocation, env } = this.#unit;
+    const { rows, abi, func, allocation, env, addressRows } = this.#unit;
     const e = this.#emission;
-    e.begin(forms, at, callees);
+    e.begin(at, callees);
     this.#choose(forms);
     const descriptorBytes = abi.descriptors ? DESCRIPTOR : 0;
     for (let k = 0; k < descriptorBytes; k += 4) e.w(0);
-    const prologue = prologueOf(frame, abi, func.index, forms.toc);
+    const prologue = this.#prologue(forms.toc);
     for (const word of prologue.words) e.w(word);
     if (allocation.base !== NO_REG) {
       const start = func.arena?.kernVmStart ?? 0n;
       e.load(allocation.base, hi32(start), lo32(start));
     }
-    const slotOffs = new Int32Array(rows.n + 1);
-    emitRows(e, slotOffs);
-    slotOffs[rows.n] = e.buffer.length;
+    emitRows(e);
+    const codeEnd = e.buffer.length;
     e.bind(e.endLabel);
     e.stubs.emit(e);
     e.resolve();
     if (e.grew) return undefined;
+    // The first pass chooses calls without knowing where the code will be; other choices may cost a word where alignment
+    // of prefixed instructions or a callee just out of reach go against them.
+    if (callees === undefined) for (let k = 0; k < addressRows.length; k++) e.w(trap());
     forms.words.set(e.lengths);
-    for (const [key, words] of e.stubLengths) forms.stubWords.set(key, words);
+    if (e.stubLengths.size > 0) for (const [key, words] of e.stubLengths) forms.stubWords.set(key, words);
     if (abi.descriptors) writeDescriptor(e.buffer, (at ?? 0n) + BigInt(DESCRIPTOR), env.space.kernelToc);
     return {
-      bytes: e.buffer.finish(),
+      bytes: e.buffer.finish(this.#last?.bytes),
       entryOff: descriptorBytes,
       localEntryOff: descriptorBytes + 4 * prologue.localEntry,
       tailEntryOff: descriptorBytes + TAIL_ENTRY_BYTES,
-      slotOffs,
+      slotOffs: slotOffsOf(e.buffer, rows.n, codeEnd, this.#last?.slotOffs),
       sites: e.sites,
       extable: e.extable,
     };
+  }
+
+  #prologue(toc: boolean): Prologue {
+    const { frame, abi, func } = this.#unit;
+    const at = toc ? 1 : 0;
+    let prologue = this.#prologues[at];
+    if (prologue === undefined) this.#prologues[at] = prologue = prologueOf(frame, abi, func.index, toc);
+    return prologue;
   }
 
   #loadToc(forms: Forms): void {
@@ -136,6 +175,7 @@ class OwnCompiler implements FuncCompiler {
     if (forms.chosenFor !== forms.unreached.size) {
       forms.chosenFor = forms.unreached.size;
       if (needsToc(e)) this.#loadToc(forms);
+      if (this.#unit.addressRows.length === 0) return;
       const callees = countCallees(e);
       const without = chooseStubs(e, callees, e.toc);
       forms.stubGroups = without.groups;
@@ -151,15 +191,17 @@ class OwnCompiler implements FuncCompiler {
   }
 }
 
-/**
- * The first pass chooses calls without knowing where the code will be; other choices may cost a word where alignment
- * of prefixed instructions or a callee just out of reach go against them.
- */
-function withRoom(first: CompiledFunc, { addressRows, abi }: Unit): CompiledFunc {
-  const room = new CodeBuffer(abi.order, 0, first.bytes.length + 4 * addressRows.length);
-  room.put(first.bytes);
-  for (let k = 0; k < addressRows.length; k++) room.u32(trap());
-  return { ...first, bytes: room.finish() };
+/** Where each slot's code begins, which is where its label stands, and all of it ends; `same` if nothing moved. */
+function slotOffsOf(buffer: CodeBuffer, n: number, end: number, same: Int32Array | undefined): Int32Array {
+  if (same !== undefined && same[n] === end) {
+    let i = 0;
+    while (i < n && same[i] === buffer.offsetOf(i)) i++;
+    if (i === n) return same;
+  }
+  const slotOffs = new Int32Array(n + 1);
+  for (let i = 0; i < n; i++) slotOffs[i] = buffer.offsetOf(i);
+  slotOffs[n] = end;
+  return slotOffs;
 }
 
 function writeDescriptor(buffer: CodeBuffer, entry: bigint, toc: bigint): void {

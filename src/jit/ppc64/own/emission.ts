@@ -1,11 +1,12 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
 import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { addi, addis, addpcis, b, bc, ld, mr, nop } from '../encode.ts';
 import { FRAME, IN_FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
 import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
-import { Forms } from './forms.ts';
+import type { Desk } from './desk.ts';
+import type { Forms } from './forms.ts';
 import { epilogueOf, type Frame } from './frame.ts';
 import { ha, isHaLo, isS16 } from './numbers.ts';
 import type { Target } from './targets.ts';
@@ -21,6 +22,8 @@ const NO_STUBS: StubTable = { has: () => false, labelOf: () => -1, emit: () => {
 
 const isScratch = (register: number): boolean =>
   register === SCRATCH0 || register === SCRATCH1 || register === SCRATCH2;
+
+const NONE_YET = new Uint8Array(0);
 
 const FIX_BC = 0;
 const FIX_B = 1;
@@ -39,7 +42,7 @@ export class Emission {
   readonly unit: Unit;
   readonly rows: ir.Ir;
   readonly frame: Frame;
-  forms: Forms;
+  readonly forms: Forms;
   readonly buffer: CodeBuffer;
   /** Low and high half of the image's address; `located` false while it has none. */
   located = false;
@@ -56,7 +59,7 @@ export class Emission {
   sites: CallSite[] = [];
   extable: ExtableEntry[] = [];
   /** Words of calls and addresses by slot, and of stubs, for {@link Forms}. */
-  readonly lengths: Uint8Array;
+  lengths: Uint8Array;
   readonly stubLengths = new Map<string, number>();
   slot = 0;
   /** Something needs a longer form: this emission is void. */
@@ -64,10 +67,11 @@ export class Emission {
 
   // Constants in registers, one bit a register.
   #known = 0;
-  readonly #knownHi = new Int32Array(32);
-  readonly #knownLo = new Int32Array(32);
-  /** What is missing from an address in a register, for accesses to add. */
-  readonly #rest = new Int32Array(256);
+  readonly #knownHi: Int32Array;
+  readonly #knownLo: Int32Array;
+  readonly #rest: Int32Array;
+  /** Some of `#rest` is not 0. */
+  #rests = true;
   // What CR0 compares: −1 for nothing known.
   #compareKind = -1;
   #compareA = NO_REG;
@@ -77,22 +81,31 @@ export class Emission {
   #recordRegister = NO_REG;
   #recordNarrow = false;
 
-  constructor(unit: Unit) {
+  readonly #desk: Desk;
+
+  /** @param desk nobody else's from {@link begin} until the emission is done */
+  constructor(unit: Unit, forms: Forms, desk: Desk) {
+    this.#desk = desk;
     this.unit = unit;
     this.rows = unit.rows;
     this.frame = unit.frame;
     const n = unit.rows.n;
-    this.buffer = new CodeBuffer(unit.abi.order, n + 2, 4 * n + 256);
-    this.lengths = new Uint8Array(n);
+    this.buffer = desk.buffer;
+    this.#knownHi = desk.knownHi;
+    this.#knownLo = desk.knownLo;
+    this.#rest = desk.rest;
+    this.lengths = NONE_YET;
     this.endLabel = n;
     this.leaveLabel = n + 1;
     this.epilogue = epilogueOf(unit.frame);
-    this.forms = new Forms(0);
+    this.forms = forms;
   }
 
   /** Starts over, at an address if there is one. */
-  begin(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.forms = forms;
+  begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
+    const { forms } = this;
+    this.#desk.room.clear();
+    this.lengths = this.#desk.room.bytes(this.unit.rows.n);
     this.callees = callees;
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
@@ -101,9 +114,9 @@ export class Emission {
     this.stubs = NO_STUBS;
     this.sites = [];
     this.extable = [];
-    this.lengths.fill(0);
-    this.stubLengths.clear();
+    if (this.stubLengths.size > 0) this.stubLengths.clear();
     this.grew = false;
+    this.#rests = true;
     this.buffer.reset(this.unit.rows.n + 2);
     this.leader();
   }
@@ -131,7 +144,8 @@ export class Emission {
   /** Control may come from elsewhere: forget. */
   leader(): void {
     this.#known = 0;
-    this.#rest.fill(0);
+    if (this.#rests) this.#rest.fill(0);
+    this.#rests = false;
     this.changedCr();
   }
   /** A register gets a value nobody knows. */
@@ -376,6 +390,7 @@ export class Emission {
     const knownLo = (lo - left) | 0;
     this.knows(rt, (hi - (lo >>> 0 < left ? 1 : 0) + (left < 0 && lo >>> 0 > knownLo >>> 0 ? 1 : 0)) | 0, knownLo);
     this.#rest[rt] = left;
+    this.#rests = true;
   }
 
   /** What an access has to add to an offset from `register`. */

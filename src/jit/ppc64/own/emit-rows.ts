@@ -92,12 +92,11 @@ const isRecordable = (kind: number, sub: number, d: number): boolean =>
   // Modulo instructions have no record bit.
   ((kind === ir.ALU_K || kind === ir.ALU_X) && sub !== ir.MOD && sub !== ir.SMOD);
 
-/** Writes every row and notes where each slot's code begins. */
-export function emitRows(e: Emission, slotOffs: Int32Array): void {
+/** Writes every row. Labels of slots stand where their code begins. */
+export function emitRows(e: Emission): void {
   const { n, kind, sub, d, aux, flags } = e.rows;
   let open = true;
   for (let i = 0; i < n; i++) {
-    slotOffs[i] = e.buffer.length;
     e.bind(i);
     if ((flags[i] & ir.TARGET) !== 0) e.leader();
     const k = kind[i];

@@ -1,5 +1,8 @@
 import type { Target } from './targets.ts';
 
+/** Bytes of what {@link Forms} keep of one slot. */
+export const FORM_BYTES = 2;
+
 /**
  * What one emission has to tell the next: forms only grow, so that emitting again until nothing changes comes to an end.
  */
@@ -19,9 +22,20 @@ export class Forms {
   /** Words of a stub last time, by its key. */
   readonly stubWords = new Map<string, number>();
 
-  constructor(slots: number) {
-    const bytes = new Uint8Array(2 * slots);
-    this.far = bytes.subarray(0, slots);
-    this.words = bytes.subarray(slots);
+  /** @param off where {@link FORM_BYTES} zeroes a slot begin in `buffer` */
+  constructor(slots: number, buffer: ArrayBuffer, off: number) {
+    this.far = new Uint8Array(buffer, off, slots);
+    this.words = new Uint8Array(buffer, off + slots, slots);
+  }
+
+  /** As if nothing had been emitted. */
+  clear(): void {
+    this.toc = false;
+    this.far.fill(0);
+    this.words.fill(0);
+    if (this.unreached.size > 0) this.unreached.clear();
+    this.chosenFor = -1;
+    this.stubGroups = [];
+    if (this.stubWords.size > 0) this.stubWords.clear();
   }
 }

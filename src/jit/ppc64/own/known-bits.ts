@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import { type Blocks, ir } from '../../rows/index.ts';
 import { bitLength } from './mask.ts';
 
@@ -77,44 +78,44 @@ const LOOKS = 4;
 
 /**
  * What is known where each block begins, {@link REGS} bytes a block. Blocks start out as if nothing reached them and
- * learn from those that lead to them until nothing changes.
+ * learn from those that lead to them until nothing changes. The answer lives in `room`.
  */
-export function bitsAtBlocks(rows: ir.Ir, blocks: Blocks): Uint8Array {
+export function bitsAtBlocks(rows: ir.Ir, blocks: Blocks, room: Room): Uint8Array {
   const { count, start, taken, next } = blocks;
-  const known = new Uint8Array(count * REGS);
+  const known = room.bytes(count * REGS);
   if (count === 0) return known;
-  const reached = new Uint8Array(count);
-  const looks = new Uint8Array(count);
-  const queued = new Uint8Array(count);
+  const reached = room.bytes(count);
+  const looks = room.bytes(count);
+  const queued = room.bytes(count);
   // A stack of blocks, the earliest on top: most are looked at once.
-  const stack = new Int32Array(count + 1);
+  const stack = room.ints(count + 1);
   let depth = 0;
   const bits = new Uint8Array(REGS);
-  const flow = (to: number): void => {
-    if (to < 0) return;
-    const at = to * REGS;
-    let grew = reached[to] === 0;
-    reached[to] = 1;
-    for (let r = 0; r < REGS; r++) {
-      if (bits[r] <= known[at + r]) continue;
-      known[at + r] = looks[to] < LOOKS ? bits[r] : ANY;
-      grew = true;
-    }
-    if (grew && queued[to] === 0) {
-      queued[to] = 1;
-      stack[depth++] = to;
-    }
-  };
-  bits.fill(ANY);
-  flow(0);
+  known.fill(ANY, 0, REGS);
+  reached[0] = 1;
+  stack[depth++] = 0;
   while (depth > 0) {
     const at = stack[--depth];
     queued[at] = 0;
     if (looks[at] < 255) looks[at]++;
-    bits.set(known.subarray(at * REGS, at * REGS + REGS));
-    for (let i = start[at]; i < start[at + 1]; i++) stepBits(rows, i, bits);
-    flow(taken[at]);
-    flow(next[at]);
+    for (let r = 0; r < REGS; r++) bits[r] = known[at * REGS + r];
+    const end = start[at + 1];
+    for (let i = start[at]; i < end; i++) stepBits(rows, i, bits);
+    for (let side = 0; side < 2; side++) {
+      const to = side === 0 ? taken[at] : next[at];
+      if (to < 0) continue;
+      let grew = reached[to] === 0;
+      reached[to] = 1;
+      const patient = looks[to] < LOOKS;
+      for (let r = 0; r < REGS; r++) {
+        if (bits[r] <= known[to * REGS + r]) continue;
+        known[to * REGS + r] = patient ? bits[r] : ANY;
+        grew = true;
+      }
+      if (!grew || queued[to] !== 0) continue;
+      queued[to] = 1;
+      stack[depth++] = to;
+    }
   }
   for (let at = 0; at < count; at++) if (reached[at] === 0) known.fill(ANY, at * REGS, at * REGS + REGS);
   return known;

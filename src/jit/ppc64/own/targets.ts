@@ -35,7 +35,6 @@ export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): rea
   const helpers = new Map<number, number>();
   const kfuncs = new Map<string, number>();
   const { layout, kernel, callBase } = env.space;
-  const textEnd = callBase + BigInt(kernel.syntheticEndOffset);
   const { kind, imm, off, aux } = rows;
   for (let i = 0; i < rows.n; i++) {
     if (kind[i] === ir.CALL_HELPER) {
@@ -52,6 +51,7 @@ export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): rea
         const address = func.kfuncAddr(imm[i], off[i]);
         if (address === undefined)
           throw new JitError(ERRNO.EINVAL, `insn ${i} calls kernel function #${imm[i]}, which nobody knows`);
+        const textEnd = callBase + BigInt(kernel.syntheticEndOffset);
         const changesToc = address < layout.textBase || address >= textEnd;
         index = targets.push(targetAt('kfunc', address, key, { changesToc })) - 1;
         kfuncs.set(key, index);

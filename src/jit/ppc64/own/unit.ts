@@ -5,16 +5,8 @@ import type { ConstantPlan } from './constant.ts';
 import type { Frame, OwnAbi } from './frame.ts';
 import type { Target } from './targets.ts';
 
-/** A function ready to be emitted: what no address changes. */
-export interface Unit {
-  readonly func: FuncInput;
-  readonly env: TargetEnv;
-  readonly abi: OwnAbi;
-  readonly rows: ir.Ir;
-  readonly allocation: Allocation;
-  readonly frame: Frame;
-  /** It makes tail calls itself. */
-  readonly tailCalls: boolean;
+/** What all functions of a program are told of the machine. */
+export interface EnvFacts {
   /** POWER10: prefixed instructions, byte reversal, setbc. */
   readonly prefixed: boolean;
   /** POWER9 or later: modulo instructions. */
@@ -27,6 +19,18 @@ export interface Unit {
   readonly signTest: boolean;
   readonly userHi: number;
   readonly userLo: number;
+}
+
+/** A function ready to be emitted: what no address changes. */
+export interface Unit extends EnvFacts {
+  readonly func: FuncInput;
+  readonly env: TargetEnv;
+  readonly abi: OwnAbi;
+  readonly rows: ir.Ir;
+  readonly allocation: Allocation;
+  readonly frame: Frame;
+  /** It makes tail calls itself. */
+  readonly tailCalls: boolean;
   /** Slot of the last LEAVE, whose code the others share; -1 for none. */
   readonly lastLeave: number;
   /** Rows with an address in them: calls, constants of more than 32 bits, function addresses. */

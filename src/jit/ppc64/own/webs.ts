@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import { type Blocks, BOTH, ir, isDead, liveBefore, liveOut } from '../../rows/index.ts';
 
 /** The web of an operand nobody reads or sets. */
@@ -21,12 +22,6 @@ const SEGMENT_INTS = 3;
 const isPlainAccess = (kind: number, flags: number): boolean =>
   (kind === ir.LOAD || kind === ir.STORE || kind === ir.STORE_K) && (flags & (ir.PROBE | ir.ARENA)) === 0;
 
-function grown(data: Int32Array): Int32Array {
-  const larger = new Int32Array(2 * data.length);
-  larger.set(data);
-  return larger;
-}
-
 /**
  * Webs: what has to share one register, because values of one BPF register meet in a use. A web lives at the places
  * before rows (place i is before row i) that its segments cover, both ends included.
@@ -41,13 +36,14 @@ export class Webs {
   /** By web, four ints: where its parent is, BPF register, needs (right at roots only), nothing. */
   #webs: Int32Array;
   #webInts = 0;
+  readonly #room: Room;
   /** Segments, three ints each: web, first place, last place. */
   #segments: Int32Array;
   #segmentInts = 0;
   /** By block and register: the web live where the block begins, plus one; 0 for none yet. */
   readonly #nodes: Int32Array;
   /** Pairs of webs that a move joins. */
-  #moves: Int32Array = new Int32Array(64);
+  #moves: Int32Array;
   #moveInts = 0;
   // Of the block at hand, by register: the web live at this place, its last place in the block, and whether everything
   // so far takes it for the base of an access.
@@ -55,14 +51,22 @@ export class Webs {
   readonly #last = new Int32Array(16);
   readonly #baseOnly = new Uint8Array(16);
 
-  constructor(n: number, blockCount: number) {
-    const ints = new Int32Array(3 * n).fill(NO_WEB);
-    this.d = ints.subarray(0, n);
-    this.a = ints.subarray(n, 2 * n);
-    this.b = ints.subarray(2 * n);
-    this.#webs = new Int32Array(WEB_INTS * (64 + n));
-    this.#segments = new Int32Array(SEGMENT_INTS * (64 + n));
-    this.#nodes = new Int32Array(blockCount * REGS);
+  /** @param room where all of it lives */
+  constructor(n: number, blockCount: number, room: Room) {
+    this.#room = room;
+    this.d = room.ints(n, NO_WEB);
+    this.a = room.ints(n, NO_WEB);
+    this.b = room.ints(n, NO_WEB);
+    this.#webs = room.ints(WEB_INTS * (64 + n));
+    this.#segments = room.ints(SEGMENT_INTS * (64 + n));
+    this.#moves = room.ints(64);
+    this.#nodes = room.ints(blockCount * REGS);
+  }
+
+  #grown(data: Int32Array): Int32Array {
+    const larger = this.#room.ints(2 * data.length);
+    larger.set(data);
+    return larger;
   }
 
   get count(): number {
@@ -97,7 +101,7 @@ export class Webs {
 
   #make(register: number): number {
     const at = this.#webInts;
-    if (at === this.#webs.length) this.#webs = grown(this.#webs);
+    if (at === this.#webs.length) this.#webs = this.#grown(this.#webs);
     this.#webInts = at + WEB_INTS;
     this.#webs[at] = at;
     this.#webs[at + REGISTER] = register;
@@ -128,7 +132,7 @@ export class Webs {
 
   #segment(web: number, first: number, last: number): void {
     const at = this.#segmentInts;
-    if (at === this.#segments.length) this.#segments = grown(this.#segments);
+    if (at === this.#segments.length) this.#segments = this.#grown(this.#segments);
     this.#segmentInts = at + SEGMENT_INTS;
     this.#segments[at] = web;
     this.#segments[at + 1] = first;
@@ -137,7 +141,7 @@ export class Webs {
 
   #move(to: number, from: number): void {
     const at = this.#moveInts;
-    if (at === this.#moves.length) this.#moves = grown(this.#moves);
+    if (at === this.#moves.length) this.#moves = this.#grown(this.#moves);
     this.#moveInts = at + 2;
     this.#moves[at] = to;
     this.#moves[at + 1] = from;

@@ -1,4 +1,5 @@
 import { hi32, lo32 } from '../../../util/index.ts';
+import { Room } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate, NO_REG } from './allocate.ts';
@@ -17,9 +18,10 @@ const PATIENCE = 8;
 function prepare(func: FuncInput, env: TargetEnv): Unit {
   const rows = decode(func, 'big', isMask);
   const flatArena = func.arena === undefined || func.arena.kernVmStart === 0n;
-  const blocks = findBlocks(rows);
+  const room = new Room();
+  const blocks = findBlocks(rows, room);
   foldMoves(rows);
-  const live = liveIn(rows, blocks);
+  const live = liveIn(rows, blocks, room);
   splitResult(rows, blocks, live);
   const found = allocate(rows, blocks, live, func.index, flatArena);
   let { saved } = found;
