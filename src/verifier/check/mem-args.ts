@@ -15,7 +15,7 @@ import { BPF_B } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { i64Of } from '../../util/index.ts';
 import { isConst } from '../domain/index.ts';
-import { Refusal, type VerifierEnv } from '../env.ts';
+import type { VerifierEnv } from '../env.ts';
 import { regTypeStr } from '../print/reg-type-text.ts';
 import { markPtrNotNullReg, registerIsNull } from '../state/marks.ts';
 import { assignReg, RegState } from '../state/reg.ts';
@@ -135,33 +135,31 @@ export function checkMemSizeReg(
   markChainPrecision(env, regno);
 }
 
-/** Runs a check of memory through a pointer as if it had been compared with NULL. 0, or a negative errno. */
-function withoutNull(mem: RegState, check: () => void): number {
-  const saved = typeMayBeNull(mem.type) ? new RegState() : undefined;
-  if (saved !== undefined) {
-    assignReg(saved, mem);
-    markPtrNotNullReg(mem);
+/** Runs a check of memory through a pointer as if it had been compared with NULL; the register is left as it was. */
+function withoutNull(mem: RegState, check: () => void): void {
+  if (!typeMayBeNull(mem.type)) {
+    check();
+    return;
   }
+  const saved = new RegState();
+  assignReg(saved, mem);
+  markPtrNotNullReg(mem);
   try {
     check();
-    return 0;
-  } catch (error) {
-    if (error instanceof Refusal) return -error.errno;
-    throw error;
   } finally {
-    if (saved !== undefined) assignReg(mem, saved);
+    assignReg(mem, saved);
   }
 }
 
 /**
- * Checks that `memSize` bytes where a register points, if it points anywhere, may be read and written. Says why not.
+ * Checks that `memSize` bytes where a register points, if it points anywhere, may be read and written. Refuses; callers
+ * may add words or forgive it.
  *
  * Source: `kernel/bpf/verifier.c: check_mem_reg`.
- * @returns 0, or a negative errno: callers add words, or forgive it
  */
-export function checkMemReg(env: VerifierEnv, reg: RegState, regno: number, memSize: number): number {
-  if (registerIsNull(reg)) return 0;
-  return withoutNull(reg, () => {
+export function checkMemReg(env: VerifierEnv, reg: RegState, regno: number, memSize: number): void {
+  if (registerIsNull(reg)) return;
+  withoutNull(reg, () => {
     checkHelperMemAccess(env, regno, memSize, BPF_READ, true, undefined);
     checkHelperMemAccess(env, regno, memSize, BPF_WRITE, true, undefined);
   });
@@ -170,14 +168,13 @@ export function checkMemReg(env: VerifierEnv, reg: RegState, regno: number, memS
 const newMeta = (): MemArgMeta => ({ rawMode: false, accessSize: 0, regno: 0, msizeMaxValue: 0, pktAccess: false });
 
 /**
- * Checks a kfunc's pair of memory and size, as {@link checkMemSizeReg} does a helper's. Says why not.
+ * Checks a kfunc's pair of memory and size, as {@link checkMemSizeReg} does a helper's. Refuses; callers may add words.
  *
  * Source: `kernel/bpf/verifier.c: check_kfunc_mem_size_reg`.
- * @returns 0, or a negative errno
  */
-export function checkKfuncMemSizeReg(env: VerifierEnv, reg: RegState, regno: number): number {
+export function checkKfuncMemSizeReg(env: VerifierEnv, reg: RegState, regno: number): void {
   const meta = newMeta();
-  return withoutNull(env.regs[regno - 1], () => {
+  withoutNull(env.regs[regno - 1], () => {
     checkMemSizeReg(env, reg, regno, BPF_READ, true, meta);
     checkMemSizeReg(env, reg, regno, BPF_WRITE, true, meta);
   });
