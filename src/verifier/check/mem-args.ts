@@ -122,8 +122,8 @@ export function checkMemSizeReg(
   meta: MemArgMeta,
 ): void {
   const s = reg.scalar;
-  // Above the largest size a callee takes it is not exact, and not used.
-  meta.msizeMaxValue = (s.umaxHi >>> 0) * 0x100000000 + (s.umaxLo >>> 0);
+  meta.msizeMaxHi = s.umaxHi;
+  meta.msizeMaxLo = s.umaxLo;
   if (s.sminHi < 0) env.refuse('memArgSizeNegative', regno);
   if (!zeroSizeAllowed && (s.uminHi | s.uminLo) === 0) {
     env.refuse('memArgSizeZero', regno, String(i64Of(s.uminHi, s.uminLo)), String(i64Of(s.umaxHi, s.umaxLo)));
@@ -165,7 +165,14 @@ export function checkMemReg(env: VerifierEnv, reg: RegState, regno: number, memS
   });
 }
 
-const newMeta = (): MemArgMeta => ({ rawMode: false, accessSize: 0, regno: 0, msizeMaxValue: 0, pktAccess: false });
+const newMeta = (): MemArgMeta => ({
+  rawMode: false,
+  accessSize: 0,
+  regno: 0,
+  msizeMaxHi: 0,
+  msizeMaxLo: 0,
+  pktAccess: false,
+});
 
 /**
  * Checks a kfunc's pair of memory and size, as {@link checkMemSizeReg} does a helper's. Refuses; callers may add words.

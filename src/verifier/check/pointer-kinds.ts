@@ -54,8 +54,9 @@ export interface MemArgMeta {
   /** Set with rawMode: what it writes, and through which register. */
   accessSize: number;
   regno: number;
-  /** Largest value of the size argument, unsigned; exact below 2^53. */
-  msizeMaxValue: number;
+  /** Largest value of the size argument, unsigned, as halves. */
+  msizeMaxHi: number;
+  msizeMaxLo: number;
   /** The callee may read packets. */
   pktAccess: boolean;
 }
