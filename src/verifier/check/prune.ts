@@ -20,7 +20,7 @@ const BPF_COMPLEXITY_LIMIT_STATES = 64;
 const MAY_GOTO_CODE = 0xe5;
 
 /** States that may be equivalent to one at `insnIdx`, the newest last; some are of other instructions. */
-function exploredState(env: VerifierEnv, insnIdx: number): ExploredState[] {
+export function exploredState(env: VerifierEnv, insnIdx: number): ExploredState[] {
   const count = env.insns.length;
   if (env.explored.length !== count) env.explored = new Array(count);
   const hash = ((insnIdx ^ env.frame.callsite) >>> 0) % count;
