@@ -71,6 +71,18 @@ export interface ArgProto {
   readonly btfName?: string;
 }
 
+/** What a contract may ask of the program that calls (part of `ProgFacts`). */
+export interface HelperCaller {
+  /** `BPF_PROG_TYPE_*` */
+  readonly type: number;
+  /** `BPF_*` attach type (`expected_attach_type`). */
+  readonly attachType: number;
+  /** The kernel function, tracepoint or hook the program is attached to; '' for none. */
+  readonly attachFuncName: string;
+  /** Attached to another BPF program. */
+  readonly attachesToProg?: boolean;
+}
+
 /** The contract the verifier checks calls against (`struct bpf_func_proto`). */
 export interface HelperProto {
   readonly ret: RetType;
@@ -81,6 +93,8 @@ export interface HelperProto {
   readonly pktAccess?: boolean;
   readonly mightSleep?: boolean;
   readonly allowFastcall?: boolean;
+  /** Whether programs attached like this one may call it; undefined: all may. */
+  readonly allowed?: (prog: HelperCaller) => boolean;
 }
 
 /** Another contract the helper has in programs of some types. */

@@ -79,6 +79,8 @@ export interface VerifierKernel {
   readonly arch: KernelArch;
   readonly btf: Btf | undefined;
   readonly image: KernelImage;
+  /** CPUs it runs on (`nr_cpu_ids`): what `bpf_get_smp_processor_id` may return. Default 1. */
+  readonly cpus?: number;
 }
 
 /** How to verify. */

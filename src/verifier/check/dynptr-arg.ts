@@ -1,10 +1,10 @@
 import { CONST_PTR_TO_DYNPTR, MEM_RDONLY, MEM_UNINIT, PTR_TO_STACK } from '../../helpers/index.ts';
 import { BPF_DW } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
+import { dynptrTypeStr } from '../print/reg-type-text.ts';
 import { BPF_DYNPTR_NR_SLOTS, BPF_REG_SIZE } from '../state/stack.ts';
 import {
   argToDynptrType,
-  dynptrTypeStr,
   isDynptrRegValidInit,
   isDynptrRegValidUninit,
   isDynptrTypeExpected,

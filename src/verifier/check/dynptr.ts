@@ -15,7 +15,7 @@ import { isConst } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { forEachRegInVstate } from '../state/each-reg.ts';
 import type { FuncState } from '../state/func-state.ts';
-import { getSpi, markDynptrReg, markRegInvalid, markRegNotInitRaw } from '../state/marks.ts';
+import { getSpi, isSpiBoundsValid, markDynptrReg, markRegInvalid, markRegNotInitRaw } from '../state/marks.ts';
 import { acquireReferenceState, releaseReference } from '../state/refs.ts';
 import {
   BPF_DYNPTR_TYPE_INVALID,
@@ -43,11 +43,6 @@ import { func } from './pointer-kinds.ts';
  *
  * Source: `kernel/bpf/verifier.c`, from `is_spi_bounds_valid` to `is_dynptr_type_expected`.
  */
-
-/** Whether the slots from `spi` down are all slots of this stack. Source: `is_spi_bounds_valid`. */
-export function isSpiBoundsValid(state: FuncState, spi: number, nrSlots: number): boolean {
-  return spi - nrSlots + 1 >= 0 && spi < state.stack.length;
-}
 
 /**
  * The slot an object on the stack begins in. Negative: -EINVAL where a line says what is wrong; -ERANGE where the stack
@@ -103,11 +98,6 @@ export const getDynptrTypeFlag = (type: number): number => TYPE_FLAG_OF[type] ??
 
 /** Whether dynptrs of this kind hold something the program has to give back. Source: `dynptr_type_refcounted`. */
 export const dynptrTypeRefcounted = (type: number): boolean => type === BPF_DYNPTR_TYPE_RINGBUF;
-
-const TYPE_NAMES: readonly string[] = ['<invalid>', 'local', 'ringbuf', 'skb', 'xdp'];
-
-/** The kind as the log names it. Source: `kernel/bpf/log.c: dynptr_type_str`. */
-export const dynptrTypeStr = (type: number): string => TYPE_NAMES[type] ?? '<unknown>';
 
 /** Source: `arg_type_is_dynptr`. */
 export const argTypeIsDynptr = (argType: number): boolean => baseType(argType) === ARG_PTR_TO_DYNPTR;
