@@ -7,6 +7,9 @@ import type { InfoTable, StructureInput } from '../../src/verifier/index.ts';
 export interface ProgFileEntry {
   readonly name: string;
   readonly type: number;
+  readonly attachType?: number;
+  /** `BPF_F_*` of `prog_flags`. */
+  readonly flags?: number;
   readonly insns: readonly Insn[];
   /** `type key_size value_size max_entries flags` */
   readonly maps?: readonly string[];
@@ -42,6 +45,8 @@ function parseTable(text: string): InfoTable {
 /** The text of a program. */
 export function formatProg(entry: ProgFileEntry): string {
   const lines = [`name ${entry.name}`, `type ${entry.type}`, 'norun'];
+  if (entry.attachType !== undefined) lines.push(`attach ${entry.attachType}`);
+  if (entry.flags !== undefined) lines.push(`flags ${entry.flags}`);
   const code = toHex(encodeInsns(entry.insns)).match(/.{16}/g) ?? [];
   for (let i = 0; i < code.length; i += 1000) lines.push(`insn ${code.slice(i, i + 1000).join(' ')}`);
   for (const map of entry.maps ?? []) lines.push(`map ${map}`);
@@ -72,10 +77,13 @@ export function parseProgs(text: string): ProgFileEntry[] {
       const value = one(name);
       return value === undefined ? undefined : parseTable(value);
     };
+    const number = (name: string): number | undefined => (one(name) === undefined ? undefined : Number(one(name)));
     const btf = one('btf');
     entries.push({
       name: one('name') ?? '',
       type: Number(one('type') ?? 1),
+      attachType: number('attach'),
+      flags: number('flags'),
       insns: decodeInsns(fromHex((fields['insn'] ?? []).join(' '))),
       maps: fields['map'],
       ldmaps: fields['ldmap'],

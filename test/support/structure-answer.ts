@@ -45,7 +45,7 @@ const SAMPLE = 987654;
 /** Our messages as patterns, numbers and names left open. */
 const PATTERNS: readonly RegExp[] = Object.values(MESSAGES)
   .map(({ text }) => (text as (...args: unknown[]) => string)(...new Array<number>(text.length).fill(SAMPLE)))
-  .filter(text => text !== '')
+  .filter(text => typeof text === 'string' && text !== '')
   .map(text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/987654|f1206/g, '.*'))
   .map(text => new RegExp(`^${text}$`));
 

@@ -19,6 +19,7 @@ import {
   type VerifyInput,
 } from '../../verifier/index.ts';
 import { attachTarget } from './attach-target.ts';
+import { btfLoadErrno } from './btf-load.ts';
 import { mapDefinitions } from './map-definitions.ts';
 import { errorText, type LoadProblem, problem } from './problem.ts';
 import { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps } from './prog-load.ts';
@@ -86,11 +87,21 @@ export function prepareObject(given: ObjectSpec, options: PrepareOptions): Prepa
   const externs = kernelSymbols(spec, options);
   const structOps = fitStructOps(spec, kernelBtf);
   const cpuCount = options.cpuCount ?? 1;
+  const btfErrno = spec.btf === undefined ? 0 : refusedBtf(spec.btf, kernelBtf);
+  const btf = btfErrno === 0 ? spec.btf : undefined;
   const refused =
-    kconfigProblem(spec, kconfig) ?? externProblem(externs) ?? structOps.problem ?? btfProblem(spec, kernelBtf);
-  const maps = refused ?? mapDefinitions(spec, { kernelBtf, cpuCount }, structOps.maps);
+    kconfigProblem(spec, kconfig) ?? externProblem(externs) ?? structOps.problem ?? btfProblem(spec, btfErrno);
+  const maps = refused ?? mapDefinitions({ ...spec, btf }, { kernelBtf, cpuCount }, structOps.maps);
   const failed = 'errno' in maps ? maps : undefined;
-  const facts: ObjectFacts = { spec, options, structOps, places: placesOf(spec, externs), maps: [], problem: failed };
+  const facts: ObjectFacts = {
+    spec,
+    btf,
+    options,
+    structOps,
+    places: placesOf(spec, externs),
+    maps: [],
+    problem: failed,
+  };
   if (!('errno' in maps)) facts.maps = maps.map(map => map ?? UNMADE);
   return {
     spec,
@@ -102,6 +113,8 @@ export function prepareObject(given: ObjectSpec, options: PrepareOptions): Prepa
 
 interface ObjectFacts {
   readonly spec: ObjectSpec;
+  /** What the kernel takes of it. */
+  readonly btf: Btf | undefined;
   readonly options: PrepareOptions;
   readonly structOps: KernelStructOps;
   readonly places: Places;
@@ -142,14 +155,15 @@ function externProblem(externs: readonly ExternValue[]): LoadProblem | undefined
   return problem(typeless(failed) ? ERRNO.ESRCH : ERRNO.EINVAL, failed.problem);
 }
 
-/** The kernel refuses BTF whose types own each other and the like; libbpf goes on without only where nothing needs it. */
-function btfProblem(
-  { btf, maps, externs, structOps }: ObjectSpec,
-  kernelBtf: Btf | undefined,
-): LoadProblem | undefined {
-  const errno = btf === undefined ? 0 : loadStructMetas(btf, kernelBtf);
-  const mandatory = maps.some(({ origin }) => origin === '.maps') || externs.length > 0 || structOps.length > 0;
-  if (errno === 0 || !mandatory) return undefined;
+/** 0, or the negative errno with which the kernel refuses to take the object's BTF. */
+function refusedBtf(btf: Btf, kernelBtf: Btf | undefined): number {
+  const errno = btfLoadErrno(btf);
+  return errno === 0 ? loadStructMetas(btf, kernelBtf) : errno;
+}
+
+/** libbpf goes on without BTF that the kernel refuses, unless a struct_ops map needs it. */
+function btfProblem({ structOps }: ObjectSpec, errno: number): LoadProblem | undefined {
+  if (errno === 0 || structOps.length === 0) return undefined;
   return problem(errno, `Error loading .BTF into kernel: ${errno}. BTF is mandatory, can't proceed.`);
 }
 
@@ -196,7 +210,7 @@ function loadKind(program: ProgramSpec, choices: ProgramChoices, { members }: Ke
 }
 
 function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFacts): PreparedProgram {
-  const { spec, options, structOps, places, maps } = facts;
+  const { spec, btf, options, structOps, places, maps } = facts;
   const { type, attachType, flags, member } = loadKind(program, choices, structOps);
   const failed = (why: LoadProblem): PreparedProgram => ({ program, type, attachType, input: undefined, problem: why });
   if (facts.problem !== undefined) return failed(facts.problem);
@@ -226,7 +240,6 @@ function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFac
   if (errno !== 0) {
     return failed(problem(errno, `prog '${program.name}': BPF program load failed: ${errorText(errno)}`));
   }
-  const btf = usableBtf(spec.btf, options.kernelBtf);
   const input: VerifyInput = {
     name: program.name,
     type,
@@ -242,7 +255,3 @@ function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFac
   };
   return { program, type, attachType, input, problem: undefined };
 }
-
-/** The object's BTF, unless the kernel refuses to take it. */
-const usableBtf = (btf: Btf | undefined, kernelBtf: Btf | undefined): Btf | undefined =>
-  btf !== undefined && loadStructMetas(btf, kernelBtf) < 0 ? undefined : btf;
