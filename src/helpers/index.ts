@@ -3,8 +3,10 @@
 export * from './arg-types.ts';
 export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYTES } from './check.ts';
 export * from './context-layout.ts';
+export { KERNEL_PROTOS, type KernelProto, kernelProtoOf } from './kernel-protos.ts';
 export * from './kfuncs/contracts.ts';
 export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
+export * from './lsm-hooks.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
 export * from './reg-types.ts';
 export { HELPERS, helperByName, helperDef } from './table.ts';

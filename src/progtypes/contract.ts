@@ -6,6 +6,8 @@ import type { Insn } from '../isa/index.ts';
 export interface ProgFacts {
   /** `BPF_PROG_TYPE_*`; of an extension, the type of what it replaces. */
   readonly type: number;
+  /** `BPF_PROG_TYPE_*` it was loaded as: EXT for an extension. */
+  readonly rawType: number;
   /** `BPF_*` attach type (`expected_attach_type`). */
   readonly attachType: number;
   readonly sleepable: boolean;
@@ -30,6 +32,10 @@ export interface ProgFacts {
   readonly arch: string;
   /** struct_ops: the struct and the member implemented. */
   readonly structOps?: { readonly structName: string; readonly member: string };
+  /** Attached to a program: that program's type; of an extension, the type of what it replaces. */
+  readonly targetProgType?: number;
+  /** The rules of `__sk_buff` found `tstamp_type` used: what `tstamp` means depends on it. Set by `isValidAccess`. */
+  tstampTypeAccess?: boolean;
 }
 
 /** What a context access finds out (`struct bpf_insn_access_aux`). Callers preset the fields marked "in". */
@@ -47,6 +53,8 @@ export interface CtxAccess {
   isRetval: boolean;
   /** Lines for the log, without newline. */
   readonly log: (line: string) => void;
+  /** Text for the log that ends no line. */
+  readonly logText?: (text: string) => void;
 }
 
 /** Rules of one program type (`struct bpf_verifier_ops`, `struct bpf_prog_ops`). */

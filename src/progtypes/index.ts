@@ -1,6 +1,12 @@
-/** One file a program type: its section names, its context, how a test run fills it. */
+/** One file a program type: its section names, its context, its rules, how a test run fills it. */
+
+export { btfCtxAccess } from './btf-ctx.ts';
 export * from './contract.ts';
+export { progTypeContract } from './contracts.ts';
+export * from './ctx-structs.ts';
 export * from './fields.ts';
+export { bpfIterProgSupported } from './iter-targets.ts';
+export { bpfProgCheckRecur, bpfProgHasTrampoline } from './protos/base.ts';
 export * from './sections.ts';
 export * from './table.ts';
 export * from './types.ts';

@@ -35,6 +35,7 @@ export function checkCtxAccess(
     btfId: 0,
     isRetval: false,
     log: line => env.verbose(`${line}\n`),
+    logText: text => env.verbose(text),
   };
   if (!env.contract.isValidAccess(off, size, t === BPF_WRITE, env.prog, access)) {
     env.say('ctxAccess', off, size);
