@@ -20,7 +20,9 @@ const isTold = (env: VerifierEnv): boolean => (env.log.level & BPF_LOG_LEVEL2) !
 export function markAllScalarsPrecise(env: VerifierEnv, st: VerifierState): void {
   const told = isTold(env);
   if (told) env.verbose(`mark_precise: frame${st.curframe}: falling back to forcing all scalars precise\n`);
-  for (let at = st.parent; at !== undefined; at = at.parent) {
+  // Precision of a state that is kept only ever grows.
+  for (let at = st.parent; at !== undefined && !at.scalarsForced; at = at.parent) {
+    at.scalarsForced = true;
     for (let f = 0; f <= at.curframe; f++) {
       const { regs, stack } = at.frames[f];
       for (let i = 0; i < BPF_REG_FP; i++) {

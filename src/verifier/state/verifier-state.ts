@@ -24,6 +24,8 @@ export class VerifierState {
   dfsDepth = 0;
   callbackUnrollDepth = 0;
   mayGotoDepth = 0;
+  /** Every scalar here and in the states before was made precise. Not in Linux, which looks at all of them again. */
+  scalarsForced = false;
 
   get frame(): FuncState {
     return this.frames[this.curframe];

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import type { PendingState, VerifierEnv } from '../env.ts';
+import { Refusal } from '../env.ts';
+import { FuncState, newRegs } from '../state/func-state.ts';
+import { RegState } from '../state/reg.ts';
+import { VerifierState } from '../state/verifier-state.ts';
+import { VerifierLog } from '../verifier-log.ts';
+import { getLoopEntry, popStack, pushStack, tryPushStack, updateBranchCounts, updateLoopEntry } from './branches.ts';
+
+function makeEnv(): VerifierEnv {
+  const curState = new VerifierState();
+  curState.frames = [new FuncState(-1, 0, 0, newRegs())];
+  const log = new VerifierLog(2);
+  return {
+    curState,
+    log,
+    pending: [] as PendingState[],
+    say: (id: 'jumpsTooComplex', count: number) => log.say(id, [count]),
+    fail: (errno: number) => {
+      throw new Refusal(errno);
+    },
+  } as unknown as VerifierEnv;
+}
+
+function chain(depth: number): VerifierState[] {
+  const states: VerifierState[] = [];
+  for (let i = 0; i < depth; i++) {
+    const state = new VerifierState();
+    state.parent = states[i - 1];
+    state.dfsDepth = i;
+    state.branches = 1;
+    states.push(state);
+  }
+  return states;
+}
+
+describe('paths put aside', () => {
+  it('come back last first, with registers of their own', () => {
+    const env = makeEnv();
+    const parent = new VerifierState();
+    parent.branches = 1;
+    env.curState.parent = parent;
+    env.curState.frames[0].stack.push(new RegState());
+    const aside = pushStack(env, 5, 4, false);
+    pushStack(env, 9, 8, true);
+    expect(parent.branches).toBe(3);
+    env.curState.frames[0].regs[1].id = 77;
+    env.curState.frames[0].stack[0].id = 78;
+    aside.frames[0].regs[2].id = 6;
+    const { curState } = env;
+    const first = popStack(env, false);
+    expect([first?.insnIdx, first?.prevInsnIdx, env.curState.speculative]).toEqual([9, 8, true]);
+    popStack(env, false);
+    expect(env.curState).toBe(curState);
+    const [frame] = curState.frames;
+    expect([frame.regs[1].id, frame.regs[2].id, frame.stack[0].id, curState.speculative]).toEqual([0, 6, 0, false]);
+    expect(popStack(env, false)).toBe(undefined);
+  });
+
+  it('take the log back to where they began, if asked', () => {
+    const env = makeEnv();
+    env.log.print('before');
+    pushStack(env, 1, 0, false);
+    env.log.print('after');
+    popStack(env, true);
+    expect(env.log.text).toBe('before\n');
+  });
+
+  it('are limited', () => {
+    const env = makeEnv();
+    for (let i = 0; i < 8192; i++) env.pending.push({} as PendingState);
+    expect(tryPushStack(env, 1, 0, false)).toBe(undefined);
+    expect(env.log.lastMessage).toBe('The sequence of 8193 jumps is too complex.');
+    expect(env.pending.length).toBe(0);
+  });
+});
+
+describe('states on a path', () => {
+  it('are complete once all that began there has ended', () => {
+    const env = makeEnv();
+    const states = chain(4);
+    states[1].branches = 2;
+    updateBranchCounts(env, states[3]);
+    expect(states.map(s => s.branches)).toEqual([1, 1, 0, 0]);
+  });
+
+  it('belong to the loop they lead back to', () => {
+    const env = makeEnv();
+    const states = chain(4);
+    updateLoopEntry(states[3], states[1]);
+    expect([states[3].loopEntry, states[1].usedAsLoopEntry]).toEqual([states[1], true]);
+    updateLoopEntry(states[1], states[0]);
+    expect(getLoopEntry(states[3])).toBe(states[0]);
+    expect(states[3].loopEntry).toBe(states[0]);
+    updateBranchCounts(env, states[3]);
+    expect(states[2].loopEntry).toBe(states[0]);
+  });
+
+  it('are in no loop with states that are complete, or further down', () => {
+    const states = chain(3);
+    updateLoopEntry(states[0], states[2]);
+    expect(states[0].loopEntry).toBe(undefined);
+    states[1].branches = 0;
+    updateLoopEntry(states[2], states[1]);
+    expect(states[2].loopEntry).toBe(undefined);
+  });
+});
