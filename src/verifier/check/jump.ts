@@ -142,8 +142,7 @@ function checkMayGoto(env: VerifierEnv, insn: Insn): void {
   if (insn.code !== (BPF_JMP | BPF_JCOND) || insn.src !== 0 || insn.dst !== 0 || insn.imm !== 0 || insn.off === 0)
     env.refuse('mayGotoForm', insn.off, insn.imm);
   const prevSt = findPrevEntry(env, env.curState.parent, idx);
-  const queuedSt = pushStack(env, idx + 1, idx, false);
-  if (queuedSt === undefined) env.fail(ERRNO.ENOMEM);
+  const queuedSt = pushStack(env, idx + 1, idx, false, ERRNO.ENOMEM);
   queuedSt.mayGotoDepth++;
   if (prevSt !== undefined) widenImpreciseScalars(env, prevSt, queuedSt);
   env.insnIdx += insn.off;

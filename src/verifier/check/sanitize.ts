@@ -5,7 +5,7 @@ import type { VerifierEnv } from '../env.ts';
 import { markRegUnknown } from '../state/marks.ts';
 import { assignReg, cloneReg, copyRegisterState, type RegState } from '../state/reg.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
-import { pushStack } from './branches.ts';
+import { tryPushStack } from './branches.ts';
 
 /**
  * Sanitation of arithmetic against speculation, for programs without CAP_PERFMON: what the fixups have to mask, and paths
@@ -86,7 +86,7 @@ export function sanitizeSpeculativePath(
   nextIdx: number,
   currIdx: number,
 ): VerifierState | undefined {
-  const branch = pushStack(env, nextIdx, currIdx, true);
+  const branch = tryPushStack(env, nextIdx, currIdx, true);
   if (branch !== undefined && insn !== undefined) {
     const { regs } = branch.frame;
     markRegUnknown(env, regs, insn.dst);
