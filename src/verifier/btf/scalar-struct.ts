@@ -1,0 +1,33 @@
+import type { Btf } from '../../btf/index.ts';
+import type { VerifierEnv } from '../env.ts';
+import { btfIsStructLike, skipModifiers } from './prog-ctx-type.ts';
+
+/** Source: `btf_type_is_scalar`. */
+export function btfIsScalar(btf: Btf, id: number): boolean {
+  if (id === 0) return false;
+  const kind = btf.kindOf(id);
+  return kind === 'INT' || kind === 'ENUM';
+}
+
+/**
+ * Whether a struct or union consists of numbers, arrays of numbers and such structs, four levels deep at most.
+ * Source: `kernel/bpf/verifier.c: __btf_type_is_scalar_struct`.
+ */
+export function btfTypeIsScalarStruct(env: VerifierEnv, btf: Btf, id: number, level = 0): boolean {
+  if (id === 0 || !btfIsStructLike(btf, id)) return false;
+  const count = btf.types.vlen(id);
+  for (let i = 0; i < count; i++) {
+    const member = skipModifiers(btf, btf.types.item(id, i, 1));
+    if (member !== 0 && btfIsStructLike(btf, member)) {
+      if (level >= 3) {
+        env.verbose('max struct nesting depth exceeded\n');
+        return false;
+      }
+      if (!btfTypeIsScalarStruct(env, btf, member, level + 1)) return false;
+    } else if (member !== 0 && btf.kindOf(member) === 'ARRAY') {
+      if (btf.types.extra(member, 2) === 0) return false;
+      if (!btfIsScalar(btf, skipModifiers(btf, btf.types.extra(member, 0)))) return false;
+    } else if (!btfIsScalar(btf, member)) return false;
+  }
+  return true;
+}
