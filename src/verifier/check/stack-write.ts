@@ -152,7 +152,7 @@ function checkStackWriteFixedOff(
     if (size === BPF_REG_SIZE) slot.live |= REG_LIVE_WRITTEN;
     if (reg !== undefined ? registerIsNull(reg) : isBpfStMem(insn) && insn.imm === 0) {
       // Not a spill, so precision cannot follow the zero back later: it is asked for now.
-      markChainPrecision(env, valueRegno);
+      if (valueRegno >= 0) markChainPrecision(env, valueRegno);
       type = STACK_ZERO;
     }
     for (let i = 0; i < size; i++) setSlotType(slot, (top - i) & 7, type);
@@ -207,7 +207,7 @@ function checkStackWriteVarOff(
     if (type === STACK_INVALID && !env.allowUninitStack) env.refuse('stackVarOffUninit', insnIdx, i);
     setSlotType(slot, byte, keepsZero ? STACK_ZERO : STACK_MISC);
   }
-  if (zeroUsed) markChainPrecision(env, valueRegno);
+  if (zeroUsed && valueRegno >= 0) markChainPrecision(env, valueRegno);
 }
 
 const isZero = (reg: RegState): boolean => {
