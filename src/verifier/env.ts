@@ -55,7 +55,7 @@ export interface EnvInit {
   readonly prog: ProgFacts;
   readonly contract: ProgTypeContract;
   readonly insns: Insn[];
-  readonly maps: readonly VerifierMap[];
+  readonly maps: readonly (VerifierMap | undefined)[];
   readonly kernel: VerifierKernel;
   readonly log: VerifierLog;
   readonly subprogs: SubprogTable;
@@ -79,7 +79,7 @@ export class VerifierEnv {
   readonly prog: ProgFacts;
   readonly contract: ProgTypeContract;
   readonly insns: Insn[];
-  readonly maps: readonly VerifierMap[];
+  readonly maps: readonly (VerifierMap | undefined)[];
   readonly kernel: VerifierKernel;
   readonly log: VerifierLog;
   /** The log takes text: build it only then. */

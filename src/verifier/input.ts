@@ -62,7 +62,8 @@ export interface VerifyInput {
    * kernel's BTF.
    */
   readonly insns: readonly Insn[];
-  readonly maps: readonly VerifierMap[];
+  /** As a process has file descriptors: undefined for one that is no map. */
+  readonly maps: readonly (VerifierMap | undefined)[];
   readonly btf?: Btf | undefined;
   readonly funcInfo?: InfoTable | undefined;
   readonly lineInfo?: InfoTable | undefined;

@@ -99,7 +99,10 @@ class UsedMaps {
     const { input, log } = this.#source;
     const { maps } = input;
     const map = maps[insn.imm];
-    if (map === undefined) return log.reject('mapFd', [insn.imm], idx);
+    if (map === undefined) {
+      const open = insn.imm >= 0 && insn.imm < maps.length;
+      return log.reject('mapFd', [insn.imm], idx, open ? ERRNO.EINVAL : ERRNO.EBADF);
+    }
     const reused = this.list.includes(map);
     if (!reused) {
       if (this.list.length >= MAX_USED_MAPS) return log.reject('tooManyMaps', [], idx);

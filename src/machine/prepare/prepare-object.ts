@@ -23,7 +23,7 @@ import { btfLoadErrno } from './btf-load.ts';
 import { mapDefinitions } from './map-definitions.ts';
 import { errorText, type LoadProblem, problem } from './problem.ts';
 import { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps } from './prog-load.ts';
-import { type Places, placesOf, resolveReferences } from './references.ts';
+import { FIRST_MAP_FD, type Places, placesOf, resolveReferences } from './references.ts';
 import { fitStructOps, type KernelStructOps } from './struct-ops.ts';
 
 /** The kernel an object is loaded into, and how. */
@@ -63,8 +63,8 @@ export interface PreparedProgram {
 export interface PreparedObject {
   /** Relocated. */
   readonly spec: ObjectSpec;
-  /** By the places in `spec.maps`. */
-  readonly maps: readonly VerifierMap[];
+  /** By file descriptor: those of `spec.maps` in their order, behind descriptors that are no maps. */
+  readonly maps: readonly (VerifierMap | undefined)[];
   /** Why no program of the object can be loaded. */
   readonly problem: LoadProblem | undefined;
   /** Prepares one of `spec.programs`. */
@@ -102,7 +102,7 @@ export function prepareObject(given: ObjectSpec, options: PrepareOptions): Prepa
     maps: [],
     problem: failed,
   };
-  if (!('errno' in maps)) facts.maps = maps.map(map => map ?? UNMADE);
+  if (!('errno' in maps)) facts.maps = [...new Array<undefined>(FIRST_MAP_FD).fill(undefined), ...maps];
   return {
     spec,
     maps: facts.maps,
@@ -118,27 +118,9 @@ interface ObjectFacts {
   readonly options: PrepareOptions;
   readonly structOps: KernelStructOps;
   readonly places: Places;
-  maps: readonly VerifierMap[];
+  maps: readonly (VerifierMap | undefined)[];
   readonly problem: LoadProblem | undefined;
 }
-
-/** Keeps the place of a map that is not made; no instruction refers to it. */
-const UNMADE: VerifierMap = {
-  name: '',
-  type: 0,
-  keySize: 0,
-  valueSize: 0,
-  maxEntries: 0,
-  flags: 0,
-  mapExtra: 0n,
-  btf: undefined,
-  keyTypeId: 0,
-  valueTypeId: 0,
-  record: undefined,
-  inner: undefined,
-  frozen: false,
-  data: undefined,
-};
 
 function kconfigProblem(spec: ObjectSpec, values: KconfigValues): LoadProblem | undefined {
   if (!spec.externs.some(extern => extern.kind === 'kconfig')) return undefined;

@@ -14,6 +14,9 @@ import { hi32, lo32 } from '../../util/index.ts';
 export const POISON_LDIMM64_MAP_BASE = 2_001_000_000;
 export const POISON_CALL_KFUNC_BASE = 2_002_000_000;
 
+/** The descriptor of an object's first map: the three before are the loader's input and output, and no maps. */
+export const FIRST_MAP_FD = 3;
+
 const poisoned = (imm: number): Insn => ({ code: CALL, dst: 0, src: 0, off: 0, imm });
 
 /** Where names lead. */
@@ -32,7 +35,7 @@ export function placesOf(spec: ObjectSpec, externs: readonly ExternValue[]): Pla
 }
 
 /**
- * A program's instructions with numbers in place of names: maps by their place in `spec.maps`, kernel variables and
+ * A program's instructions with numbers in place of names: maps by their place in `spec.maps` behind {@link FIRST_MAP_FD} others, kernel variables and
  * functions by id in the kernel's BTF, untyped symbols by address. What is not there becomes a call that the verifier
  * refuses if it gets there.
  *
@@ -62,10 +65,10 @@ function resolveMap(insns: Insn[], ref: MapRef, spec: ObjectSpec, { maps }: Plac
     return;
   }
   if (ref.kind === 'map') {
-    insns[at] = { ...insn, src: BPF_PSEUDO_MAP_FD, imm: index };
+    insns[at] = { ...insn, src: BPF_PSEUDO_MAP_FD, imm: FIRST_MAP_FD + index };
     return;
   }
-  insns[at] = { ...insn, src: BPF_PSEUDO_MAP_VALUE, imm: index };
+  insns[at] = { ...insn, src: BPF_PSEUDO_MAP_VALUE, imm: FIRST_MAP_FD + index };
   insns[at + 1] = { ...insns[at + 1], imm: ref.offBytes | 0 };
 }
 
