@@ -69,7 +69,7 @@ export class KfuncCalls {
   #checkFunction(insn: Insn, idx: number, name: string, log: VerifierLog): Rejection | undefined {
     const btf = this.#context.kernelBtf as Btf;
     if (this.#context.hasSymbol?.(name) === false) return log.reject('kfuncNoAddress', [name], idx);
-    return checkPrototype(btf, insn.imm, name, idx, log);
+    return btfDistillFuncProto(btf, btf.types.third(insn.imm), name, log, idx);
   }
 
   // Module functions are named through an array of file descriptors, which nobody gives here.
@@ -107,9 +107,14 @@ function passedAs(btf: Btf, typeId: number): { kind: BtfKind; sizeBytes: number 
   return { kind, sizeBytes };
 }
 
-/** Source: `kernel/bpf/btf.c: btf_distill_func_proto`. */
-function checkPrototype(btf: Btf, id: number, name: string, idx: number, log: VerifierLog): Rejection | undefined {
-  const proto = btf.types.third(id);
+/** Whether a function can be called by trampolines and programs at all. Source: `kernel/bpf/btf.c: btf_distill_func_proto`. */
+export function btfDistillFuncProto(
+  btf: Btf,
+  proto: number,
+  name: string,
+  log: VerifierLog,
+  idx?: number,
+): Rejection | undefined {
   const count = btf.types.vlen(proto);
   if (count > MAX_ARGS) return log.reject('kfuncManyArgs', [name, count], idx);
   const result = passedAs(btf, btf.types.third(proto));
