@@ -20,6 +20,8 @@ export interface FastcallMarks {
   readonly spillDepth: Int32Array;
   /** By subprog: 1 where its spills go away, if nothing else touches where they are. */
   readonly removable: Uint8Array;
+  /** By subprog: 1 where a call that stays a call has such spills, so that all of the function's stay. */
+  readonly kept: Uint8Array;
 }
 
 export interface FastcallSource {
@@ -100,6 +102,7 @@ export function findFastcalls(source: FastcallSource): FastcallMarks {
     stackOff: new Int32Array(subprogs.count),
     spillDepth: new Int32Array(subprogs.count),
     removable: new Uint8Array(subprogs.count),
+    kept: new Uint8Array(subprogs.count),
   };
   subprogs.list.forEach(({ start, end }, id) => {
     let lowest = 0;
@@ -125,7 +128,10 @@ export function findFastcalls(source: FastcallSource): FastcallMarks {
       marks.stackOff[id] = Math.min(marks.stackOff[id], lowest + pairs * SLOT_BYTES);
       marks.spillDepth[id] = -lowest;
     }
-    if (keep) marks.removable[id] = 0;
+    if (keep) {
+      marks.removable[id] = 0;
+      marks.kept[id] = 1;
+    }
   });
   return marks;
 }

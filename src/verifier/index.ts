@@ -22,4 +22,5 @@ export {
 } from './structure-input.ts';
 export { MAX_SUBPROGS } from './subprogs.ts';
 export type * from './types.ts';
+export { COMPLEXITY_LIMIT_INSNS, verify } from './verify.ts';
 export { type KfuncName, type XlateArena, type XlateInput, type XlateOptions, xlateUnverified } from './xlate.ts';

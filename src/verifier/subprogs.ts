@@ -63,7 +63,7 @@ export interface SubprogInfo {
   lineInfoIdx: number;
 }
 
-function newSubprog(start: number): SubprogInfo {
+export function newSubprog(start: number): SubprogInfo {
   return {
     start,
     end: start,

@@ -79,13 +79,14 @@ export class VerifierLog {
   }
 
   /** What a reader of the buffer gets, and the size a buffer would need to lose nothing (with the closing NUL). */
-  finish(): { readonly text: string; readonly trueSizeBytes: number } {
+  finish(): { readonly text: string; readonly trueSizeBytes: number; readonly truncated: boolean } {
     const { text } = this;
     const trueSizeBytes = this.level === 0 ? 0 : this.#mostBytes + 1;
-    if (text.length < this.#sizeBytes) return { text, trueSizeBytes };
+    const truncated = trueSizeBytes > this.#sizeBytes;
+    if (text.length < this.#sizeBytes) return { text, trueSizeBytes, truncated };
     const room = this.#sizeBytes - 1;
     const fixed = (this.level & BPF_LOG_FIXED) !== 0;
-    return { text: fixed ? text.slice(0, room) : text.slice(text.length - room), trueSizeBytes };
+    return { text: fixed ? text.slice(0, room) : text.slice(text.length - room), trueSizeBytes, truncated };
   }
 
   /** Says a message of the catalogue without refusing yet; one without words adds no line. */

@@ -90,7 +90,8 @@ function makeMap(map: ObjectMap, spec: ObjectSpec, machine: MapMachine): MapResu
     const draft = { def: def.inner, btf: spec.btf, keyTypeId: innerKeyTypeId, valueTypeId: innerValueTypeId };
     const made = createMap(draft, undefined, machine);
     if (typeof made === 'number') return problem(made, createFailed(def.name, made));
-    inner = made;
+    // What stands for the maps inside has no name (`bpf_map_meta_alloc`).
+    inner = { ...made, name: '' };
   }
   const { keyTypeId, valueTypeId } = map;
   const made = createMap({ def, btf: spec.btf, keyTypeId, valueTypeId }, inner, machine);

@@ -50,6 +50,7 @@ export function stackDepths(
     stackOff: new Int32Array(count),
     spillDepth: new Int32Array(count),
     removable: new Uint8Array(count),
+    kept: new Uint8Array(count),
   };
   return estimateStackDepths(insns, subprogs, kfuncs, noFastcalls).stackDepthBytes;
 }

@@ -1,11 +1,16 @@
-import { row } from './row.ts';
+import { plain, row } from './row.ts';
 
-/** See `structure.ts`: rows `id: plain(errno, text)` or `id: row(errno, (…) => text)`. */
+/** The walk itself. See `structure.ts`. */
 export const WALK_MESSAGES = {
-  // reg_bounds_sanity_check
-  regInvariants: row('EFAULT', (text: string) => text),
-
-  // push_stack, push_async_cb
-  jumpsTooComplex: row('ENOMEM', (count: number) => `The sequence of ${count} jumps is too complex.`),
-  jumpsTooComplexAsync: row('EFAULT', (count: number) => `The sequence of ${count} jumps is too complex for async cb.`),
+  programType: plain('EINVAL', ''),
+  insnOutside: row('EFAULT', (idx: number, count: number) => `invalid insn idx ${idx} insn_cnt ${count}`),
+  tooLarge: row('E2BIG', (count: number) => `BPF program is too large. Processed ${count} insn`),
+  stxReserved: plain('EINVAL', 'BPF_STX uses reserved fields'),
+  stReserved: plain('EINVAL', 'BPF_ST uses reserved fields'),
+  callReserved: plain('EINVAL', 'BPF_CALL uses reserved fields'),
+  jaReserved: plain('EINVAL', 'BPF_JA uses reserved fields'),
+  exitReserved: plain('EINVAL', 'BPF_EXIT uses reserved fields'),
+  callLocked: plain('EINVAL', 'function calls are not allowed while holding a lock'),
+  ldMode: plain('EINVAL', 'invalid BPF_LD mode'),
+  insnClass: row('EINVAL', (cls: number) => `unknown insn class ${cls}`),
 } as const;

@@ -1,0 +1,36 @@
+import { printInsn } from '../../asm/index.ts';
+import { helperDef } from '../../helpers/index.ts';
+import { BPF_PSEUDO_FUNC, BPF_PSEUDO_KFUNC_CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
+import type { VerifierEnv } from '../env.ts';
+
+/** Where maps and their values lie in logs: nowhere in particular, but always at the same place. */
+const MAP_BASE = 0xffff888100000000n;
+const VALUE_BASE = 0xffffc90000000000n;
+const MAP_STRIDE = 0x10000n;
+const VALUE_STRIDE = 0x100000000n;
+
+const helperName = (id: number): string | undefined => helperDef(id)?.name;
+
+/** What a `ld_imm64` holds once maps are resolved. */
+function resolvedImm(env: VerifierEnv, insn: Insn, imm64: bigint, idx: number): bigint {
+  const { mapIndex, mapOff } = env.insnAux[idx];
+  if (insn.src === 0 || insn.src === BPF_PSEUDO_FUNC || mapIndex < 0) return imm64;
+  // Sources 1 and 5 name the map, 2 and 6 its value.
+  if ((insn.src & 1) === 1) return MAP_BASE + BigInt(mapIndex) * MAP_STRIDE;
+  return VALUE_BASE + BigInt(mapIndex) * VALUE_STRIDE + BigInt(mapOff >>> 0);
+}
+
+/** The text of an instruction in the log: `(bf) r2 = r10`. Source: `kernel/bpf/disasm.c: print_bpf_insn`. */
+export function insnText(env: VerifierEnv, idx: number): string {
+  const insn = env.insns[idx];
+  return printInsn(env.insns, idx, {
+    dialect: 'kernel',
+    linux: env.kernel.version,
+    allowPtrLeaks: env.allowPtrLeaks,
+    helperName,
+    cbCall: callee => (callee.src === BPF_PSEUDO_KFUNC_CALL ? env.kfuncs.nameAt(idx) : undefined),
+    ...(insn.code === LD_IMM64
+      ? { cbImm: (wide: Insn, imm64: bigint) => `0x${resolvedImm(env, wide, imm64, idx).toString(16)}` }
+      : {}),
+  });
+}
