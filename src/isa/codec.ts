@@ -36,9 +36,16 @@ export function decodeInsns(bytes: Uint8Array, order: ByteOrder = 'little', wher
   return insns;
 }
 
-/** Slots to bytes; the inverse of {@link decodeInsns} for every slot whose fields are in range. */
-export function encodeInsns(insns: readonly Insn[], order: ByteOrder = 'little'): Uint8Array {
-  const bytes = new Uint8Array(insns.length * INSN_SIZE_BYTES);
+/**
+ * Slots to bytes; the inverse of {@link decodeInsns} for every slot whose fields are in range.
+ *
+ * @param bytes where to, eight a slot; returned
+ */
+export function encodeInsns(
+  insns: readonly Insn[],
+  order: ByteOrder = 'little',
+  bytes: Uint8Array = new Uint8Array(insns.length * INSN_SIZE_BYTES),
+): Uint8Array {
   const little = order === 'little';
   for (let i = 0, at = 0; i < insns.length; i++, at += INSN_SIZE_BYTES) {
     const { code, dst, src, off, imm } = insns[i];

@@ -80,6 +80,14 @@ function throws(xlated: XlatedProgram): boolean {
   return xlated.kfuncs.some(kfunc => kfunc.name === 'bpf_throw');
 }
 
+/** Addresses of functions in one function, by its own slots. */
+function refsWithin(refs: Marked['funcRefs'], { start, end }: Subprog): Marked['funcRefs'] {
+  if (refs.size === 0) return refs;
+  const own = new Map<number, number>();
+  for (const [slot, callee] of refs) if (slot >= start && slot < end) own.set(slot - start, callee);
+  return own;
+}
+
 /** What the target is given for function `index`: pass B's split. */
 export function funcInput(
   xlated: XlatedProgram,
@@ -88,15 +96,11 @@ export function funcInput(
   kfuncAddr: FuncInput['kfuncAddr'],
 ): FuncInput {
   const subprog = xlated.subprogs[index];
-  const funcRefs = new Map<number, number>();
-  for (const [slot, callee] of marked.funcRefs) {
-    if (slot >= subprog.start && slot < subprog.end) funcRefs.set(slot - subprog.start, callee);
-  }
   return {
     index,
     isFunc: xlated.subprogs.length > 1,
     insns: marked.insns.slice(subprog.start, subprog.end),
-    funcRefs,
+    funcRefs: refsWithin(marked.funcRefs, subprog),
     stackDepthBytes: subprog.stackDepthBytes,
     tailCallReachable: subprog.tailCallReachable,
     exceptionBoundary: index === 0 && throws(xlated),

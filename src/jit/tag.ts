@@ -1,9 +1,19 @@
-import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, encodeInsns, type Insn, isWide } from '../isa/index.ts';
+import {
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  encodeInsns,
+  INSN_SIZE_BYTES,
+  type Insn,
+  isWide,
+} from '../isa/index.ts';
 import { type ByteOrder, sha1, sha256, toHex } from '../util/index.ts';
+import { Room } from './room.ts';
 import type { TagHash } from './types.ts';
 
 const HASHES = { sha1, sha256 } as const;
 const TAG_BYTES = 8;
+/** What is being hashed. */
+const ENCODED = new Room();
 
 /**
  * The tag of a program or of one function: the first 8 bytes of the hash of its instructions, with everything that
@@ -28,5 +38,7 @@ export function progTag(insns: readonly Insn[], hash: TagHash, order: ByteOrder 
     if (second === undefined || second.code !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) continue;
     plain[++idx] = { ...second, imm: 0 };
   }
-  return toHex(HASHES[hash](encodeInsns(plain ?? insns, order)).slice(0, TAG_BYTES));
+  ENCODED.clear();
+  const bytes = encodeInsns(plain ?? insns, order, ENCODED.bytes(insns.length * INSN_SIZE_BYTES));
+  return toHex(HASHES[hash](bytes).slice(0, TAG_BYTES));
 }

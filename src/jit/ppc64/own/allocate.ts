@@ -233,7 +233,9 @@ class Allocator {
       d[i] = webs.d[i] !== NO_WEB ? this.registerOf(webs.d[i]) : load ? SCRATCH0 : NO_REG;
       if (kind[i] === ir.LEAVE) a[i] = this.registerOf(webs.a[i]);
     }
-    for (const [i, web] of webs.compared) compared.set(i, this.registerOf(web));
+    for (let k = 0; k < webs.compared.length; k += 2) {
+      compared.set(webs.compared[k], this.registerOf(webs.compared[k + 1]));
+    }
   }
 }
 

@@ -63,7 +63,7 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi, desk: Desk, memor
     lastLeave,
     addressRows,
     targets: kernelTargets(func, env, rows),
-    plans: new Map(),
+    plans: facts.plans,
   };
 }
 

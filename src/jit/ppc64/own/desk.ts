@@ -19,6 +19,7 @@ function factsOf({ space, userLimit, cpu, pcrel }: TargetEnv): EnvFacts {
     signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
     userHi: hi32(userLimit),
     userLo: lo32(userLimit),
+    plans: new Map(),
   };
 }
 
@@ -33,6 +34,8 @@ export class Desk {
   readonly knownLo = new Int32Array(32);
   /** What is missing from an address in a register, for accesses to add. */
   readonly rest = new Int32Array(256);
+  /** Words of stubs, by key. */
+  readonly stubLengths = new Map<string, number>();
 
   /** Memory given back, the last on top. */
   readonly #spare: ArrayBuffer[] = [];

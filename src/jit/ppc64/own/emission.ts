@@ -60,7 +60,7 @@ export class Emission {
   extable: ExtableEntry[] = [];
   /** Words of calls and addresses by slot, and of stubs, for {@link Forms}. */
   lengths: Uint8Array;
-  readonly stubLengths = new Map<string, number>();
+  readonly stubLengths: Map<string, number>;
   slot = 0;
   /** Something needs a longer form: this emission is void. */
   grew = false;
@@ -94,6 +94,7 @@ export class Emission {
     this.#knownHi = desk.knownHi;
     this.#knownLo = desk.knownLo;
     this.#rest = desk.rest;
+    this.stubLengths = desk.stubLengths;
     this.lengths = NONE_YET;
     this.endLabel = n;
     this.leaveLabel = n + 1;

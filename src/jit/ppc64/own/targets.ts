@@ -32,12 +32,13 @@ function targetAt(
  */
 export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): readonly Target[] {
   const targets: Target[] = [];
-  const helpers = new Map<number, number>();
-  const kfuncs = new Map<string, number>();
+  let helpers: Map<number, number> | undefined;
+  let kfuncs: Map<string, number> | undefined;
   const { layout, kernel, callBase } = env.space;
   const { kind, imm, off, aux } = rows;
   for (let i = 0; i < rows.n; i++) {
     if (kind[i] === ir.CALL_HELPER) {
+      helpers ??= new Map();
       let index = helpers.get(imm[i]);
       if (index === undefined) {
         index = targets.push(targetAt('helper', callBase + BigInt(imm[i]), `h${imm[i]}`, {})) - 1;
@@ -46,6 +47,7 @@ export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): rea
       aux[i] = index;
     } else if (kind[i] === ir.CALL_KFUNC) {
       const key = `k${imm[i]} ${off[i]}`;
+      kfuncs ??= new Map();
       let index = kfuncs.get(key);
       if (index === undefined) {
         const address = func.kfuncAddr(imm[i], off[i]);

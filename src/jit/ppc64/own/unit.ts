@@ -19,6 +19,8 @@ export interface EnvFacts {
   readonly signTest: boolean;
   readonly userHi: number;
   readonly userLo: number;
+  /** Plans of constants by high and low half. */
+  readonly plans: Map<number, Map<number, ConstantPlan>>;
 }
 
 /** A function ready to be emitted: what no address changes. */
@@ -37,6 +39,4 @@ export interface Unit extends EnvFacts {
   readonly addressRows: readonly number[];
   /** Helpers and kfuncs called, by `aux` of the rows that do. */
   readonly targets: readonly Target[];
-  /** Plans of constants by high and low half. */
-  readonly plans: Map<number, Map<number, ConstantPlan>>;
 }

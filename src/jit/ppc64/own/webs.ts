@@ -31,8 +31,8 @@ export class Webs {
   readonly d: Int32Array;
   readonly a: Int32Array;
   readonly b: Int32Array;
-  /** CMPXCHG: web of R0 before it. */
-  readonly compared = new Map<number, number>();
+  /** CMPXCHG: slots, and webs of R0 before them. */
+  readonly compared: number[] = [];
   /** By web, four ints: where its parent is, BPF register, needs (right at roots only), nothing. */
   #webs: Int32Array;
   #webInts = 0;
@@ -216,7 +216,7 @@ export class Webs {
         for (let r = 1; r <= 5; r++) this.need(this.#use(r, i, false), ARG);
       }
       if (k === ir.LEAVE) this.need(this.#use(0, i, false), LEFT);
-      if (k === ir.CMPXCHG) this.compared.set(i, this.#use(0, i, false));
+      if (k === ir.CMPXCHG) this.compared.push(i, this.#use(0, i, false));
       if ((flags[i] & ir.ARENA) !== 0) this.#use(ir.BASE, i, false);
       if (a[i] < REGS && a[i] !== ir.FP) this.a[i] = this.#use(a[i], i, isPlainAccess(k, flags[i]));
       if (b[i] < REGS && b[i] !== ir.FP) this.b[i] = this.#use(b[i], i, false);
