@@ -84,6 +84,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./commands/prog-run.ts')).progRun,
   },
   {
+    path: ['prog', 'verify'],
+    summary: 'Verify programs as a Linux kernel does when it loads them',
+    load: async () => (await import('./commands/prog-verify.ts')).progVerify,
+  },
+  {
     path: ['prog', 'show'],
     aliases: [['prog', 'list']],
     summary: 'Show programs as their kernel lists them once they are loaded',

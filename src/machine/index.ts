@@ -12,7 +12,12 @@ export {
   type PreparedProgram,
   type PrepareOptions,
   type ProgramChoices,
+  type ProgramVerdict,
+  prepareInsns,
   prepareObject,
+  type RawProgram,
+  verifyInsns,
+  verifyPrepared,
 } from './prepare/index.ts';
 export { recordedInterpreter } from './recorded-interpreter.ts';
 export { GateTable, type RecordedRun, type RecordOptions, RunRecorder } from './run-recorder.ts';

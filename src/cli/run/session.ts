@@ -33,7 +33,7 @@ export interface Session {
 }
 
 /** Whether an argument is an object (or holds one) rather than raw instructions. */
-function isObjectArg(file: string): boolean {
+export function isObjectArg(file: string): boolean {
   return file !== '-' && !file.startsWith('hex:') && (/:0x[0-9a-f]+$/i.test(file) || isElf(readFileBytes(file)));
 }
 
