@@ -71,9 +71,7 @@ export interface ProgTypeContract {
    */
   readonly convertAccess?: ConvertAccess;
   /** Instructions before the first one, if the program writes packets directly (`gen_prologue`). */
-  prologue?(writesPacket: boolean, prog: ProgFacts): readonly Insn[];
-  /** Instructions of a `ld_abs` or `ld_ind`; undefined: the type may not use it here. */
-  loadAbs?(insn: Insn): readonly Insn[];
+  prologue?(writesPacket: boolean, prog: ProgFacts, offsets: KernelOffsets): readonly Insn[];
 }
 
 /** See {@link ProgTypeContract.convertAccess}. `targetSizeBytes` is the size of the kernel's own field. */
@@ -84,7 +82,10 @@ export type ConvertAccess = (
   offsets: KernelOffsets,
 ) => { readonly insns: readonly Insn[]; readonly targetSizeBytes: number };
 
-/** Where members of kernel structs are: byte offset and size of `struct.member`, from the kernel's BTF. */
+/**
+ * Where members of kernel structs are: byte offset and size of `struct.member`, from the kernel's BTF. A member may be
+ * dotted (`sg.size`), and may lie in structs and unions without names.
+ */
 export interface KernelOffsets {
   offsetOf(struct: string, member: string): number;
   sizeOf(struct: string, member: string): number;

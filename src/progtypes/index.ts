@@ -3,6 +3,7 @@
 export { btfCtxAccess } from './btf-ctx.ts';
 export * from './contract.ts';
 export { progTypeContract } from './contracts.ts';
+export { socketConversion } from './convert/sock.ts';
 export * from './ctx-structs.ts';
 export * from './fields.ts';
 export { bpfIterProgSupported } from './iter-targets.ts';

@@ -67,7 +67,7 @@ export interface KernelDump {
 }
 
 /** `bpf_jit_needs_zext()` of each architecture's JIT. */
-const NEEDS_ZEXT: Readonly<Record<KernelArch, boolean>> = {
+export const NEEDS_ZEXT: Readonly<Record<KernelArch, boolean>> = {
   ppc64: true,
   riscv64: true,
   s390x: true,

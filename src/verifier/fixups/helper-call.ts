@@ -1,7 +1,7 @@
 import { helperDef } from '../../helpers/index.ts';
-import { BPF_HELPER_CALL, makeInsn, TAIL_CALL } from '../../isa/index.ts';
+import { BPF_HELPER_CALL, type Insn, makeInsn, TAIL_CALL } from '../../isa/index.ts';
 import { bpf_func_id } from '../../uapi/index.ts';
-import type { Fixup } from './context.ts';
+import type { Fixup, FixupContext } from './context.ts';
 import { aluImm, callDistance, OP } from './insns.ts';
 
 /** Helpers whose kernel functions take allocation flags behind their own arguments (`is_storage_get_function`). */
@@ -34,9 +34,27 @@ export const fixCall: Fixup = (insn, _, ctx) => {
     if (!ctx.helpers.has(distance)) ctx.helpers.set(distance, insn.imm);
   }
   const call = callDistance(distance);
-  if (!STORAGE_GET_IDS.has(insn.imm)) return { insns: [call] };
-  return { insns: [aluImm(true, OP.mov, 5, ctx.sleepable ? GFP_KERNEL : GFP_ATOMIC), call] };
+  const flags = storageGetFlags(insn.imm, ctx.sleepable);
+  return { insns: flags === undefined ? [call] : [flags, call] };
 };
+
+/** A call of a kernel function that no helper id names. */
+export function callSymbol(ctx: FixupContext, name: string): Insn {
+  const distance = ctx.kernel.symbolOffset(name);
+  ctx.internalCalls.set(distance, name);
+  return callDistance(distance);
+}
+
+/** A call of the kernel's function behind a helper, or of `name` in its place. */
+export function callHelper(ctx: FixupContext, helperId: number, name: string): Insn {
+  const distance = ctx.kernel.symbolOffset(name);
+  if (!ctx.helpers.has(distance)) ctx.helpers.set(distance, helperId);
+  return callDistance(distance);
+}
+
+/** What the kernel's allocation takes behind the arguments of a `*_storage_get`. */
+export const storageGetFlags = (helperId: number, maySleep: boolean): Insn | undefined =>
+  STORAGE_GET_IDS.has(helperId) ? aluImm(true, OP.mov, 5, maySleep ? GFP_KERNEL : GFP_ATOMIC) : undefined;
 
 /** Arguments a helper takes, over all its contracts. */
 export function argCountOf(id: number): number | undefined {

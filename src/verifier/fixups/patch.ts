@@ -8,6 +8,10 @@ export interface Patch {
   readonly insns: readonly Insn[];
   /** The one jump that leaves the patch: which of `insns`, and the slot of the old program it goes to. */
   readonly exit?: { readonly at: number; readonly target: number };
+  /** The instruction changes and is still what it was to the verifier; for patches of one instruction. */
+  readonly inPlace?: boolean;
+  /** The one local call inside: which of `insns`, and the first slot of the function it calls in the old program. */
+  readonly call?: { readonly at: number; readonly target: number };
 }
 
 /** What to change in a program; slots are those of the old one. */
@@ -16,6 +20,8 @@ export interface PatchPlan {
   readonly patches: ReadonlyMap<number, Patch>;
   /** First slot of a function → what runs before it. Calls go to it, jumps inside the function behind it. */
   readonly prologues?: ReadonlyMap<number, readonly Insn[]>;
+  /** Where a jump no longer fits: told the slot whose patch is the first to stretch one too far. Default: jumps become long. */
+  readonly tooFar?: (slot: number) => never;
 }
 
 export interface PatchedProgram {
@@ -32,7 +38,7 @@ const SHORT_ENOUGH = 8191;
  * instruction goes to the beginning of its patch, and so do the records of its function and line.
  *
  * Differs from Linux: where a jump no longer fits 16 bits it becomes a `gotol` (a conditional one around a `gotol`)
- * instead of the program being refused.
+ * instead of the program being refused, unless the plan says otherwise.
  *
  * Source: `kernel/bpf/core.c: bpf_adj_branches`, `kernel/bpf/verifier.c: adjust_subprog_starts, adjust_jmp_off`.
  */
@@ -42,6 +48,7 @@ export function applyPatches(insns: readonly Insn[], plan: PatchPlan): PatchedPr
   }
   const place = placeSlots(insns, plan, undefined);
   if (allFit(insns, plan, place)) return emit(insns, plan, place);
+  if (plan.tooFar !== undefined) plan.tooFar(firstTooFar(insns, plan));
   // A slot grows to three at most, so what was short enough still fits afterwards.
   const far = new Uint8Array(insns.length);
   forEachJump(insns, plan, place, (idx, distance) => {
@@ -106,6 +113,30 @@ function allFit(insns: readonly Insn[], plan: PatchPlan, places: Places): boolea
   return fit;
 }
 
+/**
+ * The first patch, in the order of slots, after which some jump does not fit: where one patch after the other is applied, the
+ * first to fail.
+ */
+function firstTooFar(insns: readonly Insn[], plan: PatchPlan): number {
+  const growth = (slot: number): number =>
+    (plan.prologues?.get(slot)?.length ?? 0) + (plan.patches.get(slot)?.insns.length ?? 1) - 1;
+  let first = insns.length;
+  for (let idx = 0; idx < insns.length; idx++) {
+    const insn = insns[idx];
+    if (isWide(insn)) idx++;
+    else if (relativeOf(insn) === RELATIVE.jumpOff) {
+      const target = idx + 1 + insn.off;
+      const forward = target > idx;
+      let distance = Math.abs(insn.off);
+      for (let slot = forward ? idx + 1 : target; slot < (forward ? target : idx) && slot < first; slot++) {
+        distance += growth(slot);
+        if (distance > (forward ? 0x7fff : 0x8000)) first = slot;
+      }
+    }
+  }
+  return first === insns.length ? 0 : first;
+}
+
 function emit(insns: readonly Insn[], plan: PatchPlan, { startOf, entryOf, far }: Places): PatchedProgram {
   const out: Insn[] = new Array(startOf[insns.length]);
   let at = 0;
@@ -130,7 +161,10 @@ function emit(insns: readonly Insn[], plan: PatchPlan, { startOf, entryOf, far }
     if (patch !== undefined) {
       for (let i = 0; i < patch.insns.length; i++) {
         if (patch.exit?.at === i) pushJump(patch.insns[i], idx, patch.exit.target);
-        else out[at++] = patch.insns[i];
+        else if (patch.call?.at === i) {
+          out[at] = { ...patch.insns[i], imm: entryOf[patch.call.target] - at - 1 };
+          at++;
+        } else out[at++] = patch.insns[i];
       }
       continue;
     }

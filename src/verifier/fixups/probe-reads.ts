@@ -27,7 +27,7 @@ export function fixProbeRead(insn: Insn, userLimitHigh: number): Patch | undefin
  *
  * @param userLimitHigh high half of the last user space address
  */
-function guardUserSpace(probe: Insn, userLimitHigh: number): Insn[] {
+export function guardUserSpace(probe: Insn, userLimitHigh: number): Insn[] {
   return [
     aluReg(true, OP.mov, BPF_REG_AX, probe.src),
     ...(probe.off === 0 ? [] : [aluImm(true, OP.add, BPF_REG_AX, probe.off)]),
