@@ -135,6 +135,8 @@ export function adjustPtrMinMaxVals(env: VerifierEnv, insn: Insn, ptrReg: RegSta
 
   const ptr = ptrReg.scalar;
   const { type } = ptrReg;
+  // In Linux the number still is dst itself where the pointer is src: messages tell by that which to name.
+  const blamed = dstReg === ptrReg ? offReg : dstReg;
   let info: SanitizeInfo | undefined;
   if (!env.bypassSpecV1) {
     const unbounded = draftOf(ptr);
@@ -143,7 +145,7 @@ export function adjustPtrMinMaxVals(env: VerifierEnv, insn: Insn, ptrReg: RegSta
     if (sanitizeNeeded(opcode)) {
       info = { aluState: 0, aluLimit: 0, maskToLeft: false };
       const reason = sanitizePtrAlu(env, insn, ptrReg, offReg, dstReg, info, false);
-      if (reason < 0) sanitizeErr(env, insn, reason, offReg, dstReg);
+      if (reason < 0) sanitizeErr(env, insn, reason, blamed, dstReg);
     }
   }
 
@@ -171,7 +173,7 @@ export function adjustPtrMinMaxVals(env: VerifierEnv, insn: Insn, ptrReg: RegSta
   if (info === undefined) return;
   sanitizeCheckBounds(env, insn, dstReg);
   const reason = sanitizePtrAlu(env, insn, dstReg, offReg, dstReg, info, true);
-  if (reason < 0) sanitizeErr(env, insn, reason, offReg, dstReg);
+  if (reason < 0) sanitizeErr(env, insn, reason, blamed, dstReg);
 }
 
 /** By a number that is not known: the variable part changes, and packet pointers become pointers of their own. */
