@@ -21,7 +21,7 @@ function attached(type: number, attachType: number, name: string): ProgFacts {
     ? kernelBtf.findByName(`btf_trace_${name}`, 'TYPEDEF')
     : kernelBtf.findByName(name, 'FUNC');
   let proto: BtfType = kernelBtf.typeById(attachBtfId);
-  while ('typeId' in proto && proto.kind !== 'FUNC_PROTO') proto = kernelBtf.typeById(proto.typeId);
+  while ('typeId' in proto) proto = kernelBtf.typeById(proto.typeId);
   expect(proto.kind).toBe('FUNC_PROTO');
   return progFacts(type, {
     attachType,

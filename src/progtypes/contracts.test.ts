@@ -242,15 +242,18 @@ const CASES: readonly Case[] = [
 ];
 
 describe('context accesses', () => {
-  it.each(CASES)('type %i, %s: %o', (type, text, expected, more) => {
-    const [, kind, off, size] = /^(rs|r|w)(-?\d+):(\d+)$/.exec(text)!;
-    const access = ctxAccess(kind === 'rs');
-    const prog = progFacts(type, more);
-    const ok = progTypeContract(type)!.isValidAccess(Number(off), Number(size), kind === 'w', prog, access);
-    expect(ok ? [access.regType, access.ctxFieldSizeBytes] : undefined).toEqual(
-      expected === undefined ? undefined : [expected[0], expected[1] ?? 0],
-    );
-  });
+  it.each(CASES.map(([type, text, expected, more]) => ({ type, text, expected, more })))(
+    'type $type, $text: $expected',
+    ({ type, text, expected, more }) => {
+      const [, kind, off, size] = /^(rs|r|w)(-?\d+):(\d+)$/.exec(text)!;
+      const access = ctxAccess(kind === 'rs');
+      const prog = progFacts(type, more);
+      const ok = progTypeContract(type)!.isValidAccess(Number(off), Number(size), kind === 'w', prog, access);
+      expect(ok ? [access.regType, access.ctxFieldSizeBytes] : undefined).toEqual(
+        expected === undefined ? undefined : [expected[0], expected[1] ?? 0],
+      );
+    },
+  );
 
   it('notes the use of tstamp_type', () => {
     const prog = progFacts(T.BPF_PROG_TYPE_SCHED_CLS);

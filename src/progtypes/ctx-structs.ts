@@ -19,7 +19,7 @@ export const BPF_SOCK_ADDR_BYTES = 72;
 export const BPF_SOCK_OPS = {
   op: 0,
   reply: 4,
-  replylong: 8,
+  replylong: 4,
   family: 20,
   remote_ip4: 24,
   local_ip4: 28,
