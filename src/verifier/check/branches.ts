@@ -1,6 +1,6 @@
 import { ERRNO } from '../../uapi/index.ts';
 import type { PendingState, VerifierEnv } from '../env.ts';
-import { BPF_MAIN_FUNC, FuncState, newRegs } from '../state/func-state.ts';
+import { BPF_MAIN_FUNC, FuncState, newRegs, thawFuncState } from '../state/func-state.ts';
 import { initFuncState } from '../state/marks.ts';
 import { copyVerifierState, moveVerifierState, VerifierState } from '../state/verifier-state.ts';
 
@@ -51,6 +51,7 @@ export function popStack(env: VerifierEnv, popLog: boolean): PendingState | unde
   const elem = env.pending.pop();
   if (elem === undefined) return undefined;
   moveVerifierState(env.curState, elem.state);
+  for (const frame of elem.state.frames) thawFuncState(frame);
   if (popLog) env.log.reset(elem.logPos);
   return elem;
 }

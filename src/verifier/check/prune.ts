@@ -1,3 +1,4 @@
+import { NOT_INIT } from '../../helpers/index.ts';
 import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
 import { scalarEqual } from '../domain/index.ts';
 import type { ExploredState, VerifierEnv } from '../env.ts';
@@ -31,7 +32,7 @@ export function exploredState(env: VerifierEnv, insnIdx: number): ExploredState[
 function cleanFuncState(env: VerifierEnv, st: FuncState): void {
   for (let i = 0; i < BPF_REG_FP; i++) {
     const reg = st.regs[i];
-    if ((reg.live & REG_LIVE_READ) === 0) markRegNotInitRaw(env, reg);
+    if ((reg.live & REG_LIVE_READ) === 0 && reg.type !== NOT_INIT) markRegNotInitRaw(env, reg);
     reg.live |= REG_LIVE_DONE;
     // Marks never travel through here again.
     reg.parent = undefined;
@@ -39,7 +40,7 @@ function cleanFuncState(env: VerifierEnv, st: FuncState): void {
   for (let i = 0; i < st.stack.length; i++) {
     const slot = st.stack[i];
     if ((slot.live & REG_LIVE_READ) === 0) {
-      markRegNotInitRaw(env, slot);
+      if (slot.type !== NOT_INIT) markRegNotInitRaw(env, slot);
       slot.slotTypes = 0;
     }
     slot.live |= REG_LIVE_DONE;

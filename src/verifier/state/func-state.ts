@@ -1,5 +1,5 @@
-import { MAX_BPF_REG } from '../../isa/index.ts';
-import { cloneReg, RegState } from './reg.ts';
+import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
+import { freezeReg, RegState, thawReg } from './reg.ts';
 
 /** A reference the program has to give back (`struct bpf_reference_state`). */
 export interface RefState {
@@ -57,10 +57,12 @@ export function newRegs(): RegState[] {
   return regs;
 }
 
-/** A frame of its own, register by register. Source: `copy_func_state`. */
+/** A frame of its own, register by register, to be kept or worked on later. Source: `copy_func_state`. */
 export function copyFuncState(from: FuncState): FuncState {
-  const regs: RegState[] = [];
-  for (let i = 0; i < MAX_BPF_REG; i++) regs.push(cloneReg(from.regs[i]));
+  // A slice has its final size at once.
+  const regs = from.regs.slice();
+  // R10 never changes: frames that were one share it.
+  for (let i = 0; i < BPF_REG_FP; i++) regs[i] = freezeReg(regs[i]);
   const to = new FuncState(from.callsite, from.frameno, from.subprogno, regs);
   to.asyncEntryCnt = from.asyncEntryCnt;
   to.callbackRetRange = from.callbackRetRange;
@@ -69,8 +71,14 @@ export function copyFuncState(from: FuncState): FuncState {
   to.inExceptionCallbackFn = from.inExceptionCallbackFn;
   to.callbackDepth = from.callbackDepth;
   if (from.refs.length !== 0) to.refs = from.refs.slice();
-  const { stack } = from;
-  const copy = to.stack;
-  for (let i = 0; i < stack.length; i++) copy.push(cloneReg(stack[i]));
+  const stack = from.stack.slice();
+  for (let i = 0; i < stack.length; i++) stack[i] = freezeReg(stack[i]);
+  to.stack = stack;
   return to;
+}
+
+/** Makes a copied frame fit to be worked on. */
+export function thawFuncState({ regs, stack }: FuncState): void {
+  for (let i = 0; i < regs.length; i++) regs[i] = thawReg(regs[i]);
+  for (let i = 0; i < stack.length; i++) stack[i] = thawReg(stack[i]);
 }

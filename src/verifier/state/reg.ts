@@ -179,3 +179,38 @@ export function cloneReg(from: RegState): RegState {
   to.slotTypes = from.slotTypes;
   return to;
 }
+
+/**
+ * A register or slot of a state put aside that holds nothing to remember: not initialised, or plain bytes. Has only
+ * what belongs to the place; the rest reads as of a `RegState` just made. Most of what a verification keeps is this.
+ */
+class PlainReg {
+  live: number;
+  parent: RegState | undefined;
+  slotTypes: number;
+
+  constructor(from: RegState) {
+    this.live = from.live;
+    this.parent = from.parent;
+    this.slotTypes = from.slotTypes;
+  }
+
+  static {
+    const { live, parent, slotTypes, ...rest } = new RegState();
+    Object.assign(PlainReg.prototype, rest);
+  }
+}
+
+/** Whether only {@link PlainReg} need remember it. Stack slots: no byte is spilled, of a dynptr or of an iterator. */
+function isPlain({ type, slotTypes }: RegState): boolean {
+  if (slotTypes === 0) return type === NOT_INIT;
+  if (slotTypes === 0x22222222 || slotTypes === 0x33333333) return true;
+  return (slotTypes & 0x44444444) === 0 && (slotTypes & 0x11111111 & ~(slotTypes >>> 1)) === 0;
+}
+
+/** A twin for a state put aside, to be read; {@link thawReg} before it is worked on. */
+export const freezeReg = (from: RegState): RegState =>
+  isPlain(from) ? (new PlainReg(from) as RegState) : cloneReg(from);
+
+/** What may be changed in place of a frozen twin: itself, unless it is plain. */
+export const thawReg = (from: RegState): RegState => (from instanceof PlainReg ? cloneReg(from) : from);
