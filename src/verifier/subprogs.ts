@@ -15,7 +15,7 @@ import type { FuncRecord } from './btf-info.ts';
 import { findExceptionCallback } from './exception-callback.ts';
 import { isKfuncCall, type KfuncCalls } from './kfunc-calls.ts';
 import type { Rejection } from './types.ts';
-import type { VerifierLog } from './verifier-log.ts';
+import { BPF_LOG_LEVEL1, type VerifierLog } from './verifier-log.ts';
 
 /** Functions a program may have, main included (`include/linux/bpf_verifier.h: BPF_MAX_SUBPROGS`). */
 export const MAX_SUBPROGS = 256;
@@ -181,9 +181,11 @@ export function addSubprogsAndKfuncs(source: SubprogSource): Rejection | Subprog
   for (let idx = 0; idx < insns.length; idx++) {
     if (isPseudoFunc(insns[idx])) table.list[table.at(calleeSlot(insns[idx], idx))].isReferenced = true;
   }
-  table.list.forEach((subprog, id) => {
-    log.print(`func#${id} @${subprog.start}`);
-  });
+  if (log.level > BPF_LOG_LEVEL1) {
+    table.list.forEach((subprog, id) => {
+      log.print(`func#${id} @${subprog.start}`);
+    });
+  }
   return table;
 }
 
