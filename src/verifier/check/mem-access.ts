@@ -58,8 +58,6 @@ import { checkFlowKeysAccess, checkSockAccess } from './sock-access.ts';
 import { checkStackAccessWithinBounds, checkStackRead } from './stack-access.ts';
 import { checkStackWrite } from './stack-write.ts';
 
-export { checkAtomic } from './atomic.ts';
-
 /** Bytes of a `BPF_SIZE`. Source: `bpf_size_to_bytes`. */
 export function bpfSizeToBytes(bpfSize: number): number {
   switch (bpfSize) {
