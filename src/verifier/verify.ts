@@ -19,6 +19,7 @@ import { JIT_SUPPORT } from './structure-input.ts';
 import { addSubprogsAndKfuncs, checkSubprogs, type SubprogTable } from './subprogs.ts';
 import type { Rejection, XlatedProgram } from './types.ts';
 import { BPF_LOG_FIXED, BPF_LOG_LEVEL, BPF_LOG_STATS, VerifierLog } from './verifier-log.ts';
+import { xlateVerified } from './xlate-verified.ts';
 
 /** Instructions one verification may look at (`BPF_COMPLEXITY_LIMIT_INSNS`). */
 export const COMPLEXITY_LIMIT_INSNS = 1_000_000;
@@ -187,7 +188,6 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     observer: options.observer,
   });
   env.arena = imms.arena;
-  env.arena = imms.arena;
   progress.env = env;
   doCheckMain(env);
   doCheckSubprogs(env);
@@ -196,6 +196,10 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
   removeFastcallStack(insnAux, subprogs);
   refused = checkMaxStackDepth(subprogs, findCallSites(insns, subprogs, kfuncs), jitRequested, log);
   if (refused !== undefined) return refused;
+
+  enter('fixups');
+  // Without BTF nobody knows where the kernel's structs have what contexts are made of.
+  if (kernel.btf !== undefined) progress.xlated = xlateVerified(env, input);
   return undefined;
 }
 
