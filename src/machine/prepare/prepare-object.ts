@@ -22,7 +22,7 @@ import { attachTarget } from './attach-target.ts';
 import { btfLoadErrno } from './btf-load.ts';
 import { mapDefinitions } from './map-definitions.ts';
 import { errorText, type LoadProblem, problem } from './problem.ts';
-import { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps } from './prog-load.ts';
+import { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps, usableAttachType } from './prog-load.ts';
 import { FIRST_MAP_FD, type Places, placesOf, resolveReferences } from './references.ts';
 import { fitStructOps, type KernelStructOps } from './struct-ops.ts';
 
@@ -37,6 +37,8 @@ export interface PrepareOptions {
   readonly addressOf?: (name: string) => bigint | undefined;
   /** Default: everything root has. */
   readonly caps?: LoadCaps;
+  /** CO-RE is applied and .kconfig filled already. */
+  readonly relocated?: boolean;
   /** CPUs of the machine; default 1. */
   readonly cpuCount?: number;
 }
@@ -83,14 +85,17 @@ const ALL_CAPS: LoadCaps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin:
  */
 export function prepareObject(given: ObjectSpec, options: PrepareOptions): PreparedObject {
   const { kernelBtf, kconfig = {} } = options;
-  const { spec } = relocateObject(given, { targetBtf: kernelBtf, kconfig });
+  const spec = options.relocated === true ? given : relocateObject(given, { targetBtf: kernelBtf, kconfig }).spec;
   const externs = kernelSymbols(spec, options);
   const structOps = fitStructOps(spec, kernelBtf);
   const cpuCount = options.cpuCount ?? 1;
   const btfErrno = spec.btf === undefined ? 0 : refusedBtf(spec.btf, kernelBtf);
   const btf = btfErrno === 0 ? spec.btf : undefined;
   const refused =
-    kconfigProblem(spec, kconfig) ?? externProblem(externs) ?? structOps.problem ?? btfProblem(spec, btfErrno);
+    (options.relocated === true ? undefined : kconfigProblem(spec, kconfig)) ??
+    externProblem(externs) ??
+    structOps.problem ??
+    btfProblem(spec, btfErrno);
   const maps = refused ?? mapDefinitions({ ...spec, btf }, { kernelBtf, cpuCount }, structOps.maps);
   const failed = 'errno' in maps ? maps : undefined;
   const facts: ObjectFacts = {
@@ -185,6 +190,7 @@ function loadKind(program: ProgramSpec, choices: ProgramChoices, { members }: Ke
   const type = choices.type ?? program.type;
   const def = matchSection(program.section)?.def;
   let attachType = choices.attachType ?? program.attachType;
+  if (choices.attachType === undefined && type !== program.type) attachType = usableAttachType(type, attachType);
   // Linux 6.6 and later attach all places of a USDT at once.
   if (def?.flags.includes('usdt') === true) attachType = bpf_attach_type.BPF_TRACE_UPROBE_MULTI;
   const member = type === bpf_prog_type.BPF_PROG_TYPE_STRUCT_OPS ? members.get(program.name) : undefined;

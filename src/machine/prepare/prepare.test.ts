@@ -23,7 +23,7 @@ const CONFIG =
 const kconfig = { kernelVersion: 0x60c00, config: CONFIG };
 
 const open = (path: string): ObjectSpec => openObject(bytesOf(path), { name: path });
-const _fit = (spec: ObjectSpec, more: object = {}) => prepareObject(spec, { kernelBtf, image, kconfig, ...more });
+const fitted = (spec: ObjectSpec, more: object = {}) => prepareObject(spec, { kernelBtf, image, kconfig, ...more });
 const changed = (spec: ObjectSpec, name: string, change: Partial<ProgramSpec>): ObjectSpec => ({
   ...spec,
   programs: spec.programs.map(program => (program.name === name ? { ...program, ...change } : program)),
@@ -33,7 +33,7 @@ describe('externs', () => {
   const spec = open('testdata/object/externs.el.o');
 
   it('become ids, addresses, or calls nobody may reach', () => {
-    const prepared = it(spec);
+    const prepared = fitted(spec);
     expect(prepared.problem).toBeUndefined();
     const { input } = prepared.prepare(prepared.spec.programs[0]);
     const insns = input?.insns ?? [];
@@ -46,7 +46,7 @@ describe('externs', () => {
   });
 
   it('of .kconfig are read from a frozen map', () => {
-    const prepared = it(spec);
+    const prepared = fitted(spec);
     const { input } = prepared.prepare(prepared.spec.programs[0]);
     const load = input?.insns.find(insn => insn.code === LD_IMM64 && insn.src === BPF_PSEUDO_MAP_VALUE);
     const map = input?.maps[load?.imm ?? -1];
@@ -58,13 +58,13 @@ describe('externs', () => {
     [{ kconfig: { kernelVersion: 1 } }, ERRNO.EINVAL, "extern 'CONFIG_LARGE' (strong): not resolved"],
     [{ addressOf: () => undefined }, ERRNO.ESRCH, "extern 'some_symbol' (strong): not resolved"],
   ])('that are missing stop the whole object: %j', (more, errno, message) => {
-    const prepared = it(spec, more);
+    const prepared = fitted(spec, more);
     expect(prepared.problem).toEqual({ errno, message });
     expect(prepared.prepare(prepared.spec.programs[0])).toMatchObject({ input: undefined, problem: { errno } });
   });
 
   it('with a kernel function that is not there', () => {
-    const prepared = it(open('testdata/cli/tracing.bpf.o'));
+    const prepared = fitted(open('testdata/cli/tracing.bpf.o'));
     expect(prepared.problem?.message).toBe("extern (func ksym) 'no_such_kfunc': not found in kernel or module BTFs");
   });
 });
@@ -120,7 +120,7 @@ describe('struct_ops', () => {
   const used = new Set(spec.structOps.filter(row => !row.section.startsWith('?')).flatMap(row => row.programs));
 
   it("programs implement members of the kernel's struct", () => {
-    const prepared = it(spec);
+    const prepared = fitted(spec);
     expect(prepared.problem).toBeUndefined();
     for (const { member, prog } of used) {
       const program = prepared.spec.programs.find(row => row.name === prog) as ProgramSpec;
@@ -133,14 +133,14 @@ describe('struct_ops', () => {
   });
 
   it('programs nobody uses are not loaded', () => {
-    const prepared = it({ ...spec, structOps: [], maps: [] });
+    const prepared = fitted({ ...spec, structOps: [], maps: [] });
     const { problem } = prepared.prepare(prepared.spec.programs[0]);
     expect(problem?.message).toContain('SEC("struct_ops") program isn\'t referenced anywhere');
   });
 
   it('of a struct the kernel does not have stop the object', () => {
     const structOps = spec.structOps.map(row => ({ ...row, typeName: 'no_such_ops' }));
-    expect(it({ ...spec, structOps }).problem).toEqual({
+    expect(fitted({ ...spec, structOps }).problem).toEqual({
       errno: ERRNO.ENOENT,
       message: 'struct_ops init_kern: struct bpf_struct_ops_no_such_ops is not found in kernel BTF',
     });
@@ -187,7 +187,7 @@ describe('maps', () => {
   });
 
   it('are named by descriptors behind those that are no maps', () => {
-    const prepared = it(spec);
+    const prepared = fitted(spec);
     expect(prepared.maps.slice(0, FIRST_MAP_FD)).toEqual([undefined, undefined, undefined]);
     const { input } = prepared.prepare(prepared.spec.programs[0]);
     const first = input?.insns.find(insn => insn.code === LD_IMM64 && insn.src !== 0);
@@ -241,7 +241,7 @@ describe('BTF a kernel takes', () => {
 
   it('is left out, with its tables, where the kernel does not take it', () => {
     const spec = open('examples/xdp_counter.bpf.o');
-    const prepared = it({
+    const prepared = fitted({
       ...spec,
       btf: build([{ name: '', typeId: 1 }]),
       maps: spec.maps.map(map => ({ ...map, keyTypeId: 1, valueTypeId: 1 })),
@@ -334,7 +334,7 @@ describe('the log as libbpf shows it', () => {
 it('programs that cannot be loaded say why', () => {
   const spec = open('examples/xdp_counter.bpf.o');
   const [{ name }] = spec.programs;
-  const untyped = it(changed(spec, name, { type: 0, section: 'mine' }));
+  const untyped = fitted(changed(spec, name, { type: 0, section: 'mine' }));
   expect(untyped.prepare(untyped.spec.programs[0]).problem).toEqual({
     errno: ERRNO.EINVAL,
     message: `prog '${name}': missing BPF prog type, check ELF section name 'mine'`,

@@ -129,6 +129,12 @@ export function fixupAttachType(type: number, attachType: number): number {
   return type === P.BPF_PROG_TYPE_SK_REUSEPORT ? A.BPF_SK_REUSEPORT_SELECT : attachType;
 }
 
+/** `attachType` where programs of that type may have it, else the first they may have. */
+export function usableAttachType(type: number, attachType: number): number {
+  const allowed = ATTACH_TYPES.get(type);
+  return allowed === undefined || allowed.includes(attachType) ? attachType : allowed[0];
+}
+
 /** 0, or the errno (positive) with which the kernel refuses before it verifies. Source: `kernel/bpf/syscall.c: bpf_prog_load`. */
 export function checkProgLoad(attr: ProgLoadAttr, caps: LoadCaps): number {
   const { type, insnCount } = attr;
