@@ -57,7 +57,7 @@ describe('order of stages', () => {
       const result = checkStructure(input(fixed));
       expect(result.log.at(-1)).toBe(result.ok ? undefined : result.message);
     }
-    expect(STAGES.length).toBe(9);
+    expect(STAGES.length).toBe(11);
   });
 });
 
@@ -65,7 +65,7 @@ describe('messages', () => {
   it('have an errno and end without newline', () => {
     for (const { errno, text } of Object.values(MESSAGES)) {
       expect(errno).toBeGreaterThan(0);
-      expect((text as (...args: number[]) => string)(1, 2, 3, 4)).not.toMatch(/\n|undefined|NaN/);
+      expect(String((text as (...args: number[]) => unknown)(1, 2, 3, 4, 5, 6, 7, 8))).not.toMatch(/\n$|undefined|NaN/);
     }
     expect(messageText('unknownOpcode', 5)).toBe('unknown opcode 05');
   });

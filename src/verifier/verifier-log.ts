@@ -6,21 +6,27 @@ export const BPF_LOG_LEVEL2 = 2;
 export const BPF_LOG_STATS = 4;
 export const BPF_LOG_FIXED = 8;
 export const BPF_LOG_LEVEL = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2;
-/** A log nobody bounds. */
-const UNBOUNDED = Number.POSITIVE_INFINITY;
+/** What is kept of a log nobody gave a size. */
+const DEFAULT_BYTES = 16 << 20;
 
 /**
- * The verifier's log, as text, and the maker of rejections. Text is kept in pieces with their positions; what a buffer of
- * `sizeBytes` holds at the end is cut from them.
+ * The verifier's log, as text, and the maker of rejections. Text is kept in pieces; what does not fit the buffer falls out at
+ * the beginning, or is not written with BPF_LOG_FIXED. Positions count everything ever written.
  *
+ * Differs from Linux: without a size the newest 16 MiB are kept and nobody is refused for it.
  * Source: `kernel/bpf/log.c: bpf_verifier_vlog, bpf_vlog_reset, bpf_vlog_finalize`.
  */
 export class VerifierLog {
   readonly level: number;
   readonly #sizeBytes: number;
+  readonly #bounded: boolean;
   #pieces: string[] = [];
-  #bytes = 0;
-  /** The farthest the log ever reached: what a buffer must hold for nothing to be lost. */
+  /** Pieces before this one have fallen out. */
+  #head = 0;
+  /** Position of the first piece kept, and of the end. */
+  #start = 0;
+  #end = 0;
+  /** What a buffer must hold for nothing to be lost, as far as the log ever reached. */
   #mostBytes = 0;
   /** Stage whose rejections are made now. */
   stage = '';
@@ -28,9 +34,10 @@ export class VerifierLog {
   lastMessage = '';
   lastMessageId: MessageId | undefined = undefined;
 
-  constructor(level = BPF_LOG_LEVEL2, sizeBytes = UNBOUNDED) {
+  constructor(level = BPF_LOG_LEVEL2, sizeBytes?: number) {
     this.level = level;
-    this.#sizeBytes = sizeBytes;
+    this.#bounded = sizeBytes !== undefined;
+    this.#sizeBytes = sizeBytes ?? DEFAULT_BYTES;
   }
 
   /** Whether anything is written at all. */
@@ -38,13 +45,13 @@ export class VerifierLog {
     return this.level !== 0;
   }
 
-  /** Bytes written so far, or where the last reset left off. */
+  /** Characters written so far, or where the last reset left off. */
   get position(): number {
-    return this.#bytes;
+    return this.#end;
   }
 
   get text(): string {
-    return this.#pieces.join('');
+    return this.#pieces.slice(this.#head).join('');
   }
 
   /** Whole lines written so far. */
@@ -56,9 +63,20 @@ export class VerifierLog {
   /** Appends text as it is. */
   write(text: string): void {
     if (this.level === 0) return;
+    this.#end += text.length;
+    if (this.#end > this.#mostBytes) this.#mostBytes = this.#end;
+    const fixed = (this.level & BPF_LOG_FIXED) !== 0;
+    if (fixed && this.#end - text.length >= this.#sizeBytes) return;
     this.#pieces.push(text);
-    this.#bytes += text.length;
-    if (this.#bytes > this.#mostBytes) this.#mostBytes = this.#bytes;
+    if (fixed) return;
+    while (this.#end - this.#start - this.#pieces[this.#head].length >= this.#sizeBytes) {
+      this.#start += this.#pieces[this.#head].length;
+      this.#pieces[this.#head++] = '';
+    }
+    if (this.#head > 4096 && this.#head * 2 > this.#pieces.length) {
+      this.#pieces = this.#pieces.slice(this.#head);
+      this.#head = 0;
+    }
   }
 
   print(line: string): void {
@@ -67,24 +85,29 @@ export class VerifierLog {
 
   /** Forgets everything behind a position got from `position`. */
   reset(position: number): void {
-    while (this.#bytes > position) {
+    if (this.level === 0) return;
+    let end = this.#start;
+    for (let i = this.#head; i < this.#pieces.length; i++) end += this.#pieces[i].length;
+    // With a fixed buffer the pieces may end before the log does.
+    while (end > position && this.#pieces.length > this.#head) {
       const piece = this.#pieces.pop() as string;
-      this.#bytes -= piece.length;
-      if (this.#bytes < position) {
-        const kept = piece.slice(0, position - this.#bytes);
-        this.#pieces.push(kept);
-        this.#bytes += kept.length;
+      end -= piece.length;
+      if (end < position) {
+        this.#pieces.push(piece.slice(0, position - end));
+        break;
       }
     }
+    this.#end = position;
+    if (this.#start > position) this.#start = position;
   }
 
   /** What a reader of the buffer gets, and the size a buffer would need to lose nothing (with the closing NUL). */
   finish(): { readonly text: string; readonly trueSizeBytes: number; readonly truncated: boolean } {
     const { text } = this;
     const trueSizeBytes = this.level === 0 ? 0 : this.#mostBytes + 1;
-    const truncated = trueSizeBytes > this.#sizeBytes;
-    if (text.length < this.#sizeBytes) return { text, trueSizeBytes, truncated };
+    const truncated = this.#bounded && trueSizeBytes > this.#sizeBytes;
     const room = this.#sizeBytes - 1;
+    if (text.length <= room) return { text, trueSizeBytes, truncated };
     const fixed = (this.level & BPF_LOG_FIXED) !== 0;
     return { text: fixed ? text.slice(0, room) : text.slice(text.length - room), trueSizeBytes, truncated };
   }

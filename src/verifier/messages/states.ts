@@ -3,7 +3,6 @@ import { plain, row } from './row.ts';
 /** States of the walk: registers used, paths put aside, precision traced back. See `structure.ts`. */
 export const STATES_MESSAGES = {
   // reg_bounds_sanity_check
-  regInvariants: row('EFAULT', (text: string) => text),
 
   // __check_reg_arg
   regInvalid: row('EINVAL', (regno: number) => `R${regno} is invalid`),
