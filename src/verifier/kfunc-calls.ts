@@ -8,6 +8,13 @@ import type { VerifierLog } from './verifier-log.ts';
 /** Different kernel functions one program may call. */
 const MAX_KFUNC_DESCS = 256;
 
+/** Functions that read what a device knows of a packet. Source: `include/net/xdp.h: XDP_METADATA_KFUNC_xxx`. */
+const METADATA_KFUNCS: ReadonlySet<string> = new Set([
+  'bpf_xdp_metadata_rx_timestamp',
+  'bpf_xdp_metadata_rx_hash',
+  'bpf_xdp_metadata_rx_vlan_tag',
+]);
+
 export interface KfuncContext {
   readonly jitRequested: boolean;
   readonly jit: JitSupport;
@@ -69,6 +76,8 @@ export class KfuncCalls {
   #checkFunction(insn: Insn, idx: number, name: string, log: VerifierLog): Rejection | undefined {
     const btf = this.#context.kernelBtf as Btf;
     if (this.#context.hasSymbol?.(name) === false) return log.reject('kfuncNoAddress', [name], idx);
+    // No program here is loaded for a device.
+    if (METADATA_KFUNCS.has(name)) return log.reject('kfuncDeviceBound', [], idx);
     return btfDistillFuncProto(btf, btf.types.third(insn.imm), name, log, idx);
   }
 

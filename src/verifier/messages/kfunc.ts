@@ -2,6 +2,9 @@ import { plain, row } from './row.ts';
 
 /** What the verifier says of calls of kernel functions and their arguments; objects in collections are in `graph.ts`. */
 export const KFUNC_MESSAGES = {
+  // add_kfunc_call
+  kfuncDeviceBound: plain('EINVAL', 'metadata kfuncs require device-bound program'),
+
   // fetch_kfunc_meta, check_kfunc_call
   kfuncNotAllowed: row('EACCES', (name: string) => `calling kernel function ${name} is not allowed`),
   kfuncDestructive: plain('EACCES', 'destructive kfunc calls require CAP_SYS_BOOT capability'),

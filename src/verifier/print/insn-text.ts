@@ -1,18 +1,16 @@
 import { printInsn } from '../../asm/index.ts';
-import { helperDef } from '../../helpers/index.ts';
 import { BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_KFUNC_CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
-import { bpf_map_type } from '../../uapi/index.ts';
+import { bpf_map_type, helperName } from '../../uapi/index.ts';
 import type { VerifierEnv } from '../env.ts';
 
 /** Where maps and their values lie in logs: nowhere in particular, but always at the same place. */
 const MAP_BASE = 0xffff888100000000n;
 const VALUE_BASE = 0xffffc90000000000n;
+const ARENA_BASE = 0x7f0000000000n;
 /** Where variables and functions of the kernel lie in logs, by their ids. */
 const KSYM_BASE = 0xffffffff81000000n;
 const MAP_STRIDE = 0x10000n;
 const VALUE_STRIDE = 0x100000000n;
-
-const helperName = (id: number): string | undefined => helperDef(id)?.name;
 
 /** What a `ld_imm64` holds once maps are resolved. */
 function resolvedImm(env: VerifierEnv, insn: Insn, imm64: bigint, idx: number): bigint {
@@ -23,7 +21,7 @@ function resolvedImm(env: VerifierEnv, insn: Insn, imm64: bigint, idx: number): 
   if ((insn.src & 1) === 1) return MAP_BASE + BigInt(mapIndex) * MAP_STRIDE;
   const map = env.maps[mapIndex];
   // What is in an arena is named by the address user space has it at.
-  if (map?.type === bpf_map_type.BPF_MAP_TYPE_ARENA && map.mapExtra !== 0n) return map.mapExtra + BigInt(mapOff >>> 0);
+  if (map?.type === bpf_map_type.BPF_MAP_TYPE_ARENA) return (map.mapExtra || ARENA_BASE) + BigInt(mapOff >>> 0);
   return VALUE_BASE + BigInt(mapIndex) * VALUE_STRIDE + BigInt(mapOff >>> 0);
 }
 
