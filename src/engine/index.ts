@@ -3,7 +3,13 @@
 export { createPpc64Cpu, type Ppc64Cpu } from './emu-ppc64/index.ts';
 export type * from './emu-types.ts';
 export { type CompileOptions, canEmulate, emulatorEngine } from './emulators.ts';
-export { DEFAULT_INSN_BUDGET, interpEngine } from './interp/index.ts';
+export {
+  DEFAULT_INSN_BUDGET,
+  type InterpStep,
+  interpEngine,
+  type OnStep,
+  tracingInterpEngine,
+} from './interp/index.ts';
 export {
   type JitEngine,
   type JitEngineOptions,

@@ -31,6 +31,8 @@ export interface PendingState {
   readonly prevInsnIdx: number;
   /** Position of the log when it was put aside. */
   readonly logPos: number;
+  /** What the observer made of it. */
+  readonly pathPos: number;
 }
 
 /** A state kept for comparison (`struct bpf_verifier_state_list`). */
@@ -70,6 +72,7 @@ export interface EnvInit {
   readonly testRegInvariants: boolean;
   readonly mitigations: boolean;
   readonly insnLimit: number;
+  readonly exactScalars: boolean;
   readonly exceptionCallbackSubprog: number;
   readonly observer: VerifierObserver | undefined;
 }
@@ -95,6 +98,7 @@ export class VerifierEnv {
   readonly testStateFreq: boolean;
   readonly testRegInvariants: boolean;
   readonly insnLimit: number;
+  readonly exactScalars: boolean;
   readonly exceptionCallbackSubprog: number;
   readonly observer: VerifierObserver | undefined;
   readonly bpfCapable: boolean;
@@ -172,6 +176,7 @@ export class VerifierEnv {
     this.testStateFreq = init.testStateFreq;
     this.testRegInvariants = init.testRegInvariants;
     this.insnLimit = init.insnLimit;
+    this.exactScalars = init.exactScalars;
     this.exceptionCallbackSubprog = init.exceptionCallbackSubprog;
     this.observer = init.observer;
     this.bpfCapable = prog.capBpf;

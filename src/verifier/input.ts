@@ -28,6 +28,10 @@ export interface VerifierMap {
   readonly frozen: boolean;
   /** Its one value, where the map is frozen and its contents are known: what `bpf_map_direct_read` reads. */
   readonly data: Uint8Array | undefined;
+  /**
+   * Who made it may not bypass the masks against speculation (`!map->bypass_spec_v1`). Default: as the loader of the program.
+   */
+  readonly unprivileged?: boolean | undefined;
 }
 
 /** What a program that extends or traces another BPF program is attached to. */
@@ -103,6 +107,11 @@ export interface VerifyOptions {
   readonly jitRequested?: boolean;
   /** Called after every verified instruction; for tests of soundness and for the explanation. Default: nobody. */
   readonly observer?: VerifierObserver;
+  /**
+   * Differs from Linux: a state stands for another only if it holds all its numbers, those nobody relies on too. Then what was
+   * recorded at an instruction covers every run; for tests of soundness.
+   */
+  readonly exactScalars?: boolean;
   /** Differs from Linux: give up after that many instructions (default one million, as Linux). */
   readonly insnLimit?: number;
 }
@@ -113,6 +122,12 @@ export interface VerifierObserver {
   beforeInsn?(insnIdx: number, env: unknown): void;
   /** The path in hand ended, and another begins. */
   pathEnd?(insnIdx: number, why: 'exit' | 'pruned' | 'dead'): void;
+  /** A function's walk begins: no path was looked at yet. */
+  walkBegins?(env: unknown): void;
+  /** A state is put aside: what {@link pathResumed} is told when its turn comes. */
+  pathPosition?(): number;
+  /** The state put aside at `position` is the one in hand now. */
+  pathResumed?(position: number): void;
 }
 
 /** Figures of a verification (`print_verification_stats`). */
@@ -127,6 +142,12 @@ export interface VerifierStats {
   readonly verificationUs: number;
 }
 
+/** A message of the catalogue as it was said. */
+export interface SaidMessage {
+  readonly id: string;
+  readonly args: readonly (string | number)[];
+}
+
 /** What the kernel would say. */
 export interface Verdict {
   readonly ok: boolean;
@@ -136,6 +157,8 @@ export interface Verdict {
   readonly message: string;
   /** Key of the message in the catalogue, where it has one. */
   readonly messageId: string | undefined;
+  /** Messages of the catalogue said last, with their parameters; the deciding one last. Empty if accepted. */
+  readonly said: readonly SaidMessage[];
   /** Slot at which the program was refused; undefined where a whole stage refused. */
   readonly insnIdx: number | undefined;
   readonly stage: string;

@@ -181,6 +181,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     testRegInvariants: (input.flags & BPF_PROG_FLAGS.BPF_F_TEST_REG_INVARIANTS) !== 0,
     mitigations: options.mitigations ?? true,
     insnLimit: options.insnLimit ?? COMPLEXITY_LIMIT_INSNS,
+    exactScalars: options.exactScalars ?? false,
     exceptionCallbackSubprog: Math.max(
       0,
       subprogs.list.findIndex(subprog => subprog.isExceptionCallback),
@@ -250,6 +251,7 @@ function conclude({ log, env, subprogs, xlated }: Progress, rejection: Rejection
     errno,
     message: rejection?.message ?? '',
     messageId: rejection === undefined ? undefined : log.lastMessageId,
+    said: rejection === undefined ? [] : log.said,
     insnIdx: rejection?.insnIdx,
     stage: log.stage,
     stats,

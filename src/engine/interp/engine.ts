@@ -83,12 +83,34 @@ function vmOf(host: EngineHost): Vm {
   return vm;
 }
 
+/** An instruction about to be executed. Valid during the call only. */
+export interface InterpStep {
+  readonly program: EngineProgram;
+  readonly insnIdx: number;
+  /** R0..R10: low halves at 2n, high halves at 2n + 1. */
+  readonly regs: Int32Array;
+  /** Open frames, 1 in main. */
+  readonly depth: number;
+}
+export type OnStep = (step: InterpStep) => void;
+
+/** The same operations, each telling somebody first. */
+function traced(ops: readonly Op[], program: EngineProgram, onStep: OnStep): Op[] {
+  return ops.map(op => ({
+    ...op,
+    exec: (vm, self) => {
+      onStep({ program, insnIdx: op.idx, regs: vm.r, depth: vm.depth });
+      op.exec(vm, self);
+    },
+  }));
+}
+
 class InterpLoaded implements LoadedProgram {
   readonly program: EngineProgram;
   readonly interp: InterpProgram;
   readonly #vm: Vm;
 
-  constructor(program: EngineProgram, vm: Vm) {
+  constructor(program: EngineProgram, vm: Vm, onStep?: OnStep) {
     this.program = program;
     this.#vm = vm;
     const { mem } = vm.host.env;
@@ -104,7 +126,8 @@ class InterpLoaded implements LoadedProgram {
         writable: false,
       });
     }
-    this.interp = { source: program, ops: makeOps(program.insns, functions?.start ?? 0), functions };
+    const ops = makeOps(program.insns, functions?.start ?? 0);
+    this.interp = { source: program, ops: onStep === undefined ? ops : traced(ops, program, onStep), functions };
     if (functions !== undefined) vm.functions.set(functions, this.interp);
     vm.loaded.set(this, this.interp);
   }
@@ -233,19 +256,26 @@ function describeFault(vm: Vm, error: ProgramFault): Fault {
  * The reference engine: one handler an instruction, every access checked. Any program, verified or not, ends in a
  * result or a fault.
  */
-export const interpEngine: Engine = {
-  name: 'interp',
-  load: (program, host) => new InterpLoaded(program, vmOf(host)),
-  callFunction: (host, funcAddr, args) => {
-    // A program of that one call, so that the callback has a frame to return to.
-    const builder = new ProgramBuilder();
-    args.slice(0, 4).forEach((value, i) => {
-      builder.imm64({ reg: i + 1 }, value);
-    });
-    const insns = builder.imm64({ reg: 9 }, BigInt(funcAddr)).emit('callx', { dst: 9 }).exit().build();
-    const loaded = new InterpLoaded({ name: 'callback', type: 0, id: 0, handle: 0, insns }, vmOf(host));
-    const result = loaded.run(0n);
-    loaded.free();
-    return result;
-  },
-};
+export const interpEngine: Engine = interpreter();
+
+/** {@link interpEngine}, telling of every instruction before it is executed; slower. */
+export const tracingInterpEngine = (onStep: OnStep): Engine => interpreter(onStep);
+
+function interpreter(onStep?: OnStep): Engine {
+  return {
+    name: 'interp',
+    load: (program, host) => new InterpLoaded(program, vmOf(host), onStep),
+    callFunction: (host, funcAddr, args) => {
+      // A program of that one call, so that the callback has a frame to return to.
+      const builder = new ProgramBuilder();
+      args.slice(0, 4).forEach((value, i) => {
+        builder.imm64({ reg: i + 1 }, value);
+      });
+      const insns = builder.imm64({ reg: 9 }, BigInt(funcAddr)).emit('callx', { dst: 9 }).exit().build();
+      const loaded = new InterpLoaded({ name: 'callback', type: 0, id: 0, handle: 0, insns }, vmOf(host));
+      const result = loaded.run(0n);
+      loaded.free();
+      return result;
+    },
+  };
+}

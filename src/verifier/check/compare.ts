@@ -49,7 +49,7 @@ const numberWithin = (old: Scalar, cur: Scalar): boolean => old === cur || (scal
 
 function scalarsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
   if (env.exploreAluLimits) return sameContent(rold, rcur) && checkScalarIds(rold.id, rcur.id, idmap);
-  if (!rold.precise && exact === NOT_EXACT) return true;
+  if (!rold.precise && exact === NOT_EXACT && !env.exactScalars) return true;
   const oldId = rold.id;
   if (oldId !== 0) {
     const oldAdds = oldId & BPF_ADD_CONST;
