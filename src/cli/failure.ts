@@ -58,7 +58,8 @@ export function usageError(message: string, expected?: string, found?: string): 
 export function failureOf(error: unknown): Failure {
   if (error instanceof FarcallError) {
     const { code, message, expected, found, where } = error;
-    return { code, message, expected, found, where, exit: EXIT.badInput };
+    const exit = code === 'run.rejected' ? EXIT.refused : EXIT.badInput;
+    return { code, message, expected, found, where, exit };
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const message = error instanceof InternalError ? text : `farcall bug: ${text}`;

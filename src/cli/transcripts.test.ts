@@ -7,7 +7,7 @@ const BLESS = process.env.BLESS === '1';
 
 /** An XDP program in hex: swaps the frame's first two bytes and transmits it. */
 const SWAP =
-  'hex:6112000000000000 6113040000000000 bf24000000000000 0704000002000000 2d34050000000000' +
+  'hex:6112000000000000 6113040000000000 bf24000000000000 0704000002000000 2d34040000000000' +
   '7125000000000000 7126010000000000 7362000000000000 7352010000000000 b700000003000000 9500000000000000';
 const FRAME = 'hex:0011223344550a0b0c0d0e0f0800';
 
@@ -61,13 +61,28 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ],
   [
     'prog-run-fault-json',
-    ['prog', 'run', '--type', 'xdp', 'hex:6110ff0100000000 9500000000000000', '--data-in', FRAME, '--json'],
+    [
+      'prog',
+      'run',
+      '--unverified',
+      '--type',
+      'xdp',
+      'hex:6110ff0100000000 9500000000000000',
+      '--data-in',
+      FRAME,
+      '--json',
+    ],
   ],
+  ['prog-run-rejected', ['prog', 'run', '--type', 'xdp', 'hex:6110ff0100000000 9500000000000000', '--data-in', FRAME]],
+  ['prog-run-not-loaded', ['prog', 'run', TRACING, '-p', 'on_call', '-a', '1=5', '--json']],
   ['prog-run-balancer', ['prog', 'run', 'examples/load_balancer.bpf.o', '--data-in', 'examples/traffic.pcap']],
   ['prog-run-events', ['prog', 'run', 'examples/flow_events.bpf.o', '--data-in', 'examples/traffic.pcap']],
-  ['prog-run-args', ['prog', 'run', TRACING, '-p', 'on_call', '-a', '1=-100', '-a', '2=/etc/passwd']],
-  ['prog-run-typed-events', ['prog', 'run', TRACING, '-p', 'on_switch', '-a', '1=5', '-a', '2=6']],
-  ['prog-run-typed-events-json', ['prog', 'run', TRACING, '-p', 'on_switch', '-a', '1=5', '-a', '2=6', '--json']],
+  ['prog-run-args', ['prog', 'run', TRACING, '--unverified', '-p', 'on_call', '-a', '1=-100', '-a', '2=/etc/passwd']],
+  ['prog-run-typed-events', ['prog', 'run', TRACING, '--unverified', '-p', 'on_switch', '-a', '1=5', '-a', '2=6']],
+  [
+    'prog-run-typed-events-json',
+    ['prog', 'run', TRACING, '--unverified', '-p', 'on_switch', '-a', '1=5', '-a', '2=6', '--json'],
+  ],
   [
     'prog-run-map-set',
     [
@@ -86,9 +101,24 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ],
   [
     'map-dump-without-keys',
-    ['map', 'dump', TRACING, '-p', 'on_switch', '-a', '1=5', '-m', 'stack', '-m', 'stacks', '-m', 'ring'],
+    [
+      'map',
+      'dump',
+      TRACING,
+      '--unverified',
+      '-p',
+      'on_switch',
+      '-a',
+      '1=5',
+      '-m',
+      'stack',
+      '-m',
+      'stacks',
+      '-m',
+      'ring',
+    ],
   ],
-  ['prog-run-fault-kfunc', ['prog', 'run', TRACING, '-p', 'on_wakeup', '-a', '1=5']],
+  ['prog-run-fault-kfunc', ['prog', 'run', TRACING, '--unverified', '-p', 'on_wakeup', '-a', '1=5']],
   ['map-dump-targets', ['map', 'dump', 'examples/tail_parser.bpf.o', '-p', 'classify', '--before', '-m', 'stages']],
   ['prog-show', ['prog', 'show', 'examples/load_balancer.bpf.o', '--compat'], EPOCH],
   ['prog-show-json', ['prog', 'show', FUNCTIONS, '--json', '--target', 'ppc64le', '--compat'], EPOCH],

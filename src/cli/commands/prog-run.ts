@@ -13,7 +13,8 @@ async function run(call: Call): Promise<void> {
 export const progRun: Command = {
   summary: 'Run a program on packets or contexts',
   description:
-    'Nothing is verified: a program that does what it may not ends in a fault that says where. CO-RE relocations are ' +
+    'The program is verified first, by the rules of Linux 6.12; --unverified runs it as it is, and what it may not do ' +
+    'ends in a fault that says where. CO-RE relocations are ' +
     'applied against the kernel types that come with farcall unless --btf names others. Time and random numbers are ' +
     'the same in every run.',
   args: [

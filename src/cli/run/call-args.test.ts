@@ -8,7 +8,7 @@ const OBJECT = 'testdata/cli/tracing.bpf.o';
 
 async function run(prog: string, line: string) {
   const words = line.split(' ').flatMap(word => (word.startsWith('-') ? [word] : ['--arg', word]));
-  return await farcall(['prog', 'run', OBJECT, '--prog', prog, '--json', ...words]);
+  return await farcall(['prog', 'run', OBJECT, '--unverified', '--prog', prog, '--json', ...words]);
 }
 
 /** What the program noted, and the text it read. */
@@ -103,6 +103,7 @@ describe('--event-type', () => {
       'prog',
       'run',
       OBJECT,
+      '--unverified',
       '-p',
       'on_switch',
       '-a',

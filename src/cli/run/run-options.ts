@@ -1,6 +1,7 @@
 import type { OptionSpec } from '../command.ts';
 import { BTF_FILE, ORDER, PROG } from '../commands/shared-options.ts';
 import { ENGINE_OPTIONS } from './engines.ts';
+import { UNVERIFIED } from './verify-first.ts';
 
 /** What every command that runs a program takes. */
 export const RUN_OPTIONS: readonly OptionSpec[] = [
@@ -33,6 +34,7 @@ export const RUN_OPTIONS: readonly OptionSpec[] = [
     max: 0xffffffffn,
     summary: 'run this often on each packet, as BPF_PROG_TEST_RUN does',
   },
+  UNVERIFIED,
   BTF_FILE,
   { name: 'cpu', value: 'N', kind: 'integer', max: 1023n, summary: 'the CPU to run on; default 0' },
   {

@@ -21,6 +21,7 @@ import { readMapSettings } from './map-settings.ts';
 import { withMapSizes } from './map-sizes.ts';
 import { isMapOfMaps, type MapView } from './map-view.ts';
 import { withVariables } from './variables.ts';
+import { verifyInsnsFirst, verifyObjectFirst } from './verify-first.ts';
 
 /** A machine with a program ready to run. */
 export interface Session {
@@ -90,6 +91,7 @@ export async function openSession({ args, options, io }: Call, engine?: EngineFo
     if (setting.length > 0) throw usageError('raw instructions have no maps', 'an object file', `'${setting[0]}'`);
     const order = byteOrderOf(options.text('order'));
     const insns = decodeInsns(await readInsnBytes(file, io), order, { file });
+    verifyInsnsFirst(insns, type, order, options);
     const machine = makeMachine(options, order, engine);
     const program = machine.loadInsns('prog', type, insns);
     return { machine, program, spec: undefined, maps: [], notes: [] };
@@ -107,7 +109,8 @@ export async function openSession({ args, options, io }: Call, engine?: EngineFo
   if (prog.problem !== undefined) throw prog.problem.at({ file: image.label });
   const machine = makeMachine(options, spec.order, engine);
   // Others of the object are loaded too: prog arrays may lead to them.
-  const only = spec.programs.filter(other => other.problem === undefined && (other.autoload || other === prog));
+  const wanted = spec.programs.filter(other => other.problem === undefined && (other.autoload || other === prog));
+  const only = verifyObjectFirst(spec, wanted, prog, options, image.label, notes);
   const object = machine.loadObject(spec, { only: only.map(other => other.name) });
   const program = object.programs.get(prog.name);
   if (program === undefined) {
