@@ -22,6 +22,8 @@ function mapOf(text: string): VerifierMap | undefined {
     inner: undefined,
     frozen: false,
     data: undefined,
+    // Only the program is loaded without rights.
+    unprivileged: false,
   };
 }
 

@@ -4,17 +4,21 @@
  *     --only FILE[:PROG]   these alone (repeatable)
  *     --show N             how many differences to print with instructions around them (default 10)
  *     --list               names of all that differ
+ *     --logs               compare logs (level 2) and verdicts too, of refused programs as well
  *     --max-insns N        pass over programs the kernel looked at more than N instructions of
  *     --btf FILE           the kernel's BTF (default: Linux 6.12 for amd64)
  * ANSWERS is what a kernel lab said of the objects (or `.prog` files) in OBJECT_DIR.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { printInsn } from '../../src/asm/index.ts';
 import { CALL, decodeInsns, type Insn } from '../../src/isa/index.ts';
 import type { KernelImage } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
 import { verify } from '../../src/verifier/index.ts';
+import { parseProgs } from '../support/prog-file.ts';
 import { type Answer, parseSelection, readAnswers, releaseOf } from '../support/scoreboard/answers.ts';
+import { compareLogs, differenceText } from '../support/scoreboard/logs.ts';
 import { Subjects } from '../support/scoreboard/subjects.ts';
 import { compareDumps, dumpOf } from '../support/xlated-dump.ts';
 
@@ -37,12 +41,30 @@ function lineOf(insns: readonly Insn[], idx: number, image: KernelImage): string
   const symbol = insn.code === CALL && insn.src !== 1 ? (image.symbolAt(insn.imm) ?? '?') : '';
   let text = '';
   try {
-    text = printInsn(insns, idx);
+    text = printInsn(insns, idx, { dialect: 'kernel' });
   } catch {
     text = '';
   }
   return `${raw} ${text} ${symbol}`;
 }
+
+const NO_CAPS = { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false };
+const withLogs = rest.includes('--logs');
+const unprivileged = new Map<string, ReadonlySet<string>>();
+
+/** Whether the lab loaded a `.prog` program without rights. */
+function isUnprivileged({ file, prog }: Answer): boolean {
+  if (!file.endsWith('.prog')) return false;
+  let names = unprivileged.get(file);
+  if (names === undefined) {
+    const entries = parseProgs(readFileSync(join(dir, file), 'utf8'));
+    names = new Set(entries.filter(entry => entry.unprivileged === true).map(({ name }) => name));
+    unprivileged.set(file, names);
+  }
+  return names.has(prog);
+}
+
+const isRecorded = (distance: number): boolean => image.hasSymbol(image.symbolAt(distance) ?? '');
 
 const counts = new Map<string, number>();
 const count = (what: string): void => {
@@ -60,7 +82,19 @@ function compare(answer: XlatedAnswer): void {
     count('not prepared');
     return;
   }
-  const verdict = verify(input, { kernel: subjects.kernel, logLevel: 0 });
+  const verdict = verify(input, {
+    kernel: subjects.kernel,
+    logLevel: withLogs ? 2 : 0,
+    ...(isUnprivileged(answer) ? { caps: NO_CAPS } : {}),
+  });
+  if (withLogs) {
+    const difference = compareLogs(answer.log, verdict.log);
+    count(verdict.errno === answer.errno ? 'verdicts equal' : 'VERDICTS DIFFER');
+    count(difference === undefined ? 'logs equal' : 'LOGS DIFFER');
+    if (difference !== undefined && shown++ < show)
+      process.stdout.write(`${name}\n${differenceText(answer.log, verdict.log, difference, 4)}\n`);
+    if (answer.errno !== 0) return;
+  }
   if (!verdict.ok || verdict.xlated === undefined) {
     count('accepted by the kernel only');
     if (rest.includes('--list')) process.stdout.write(`refused ${name}: ${verdict.message}\n`);
@@ -68,7 +102,7 @@ function compare(answer: XlatedAnswer): void {
   }
   const theirs = decodeInsns(fromHex(answer.xlated ?? ''));
   const ours = dumpOf(verdict.xlated);
-  const difference = compareDumps(theirs, ours);
+  const difference = compareDumps(theirs, ours, isRecorded);
   if (difference === undefined) {
     count('equal');
     return;
@@ -88,7 +122,7 @@ function compare(answer: XlatedAnswer): void {
 for (const answer of readAnswers(answers, all('only').map(parseSelection)) as Iterable<
   XlatedAnswer & { verified_insns?: number }
 >) {
-  if (answer.errno !== 0 || answer.xlated === undefined) {
+  if (!withLogs && (answer.errno !== 0 || answer.xlated === undefined)) {
     count('not accepted by the kernel');
     continue;
   }

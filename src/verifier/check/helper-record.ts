@@ -29,7 +29,6 @@ const MAP_WRITERS: ReadonlySet<number> = new Set([
 
 /**
  * Which map the call is made with; poisoned where paths differ. Refuses to write to maps programs may only read.
- * Differs from Linux: whether a map was made without regard to speculation is not the map's, but who loads the program has it.
  *
  * Source: `kernel/bpf/verifier.c: record_func_map`.
  */
@@ -40,7 +39,7 @@ export function recordFuncMap(env: VerifierEnv, meta: CallArgMeta, funcId: numbe
   if ((map.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) !== 0 && MAP_WRITERS.has(funcId)) env.refuse('helperWritesMap');
   const aux = env.insnAux[insnIdx];
   if (aux.mapPtr === map) return;
-  aux.mapUnpriv ||= !env.bypassSpecV1;
+  aux.mapUnpriv ||= map.unprivileged ?? !env.bypassSpecV1;
   aux.mapPoison = aux.mapPtr !== undefined;
   aux.mapPtr = map;
 }

@@ -14,7 +14,7 @@ const HTAB_LOOKUP = '__htab_map_lookup_elem';
 export interface LookupContext {
   readonly fixups: FixupContext;
   readonly offsets: KernelOffsets;
-  /** The map's index is not masked against speculation. */
+  /** Whether indices go unmasked where the map does not say. */
   readonly bypassSpecV1: boolean;
   readonly percpuInsn: boolean;
 }
@@ -34,7 +34,7 @@ const lastIndex = (map: VerifierMap): number => map.maxEntries | 0;
 /** `r0 = index` and its check, `skip` instructions before the null; masked where the CPU might guess wrong. */
 function boundedIndex(map: VerifierMap, ctx: LookupContext, skip: number): Insn[] {
   const load = loadMem(BPF_W, 0, 2, 0);
-  if (ctx.bypassSpecV1) return [load, jumpImm(true, OP.jge, 0, lastIndex(map), skip)];
+  if (!(map.unprivileged ?? !ctx.bypassSpecV1)) return [load, jumpImm(true, OP.jge, 0, lastIndex(map), skip)];
   return [
     load,
     jumpImm(true, OP.jge, 0, lastIndex(map), skip + 1),
