@@ -35,6 +35,9 @@ interface AbstractReg {
   readonly framesUp: number;
 }
 
+/** How many states back one is looked for among those recorded. */
+const RECENT = 4;
+
 const ALU_MOV = 0xb0;
 const ALU_NEG = 0x80;
 const ALU_END = 0xd0;
@@ -99,7 +102,9 @@ export class AbstractStates implements VerifierObserver {
       return { regno, type, off, scalar, framesUp: type === PTR_TO_STACK ? curframe - frameno : 0 };
     });
     const states = this.#states[insnIdx];
-    if (!states.some(state => same(state, read))) states.push(read);
+    // Most often it is as the last time; looking at all would take longer than the walk.
+    for (let i = states.length - 1; i >= 0 && i >= states.length - RECENT; i--) if (same(states[i], read)) return;
+    states.push(read);
   }
 
   /** Why no state of the verifier covers what is in the registers now; undefined where one does. */
