@@ -153,10 +153,12 @@ class Writer {
   #inMain = true;
   #depth = 0;
   #inLoop = false;
+  readonly #unprivileged: boolean;
 
-  constructor(random: Random, type: TypeShape) {
+  constructor(random: Random, type: TypeShape, unprivileged: boolean) {
     this.#random = random;
     this.#type = type;
+    this.#unprivileged = unprivileged;
     this.#budget = random.between(5, random.chance(10) ? 90 : 32);
     // A third of the programs has no deliberate mistake at all.
     this.#errPercent = random.chance(33) ? 0 : 1;
@@ -167,6 +169,10 @@ class Writer {
   }
   #errs(): boolean {
     return this.#errPercent > 0 && this.#random.below(60) < this.#errPercent;
+  }
+  /** Whoever has no rights hardly ever tries what it may not do. */
+  #forbidden(): boolean {
+    return this.#unprivileged && !this.#errs();
   }
   #set(n: number, kind: Kind): void {
     this.#kinds[n] = kind;
@@ -387,6 +393,10 @@ class Writer {
   }
 
   #stackVariable(): void {
+    if (this.#forbidden()) {
+      this.#spill();
+      return;
+    }
     const base = this.#free();
     const size = this.#random.pick(SIZES);
     const by = this.#small(this.#random.pick([1, 3, 7]));
@@ -493,6 +503,10 @@ class Writer {
   }
 
   #reference(): void {
+    if (this.#forbidden()) {
+      this.#access();
+      return;
+    }
     const bytes = this.#random.pick([8, 16, 40]);
     this.#loadMap(1, RINGBUF);
     this.b.mov(R2, bytes).mov(R3, 0).helper(F.BPF_FUNC_ringbuf_reserve);
@@ -535,7 +549,7 @@ class Writer {
   }
 
   #loop(): void {
-    if (this.#inLoop) {
+    if (this.#inLoop || this.#forbidden()) {
       this.#arithmetic();
       return;
     }
@@ -566,7 +580,7 @@ class Writer {
   }
 
   #call(): void {
-    if (!this.#inMain) {
+    if (!this.#inMain || this.#forbidden()) {
       this.#helper();
       return;
     }
@@ -587,7 +601,7 @@ class Writer {
   }
 
   #callback(): void {
-    if (!this.#inMain || this.#depth > 1) {
+    if (!this.#inMain || this.#depth > 1 || this.#forbidden()) {
       this.#helper();
       return;
     }
@@ -716,11 +730,22 @@ class Writer {
   }
 }
 
+/** What programs are asked for. */
+export interface TypedChoices {
+  /** `BPF_PROG_TYPE_*` to choose from. */
+  readonly types?: readonly number[];
+  /** Loaded without capabilities, and mostly content with what that allows. */
+  readonly unprivileged?: boolean;
+  /** `BPF_F_*` */
+  readonly flags?: number;
+}
+
 /** A program for the verifier, made from a seed. */
-export function typedProgram(seed: number): ProgFileEntry {
+export function typedProgram(seed: number, choices: TypedChoices = {}): ProgFileEntry {
+  const { types, unprivileged = false, flags } = choices;
   const random = new Random(seed);
-  const type = random.pick(TYPES);
-  const writer = new Writer(random, type);
+  const type = random.pick(types === undefined ? TYPES : TYPES.filter(shape => types.includes(shape.type)));
+  const writer = new Writer(random, type, unprivileged);
   writer.program();
   return {
     name: `typed_${seed}`,
@@ -730,5 +755,7 @@ export function typedProgram(seed: number): ProgFileEntry {
       .map(used => MAPS[used])
       .map(map => `${map.type} ${map.key} ${map.value} ${map.entries} ${map.flags}`),
     ldmaps: writer.ldmaps,
+    ...(unprivileged ? { unprivileged } : {}),
+    ...(flags === undefined ? {} : { flags }),
   };
 }

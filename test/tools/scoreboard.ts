@@ -10,6 +10,7 @@
  *     --out FILE           where every difference goes (default: scoreboard-ANSWERS.txt in the system's temporary directory)
  *     --btf FILE           the kernel's BTF (default: Linux 6.12 for amd64)
  *     --level N            log level (default 2)
+ *     --no-mitigations     the kernel ran with mitigations=off: matters to programs loaded without capabilities
  *     --trace              stacks of what is thrown
  * ANSWERS is what a kernel lab said of the objects (or `.prog` files) in OBJECT_DIR.
  */
@@ -71,6 +72,7 @@ const traced: Verify = (input, options) => {
 };
 const subjects = new Subjects(dir, release, all('btf')[0]);
 const totals = new Totals();
+const options = { logLevel: number('level', 2), mitigations: !flag('no-mitigations') };
 let different = 0;
 let skipped = 0;
 for (const answer of readAnswers(answers, only)) {
@@ -78,7 +80,7 @@ for (const answer of readAnswers(answers, only)) {
     skipped++;
     continue;
   }
-  const row = compareOne(answer, subjects, flag('trace') ? traced : verify, { logLevel: number('level', 2) });
+  const row = compareOne(answer, subjects, flag('trace') ? traced : verify, options);
   totals.add(row);
   const differs = row.ours !== row.kernel || row.ourErrno !== answer.errno || row.logDifference !== undefined;
   if (!differs) continue;

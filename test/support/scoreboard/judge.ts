@@ -9,6 +9,7 @@ export type Verify = (input: VerifyInput, options: VerifyOptions) => Verdict;
 
 /** Bytes the lab's guest gives the log. */
 const LAB_LOG_BYTES = (64 << 20) - 1;
+const NO_CAPS = { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false };
 
 /** What both sides say of one program. */
 export interface Comparison {
@@ -54,7 +55,7 @@ function judge(subject: Subject | undefined, thrown: unknown, verify: Verify, op
     return { word: 'error', errno: subject.problem?.errno ?? 0, message: subject.problem?.message ?? '', ...nothing };
   }
   try {
-    const verdict = verify(subject.input, options);
+    const verdict = verify(subject.input, subject.unprivileged ? { ...options, caps: NO_CAPS } : options);
     const log = verdict.ok ? verdict.log : subject.loaderLog(verdict.log);
     const { processedInsns, totalStates, peakStates } = verdict.stats;
     const figures = { processed: processedInsns, totalStates, peakStates };

@@ -16,13 +16,15 @@ export interface Subject {
   readonly input: VerifyInput | undefined;
   readonly problem: { readonly errno: number; readonly message: string } | undefined;
   readonly expected: Expectation | undefined;
+  /** Loaded without capabilities. */
+  readonly unprivileged: boolean;
   /** The log as the lab's loader shows it. */
   readonly loaderLog: (log: string) => string;
 }
 
 interface OpenFile {
   readonly prepared?: PreparedObject;
-  readonly progs?: ReadonlyMap<string, VerifyInput>;
+  readonly progs?: ReadonlyMap<string, { readonly input: VerifyInput; readonly unprivileged: boolean }>;
   readonly expected?: ReadonlyMap<string, Expectation>;
 }
 
@@ -83,15 +85,15 @@ export class Subjects {
     const { prepared, progs, expected } = this.#open;
     const asIs = (log: string): string => log;
     if (prepared === undefined) {
-      const input = progs?.get(prog);
-      if (input === undefined) throw new Error(`${file} has no program ${prog}`);
-      return { input, problem: undefined, expected: undefined, loaderLog: asIs };
+      const entry = progs?.get(prog);
+      if (entry === undefined) throw new Error(`${file} has no program ${prog}`);
+      return { ...entry, problem: undefined, expected: undefined, loaderLog: asIs };
     }
     const program = prepared.spec.programs.find(row => row.name === prog);
     if (program === undefined) throw new Error(`${file} has no program ${prog}`);
     const { input, problem } = prepared.prepare(program);
     const text = (log: string): string => loaderLog(log, program, prepared.spec);
-    return { input, problem, expected: expected?.get(prog), loaderLog: text };
+    return { input, problem, expected: expected?.get(prog), unprivileged: false, loaderLog: text };
   }
 
   #openObject(file: string): OpenFile {
@@ -108,6 +110,9 @@ export class Subjects {
 
   #openProgs(file: string): OpenFile {
     const entries = parseProgs(readFileSync(join(this.#dir, file), 'utf8'));
-    return { progs: new Map(entries.map(entry => [entry.name, verifyInputOf(entry)])) };
+    const progs = entries.map(
+      entry => [entry.name, { input: verifyInputOf(entry), unprivileged: entry.unprivileged ?? false }] as const,
+    );
+    return { progs: new Map(progs) };
   }
 }
