@@ -1,4 +1,3 @@
-import { SCALAR_VALUE } from '../../helpers/index.ts';
 import {
   BPF_ABS,
   BPF_ALU,
@@ -165,8 +164,7 @@ function checkLoad(env: VerifierEnv, insn: Insn): void {
   const isLdsx = (insn.code & MODE) === BPF_MEMSX;
   checkMemAccess(env, insnIdx, insn.src, insn.off, insn.code & SIZE, BPF_READ, insn.dst, false, isLdsx);
   saveAuxPtrType(env, srcType, true);
-  const dst = regs[insn.dst];
-  if (dst.type === SCALAR_VALUE) regBoundsSanityCheck(env, dst, 'ldx');
+  regBoundsSanityCheck(env, regs[insn.dst], 'ldx');
 }
 
 function checkStoreReg(env: VerifierEnv, insn: Insn): void {
