@@ -4,6 +4,7 @@ import { InternalError } from '../util/index.ts';
 import type { CfgMarks } from './cfg.ts';
 import type { VerifierKernel, VerifierMap, VerifierObserver } from './input.ts';
 import type { InsnAux } from './insn-aux.ts';
+import { type KernelRules, kernelRules } from './kernel-rules.ts';
 import type { KfuncCalls } from './kfunc-calls.ts';
 import { MESSAGES, type MessageArgs, type MessageId } from './messages.ts';
 import type { SourceLines } from './source-lines.ts';
@@ -84,6 +85,8 @@ export class VerifierEnv {
   readonly insns: Insn[];
   readonly maps: readonly (VerifierMap | undefined)[];
   readonly kernel: VerifierKernel;
+  /** What this kernel's release does differently. */
+  readonly rules: KernelRules;
   readonly log: VerifierLog;
   /** The log takes text: build it only then. */
   readonly logging: boolean;
@@ -163,6 +166,7 @@ export class VerifierEnv {
     this.insns = init.insns;
     this.maps = init.maps;
     this.kernel = init.kernel;
+    this.rules = kernelRules(init.kernel.version);
     this.log = log;
     this.logging = log.needed;
     this.subprogs = init.subprogs;

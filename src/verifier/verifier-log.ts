@@ -1,3 +1,4 @@
+import type { SaidMessage } from './input.ts';
 import { MESSAGES, type MessageArgs, type MessageId, messageText } from './messages.ts';
 import type { Rejection } from './types.ts';
 
@@ -8,6 +9,7 @@ export const BPF_LOG_FIXED = 8;
 export const BPF_LOG_LEVEL = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2;
 /** What is kept of a log nobody gave a size. */
 const DEFAULT_BYTES = 16 << 20;
+const MAX_SAID = 8;
 
 /**
  * The verifier's log, as text, and the maker of rejections. Text is kept in pieces; what does not fit the buffer falls out at
@@ -33,6 +35,8 @@ export class VerifierLog {
   /** The last message said, whatever the level. */
   lastMessage = '';
   lastMessageId: MessageId | undefined = undefined;
+  /** The newest messages said, some of which nobody minded. */
+  readonly said: SaidMessage[] = [];
 
   constructor(level = BPF_LOG_LEVEL2, sizeBytes?: number) {
     this.level = level;
@@ -117,6 +121,7 @@ export class VerifierLog {
     const message = messageText(id, ...args);
     this.lastMessage = message;
     this.lastMessageId = id;
+    if (this.said.push({ id, args }) > MAX_SAID) this.said.shift();
     if (message !== '') this.print(message);
   }
 

@@ -53,6 +53,7 @@ export function popStack(env: VerifierEnv, popLog: boolean): PendingState | unde
   moveVerifierState(env.curState, elem.state);
   for (const frame of elem.state.frames) thawFuncState(frame);
   if (popLog) env.log.reset(elem.logPos);
+  env.observer?.pathResumed?.(elem.pathPos);
   return elem;
 }
 
@@ -68,7 +69,7 @@ export function tryPushStack(
 ): VerifierState | undefined {
   const state = new VerifierState();
   const { pending } = env;
-  pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position });
+  pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position, pathPos: env.observer?.pathPosition?.() ?? 0 });
   copyVerifierState(state, env.curState);
   if (speculative) state.speculative = true;
   if (pending.length > BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
@@ -101,7 +102,7 @@ export function pushAsyncCb(
 ): VerifierState {
   const state = new VerifierState();
   const { pending } = env;
-  pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position });
+  pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position, pathPos: env.observer?.pathPosition?.() ?? 0 });
   if (pending.length > BPF_COMPLEXITY_LIMIT_JMP_SEQ) env.refuse('jumpsTooComplexAsync', pending.length);
   state.branches = 1;
   state.inSleepable = isSleepable;

@@ -72,6 +72,7 @@ export function doCheck(env: VerifierEnv): void {
   const popLog = (log.level & BPF_LOG_LEVEL2) === 0;
   let printState = false;
   let prevInsnIdx = -1;
+  observer?.walkBegins?.(env);
   for (;;) {
     env.curHistEnt = undefined;
     env.prevInsnIdx = prevInsnIdx;
