@@ -1,4 +1,5 @@
 /** What kernels know: recorded builds, address layouts, and the simulated kernel address space. */
+export { isFunctionAbsent } from './absent-functions.ts';
 export { type CustomLayoutInit, customLayout, withTextBase } from './custom-layout.ts';
 export { helperSymbol } from './helper-symbols.ts';
 export { defaultKernelImage, KERNEL_IMAGES, kernelImage } from './images.ts';

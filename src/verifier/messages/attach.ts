@@ -42,6 +42,7 @@ export const ATTACH_MESSAGES = {
   attachNotTypedef: row('EINVAL', (id: number) => `attach_btf_id ${id} is not a typedef`),
   attachTypeName: row('EINVAL', (id: number, name: string) => `attach_btf_id ${id} points to wrong type name ${name}`),
   attachNotFunc: row('EINVAL', (id: number) => `attach_btf_id ${id} is not a function`),
+  attachNoAddress: row('ENOENT', (name: string) => `The address of function ${name} cannot be found`),
   attachNotSleepable: row('EINVAL', (name: string) => `${name} is not sleepable`),
   attachProgRetval: plain('EINVAL', "can't modify return codes of BPF programs"),
   attachNotModifiable: row('EINVAL', (name: string) => `${name}() is not modifiable`),
