@@ -22,6 +22,12 @@ const SPECIALS: readonly Special[] = [
   { code: 0xd4, applies: () => true, text: i => `r${i.dst} = le${i.imm} r${i.dst}` },
   { code: 0xdc, applies: () => true, text: i => `r${i.dst} = be${i.imm} r${i.dst}` },
   { code: 0xd7, applies: () => true, text: i => `r${i.dst} = bswap${i.imm} r${i.dst}` },
+  // An operator Linux has no text for.
+  {
+    code: 0xe5,
+    applies: i => i.src !== 0,
+    text: i => `if r${i.dst} (null) 0x${(i.imm >>> 0).toString(16)} goto pc${i.off < 0 ? '' : '+'}${i.off}`,
+  },
   { code: 0xc2, applies: () => true, text: () => 'nospec' },
 ];
 
@@ -46,6 +52,7 @@ export function nearestRow(insn: Insn): InsnDef | undefined {
   const fits = (def: InsnDef): boolean => {
     if (def.kind === 'atomic' || def.kind === 'load_acq' || def.kind === 'store_rel') return def.imm === insn.imm;
     if (def.kind === 'call') return def.src === insn.src;
+    if (def.kind === 'addr_space_cast') return false;
     if (def.kind === 'alu' || def.kind === 'movsx') return def.off === insn.off;
     return true;
   };

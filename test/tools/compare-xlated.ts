@@ -15,7 +15,7 @@ import { printInsn } from '../../src/asm/index.ts';
 import { CALL, decodeInsns, type Insn } from '../../src/isa/index.ts';
 import type { KernelImage } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
-import { verify } from '../../src/verifier/index.ts';
+import { verify, type XlatedProgram } from '../../src/verifier/index.ts';
 import { parseProgs } from '../support/prog-file.ts';
 import { type Answer, parseSelection, readAnswers, releaseOf } from '../support/scoreboard/answers.ts';
 import { compareLogs, differenceText } from '../support/scoreboard/logs.ts';
@@ -75,6 +75,15 @@ const { image } = subjects.kernel;
 let shown = 0;
 const different: string[] = [];
 
+/** Stack of each function, where the log has it (levels 4 and up). */
+function compareDepths(log: string, { subprogs }: XlatedProgram, name: string): void {
+  const theirs = /^stack depth ([\d+]+)$/m.exec(log)?.[1];
+  if (theirs === undefined) return;
+  const ours = subprogs.map(subprog => subprog.stackDepthBytes).join('+');
+  count(ours === theirs ? 'stack depths equal' : 'STACK DEPTHS DIFFER');
+  if (ours !== theirs) process.stdout.write(`${name}: stack depth ${ours}, kernel ${theirs}\n`);
+}
+
 function compare(answer: XlatedAnswer): void {
   const name = `${answer.file}:${answer.prog}`;
   const { input } = subjects.subject(answer.file, answer.prog);
@@ -100,6 +109,7 @@ function compare(answer: XlatedAnswer): void {
     if (rest.includes('--list')) process.stdout.write(`refused ${name}: ${verdict.message}\n`);
     return;
   }
+  compareDepths(answer.log, verdict.xlated, name);
   const theirs = decodeInsns(fromHex(answer.xlated ?? ''));
   const ours = dumpOf(verdict.xlated);
   const difference = compareDumps(theirs, ours, isRecorded);

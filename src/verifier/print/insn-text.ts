@@ -25,6 +25,10 @@ function resolvedImm(env: VerifierEnv, insn: Insn, imm64: bigint, idx: number): 
   return VALUE_BASE + BigInt(mapIndex) * VALUE_STRIDE + BigInt(mapOff >>> 0);
 }
 
+/** The name of a called kernel function; that of id 0, which weak functions that are not there have, is empty. */
+const kfuncName = (env: VerifierEnv, { imm, off }: Insn, idx: number): string | undefined =>
+  env.kfuncs.nameAt(idx) ?? (imm === 0 && off === 0 ? '' : undefined);
+
 /** The text of an instruction in the log: `(bf) r2 = r10`. Source: `kernel/bpf/disasm.c: print_bpf_insn`. */
 export function insnText(env: VerifierEnv, idx: number): string {
   const insn = env.insns[idx];
@@ -33,7 +37,7 @@ export function insnText(env: VerifierEnv, idx: number): string {
     linux: env.kernel.version,
     allowPtrLeaks: env.allowPtrLeaks,
     helperName,
-    cbCall: callee => (callee.src === BPF_PSEUDO_KFUNC_CALL ? env.kfuncs.nameAt(idx) : undefined),
+    cbCall: callee => (callee.src === BPF_PSEUDO_KFUNC_CALL ? kfuncName(env, callee, idx) : undefined),
     ...(insn.code === LD_IMM64
       ? { cbImm: (wide: Insn, imm64: bigint) => `0x${resolvedImm(env, wide, imm64, idx).toString(16)}` }
       : {}),
