@@ -1,5 +1,5 @@
 import { bpf_attach_type, bpf_prog_type } from '../uapi/index.ts';
-import { bpfLsmIsSleepableHook } from './lsm-hooks.ts';
+import { LSM_SLEEPABLE_HOOKS } from './lsm-hooks.ts';
 import {
   ANY,
   BTF_SOCK,
@@ -180,7 +180,7 @@ const D_PATH_FUNCTIONS: ReadonlySet<string> = new Set([
 /** Source: `kernel/trace/bpf_trace.c: bpf_d_path_allowed`. */
 function dPathAllowed({ type, attachType, attachFuncName }: HelperCaller): boolean {
   if (type === bpf_prog_type.BPF_PROG_TYPE_TRACING && attachType === bpf_attach_type.BPF_TRACE_ITER) return true;
-  if (type === bpf_prog_type.BPF_PROG_TYPE_LSM) return bpfLsmIsSleepableHook(attachFuncName);
+  if (type === bpf_prog_type.BPF_PROG_TYPE_LSM) return LSM_SLEEPABLE_HOOKS.has(attachFuncName);
   return D_PATH_FUNCTIONS.has(attachFuncName);
 }
 
@@ -200,7 +200,7 @@ function skStorageTracingAllowed({ attachType, attachFuncName, attachesToProg }:
 }
 
 /** Source: `kernel/bpf/bpf_lsm.c: bpf_ima_inode_hash_allowed`. */
-const imaAllowed = ({ attachFuncName }: HelperCaller): boolean => bpfLsmIsSleepableHook(attachFuncName);
+const imaAllowed = ({ attachFuncName }: HelperCaller): boolean => LSM_SLEEPABLE_HOOKS.has(attachFuncName);
 
 const ALLOWED: Readonly<Record<string, HelperProto['allowed']>> = {
   bpf_d_path: dPathAllowed,

@@ -1,12 +1,14 @@
 /**
- * Sets of LSM hooks, by name of their BPF functions without `bpf_lsm_`. A hook the kernel was not built with simply does
+ * Sets of LSM hooks, by name of their BPF functions (`bpf_lsm_file_open`). A hook the kernel was not built with simply does
  * not occur.
  *
  * Source: `kernel/bpf/bpf_lsm.c` of Linux 6.12.
  */
 const PREFIX = 'bpf_lsm_';
+const hooks = (...names: string[]): ReadonlySet<string> => new Set(names.map(name => PREFIX + name));
 
-const DISABLED: ReadonlySet<string> = new Set([
+/** Hooks no program may be attached to (`bpf_lsm_disabled_hooks`). */
+export const LSM_DISABLED_HOOKS: ReadonlySet<string> = hooks(
   'vm_enough_memory',
   'inode_need_killpriv',
   'inode_getsecurity',
@@ -19,16 +21,15 @@ const DISABLED: ReadonlySet<string> = new Set([
   'audit_rule_match',
   'xfrm_decode_session',
   'ismaclabel',
-]);
+);
 
-const CURRENT: ReadonlySet<string> = new Set(['sk_alloc_security', 'sk_free_security']);
+const LOCKED_SOCKOPT = hooks('sock_graft', 'inet_csk_clone', 'inet_conn_established');
 
-const LOCKED_SOCKOPT: ReadonlySet<string> = new Set(['sock_graft', 'inet_csk_clone', 'inet_conn_established']);
+const UNLOCKED_SOCKOPT = hooks('socket_post_create', 'socket_socketpair');
 
-const UNLOCKED_SOCKOPT: ReadonlySet<string> = new Set(['socket_post_create', 'socket_socketpair']);
-
-const SLEEPABLE: ReadonlySet<string> = new Set(
-  (
+/** Hooks whose programs may sleep (`sleepable_lsm_hooks`). */
+export const LSM_SLEEPABLE_HOOKS: ReadonlySet<string> = hooks(
+  ...(
     'bpf bpf_map bpf_map_create bpf_map_free bpf_prog bpf_prog_load bpf_prog_free bpf_token_create bpf_token_free ' +
     'bpf_token_cmd bpf_token_capable bprm_check_security bprm_committed_creds bprm_committing_creds ' +
     'bprm_creds_for_exec bprm_creds_from_file capget capset cred_prepare file_ioctl file_lock file_open ' +
@@ -44,7 +45,7 @@ const SLEEPABLE: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-const UNTRUSTED: ReadonlySet<string> = new Set([
+const UNTRUSTED = hooks(
   'bpf_map_free',
   'bpf_prog_free',
   'file_alloc_security',
@@ -52,24 +53,15 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'sk_alloc_security',
   'sk_free_security',
   'task_free',
-]);
+);
 
-const BOOL: ReadonlySet<string> = new Set(['xfrm_state_pol_flow_match', 'audit_rule_known', 'inode_xattr_skipcap']);
+const BOOL = hooks('xfrm_state_pol_flow_match', 'audit_rule_known', 'inode_xattr_skipcap');
 
-const isIn = (set: ReadonlySet<string>, attachFuncName: string): boolean =>
-  attachFuncName.startsWith(PREFIX) && set.has(attachFuncName.slice(PREFIX.length));
-
-/** Programs may not attach there (`bpf_lsm_disabled_hooks`). */
-export const bpfLsmIsDisabledHook = (attachFuncName: string): boolean => isIn(DISABLED, attachFuncName);
-/** The hook works on the current cgroup (`bpf_lsm_current_hooks`). */
-export const bpfLsmIsCurrentHook = (attachFuncName: string): boolean => isIn(CURRENT, attachFuncName);
 /** The hook's socket is locked (`bpf_lsm_locked_sockopt_hooks`). */
-export const bpfLsmIsLockedSockoptHook = (attachFuncName: string): boolean => isIn(LOCKED_SOCKOPT, attachFuncName);
+export const bpfLsmIsLockedSockoptHook = (attachFuncName: string): boolean => LOCKED_SOCKOPT.has(attachFuncName);
 /** The hook's socket is not locked, and needs not be (`bpf_lsm_unlocked_sockopt_hooks`). */
-export const bpfLsmIsUnlockedSockoptHook = (attachFuncName: string): boolean => isIn(UNLOCKED_SOCKOPT, attachFuncName);
-/** Source: `bpf_lsm_is_sleepable_hook`. */
-export const bpfLsmIsSleepableHook = (attachFuncName: string): boolean => isIn(SLEEPABLE, attachFuncName);
+export const bpfLsmIsUnlockedSockoptHook = (attachFuncName: string): boolean => UNLOCKED_SOCKOPT.has(attachFuncName);
 /** The hook's arguments are whole and stay. Source: `bpf_lsm_is_trusted`. */
-export const bpfLsmIsTrusted = (attachFuncName: string): boolean => !isIn(UNTRUSTED, attachFuncName);
+export const bpfLsmIsTrusted = (attachFuncName: string): boolean => !UNTRUSTED.has(attachFuncName);
 /** The hook returns 0 or 1 (`bool_lsm_hooks`). */
-export const bpfLsmIsBoolHook = (attachFuncName: string): boolean => isIn(BOOL, attachFuncName);
+export const bpfLsmIsBoolHook = (attachFuncName: string): boolean => BOOL.has(attachFuncName);

@@ -1,28 +1,8 @@
 // What may be attached to where, by name: sets the kernel keeps by BTF id.
 
+export { LSM_DISABLED_HOOKS, LSM_SLEEPABLE_HOOKS } from '../../helpers/index.ts';
+
 const hooks = (names: string): ReadonlySet<string> => new Set(names.split(/\s+/).map(name => `bpf_lsm_${name}`));
-
-/** Hooks that BPF programs may not be attached to. Source: `kernel/bpf/bpf_lsm.c: bpf_lsm_disabled_hooks`. */
-export const LSM_DISABLED_HOOKS = hooks(
-  `vm_enough_memory inode_need_killpriv inode_getsecurity inode_listsecurity inode_copy_up_xattr getselfattr getprocattr
-  setprocattr key_getsecurity audit_rule_match xfrm_decode_session ismaclabel`,
-);
-
-/** Hooks whose programs may sleep. Source: `kernel/bpf/bpf_lsm.c: sleepable_lsm_hooks`. */
-export const LSM_SLEEPABLE_HOOKS = hooks(
-  `bpf bpf_map bpf_map_create bpf_map_free bpf_prog bpf_prog_load bpf_prog_free bpf_token_create bpf_token_free
-  bpf_token_cmd bpf_token_capable bprm_check_security bprm_committed_creds bprm_committing_creds bprm_creds_for_exec
-  bprm_creds_from_file capget capset cred_prepare file_ioctl file_lock file_open file_post_open file_receive
-  inode_create inode_free_security inode_getattr inode_getxattr inode_mknod inode_need_killpriv inode_post_setxattr
-  inode_readlink inode_rename inode_rmdir inode_setattr inode_setxattr inode_symlink inode_unlink
-  kernel_module_request kernel_read_file kernfs_init_security path_unlink path_mkdir path_rmdir path_truncate
-  path_symlink path_link path_rename path_chmod path_chown mmap_file netlink_send path_notify release_secctx
-  sb_alloc_security sb_eat_lsm_opts sb_kern_mount sb_mount sb_remount sb_set_mnt_opts sb_show_options sb_statfs
-  sb_umount settime socket_accept socket_bind socket_connect socket_create socket_getpeername
-  socket_getpeersec_dgram socket_getsockname socket_getsockopt socket_listen socket_post_create socket_recvmsg
-  socket_sendmsg socket_shutdown socket_socketpair syslog task_alloc current_getsecid_subj task_getsecid_obj
-  task_prctl task_setscheduler userns_create`,
-);
 
 /** Functions of the LSM that look like hooks by their names and are none. Source: `include/linux/bpf_lsm.h`. */
 const LSM_NO_HOOKS = hooks(

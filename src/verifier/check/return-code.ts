@@ -1,4 +1,4 @@
-import { SCALAR_VALUE } from '../../helpers/index.ts';
+import { bpfLsmIsBoolHook, SCALAR_VALUE } from '../../helpers/index.ts';
 import type { ProgFacts } from '../../progtypes/index.ts';
 import { bpf_attach_type as A, ERRNO, bpf_prog_type as T } from '../../uapi/index.ts';
 import type { VerifierEnv } from '../env.ts';
@@ -27,12 +27,6 @@ const ALWAYS_ALLOW: ReadonlySet<number> = new Set([
   A.BPF_CGROUP_UNIX_GETSOCKNAME,
 ]);
 
-/** LSM hooks that answer yes or no. Source: `kernel/bpf/bpf_lsm.c: bool_lsm_hooks`. */
-const BOOL_LSM_HOOKS: ReadonlySet<string> = new Set([
-  'bpf_lsm_xfrm_state_pol_flow_match',
-  'bpf_lsm_audit_rule_known',
-  'bpf_lsm_inode_xattr_skipcap',
-]);
 const MAX_ERRNO = 4095;
 
 const returnsVoid = (prog: ProgFacts): boolean =>
@@ -41,7 +35,7 @@ const returnsVoid = (prog: ProgFacts): boolean =>
 /** What an LSM hook may return; undefined where it returns nothing. Source: `bpf_lsm_get_retval_range`. */
 export function lsmRetvalRange(prog: ProgFacts): RetvalRange | undefined {
   if (returnsVoid(prog)) return undefined;
-  return BOOL_LSM_HOOKS.has(prog.attachFuncName) ? ZERO_OR_ONE : range(-MAX_ERRNO, 0);
+  return bpfLsmIsBoolHook(prog.attachFuncName) ? ZERO_OR_ONE : range(-MAX_ERRNO, 0);
 }
 
 /** The range of what a function that is traced returns, where it is known. Source: `get_func_retval_range`. */
