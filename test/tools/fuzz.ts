@@ -1,14 +1,17 @@
 /**
- * Feeds damaged objects, damaged BTF, nearly sound programs and random instructions to farcall and checks that each ends in a value or a
- * FarcallError, in time and in memory. Exits 1 and writes the input to a file when one does not.
- *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--only object|btf|ext|near|insn] SEED_FILE…
- * SEED_FILEs are BPF objects (at least ten for a run that counts); their .BTF and .BTF.ext are the seeds for BTF.
+ * Feeds damaged objects, damaged BTF, nearly sound programs, random instructions, and damaged programs for the verifier to farcall
+ * and checks that each ends in a value or a FarcallError, in time and in memory. Exits 1 if one does not, and writes its bytes to a file.
+ *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--only KIND] SEED_FILE…
+ * KIND: object, btf, ext, near, insn; verify-insn, verify-field, verify-both (programs as `BPF_PROG_LOAD` gets them), verify-object.
+ * SEED_FILEs are BPF objects (at least ten for a run that counts); their programs, .BTF and .BTF.ext are the seeds. Each input can be made
+ * again from its seed: `--seed N --count 1 --only KIND`. Time is the processor's.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { openBtf } from '../../src/btf/index.ts';
 import { openElf } from '../../src/elf/index.ts';
 import { encodeInsns } from '../../src/isa/index.ts';
+import { kernelImage } from '../../src/kernels/index.ts';
 import {
   type FuzzOutcome,
   fuzzBtf,
@@ -17,11 +20,19 @@ import {
   fuzzNearlySound,
   fuzzObject,
 } from '../support/fuzz-targets.ts';
+import {
+  anyOptions,
+  damagedInput,
+  damagedObject,
+  fuzzPrepared,
+  fuzzVerify,
+  verifierSeeds,
+} from '../support/fuzz-verifier.ts';
 import { mutate, mutateInsns } from '../support/mutate.ts';
 import { generateProgram } from '../support/program-generator.ts';
 import { Random } from '../support/random.ts';
 
-const LIMIT_MS = 1000;
+const LIMIT_MS = 2000;
 
 const option = (name: string, fallback: string): string => {
   const at = process.argv.indexOf(`--${name}`);
@@ -49,59 +60,94 @@ const target = openBtf(
 const btfs = section('.BTF').map(bytes => openBtf(bytes));
 let own = btfs[0];
 
-const kinds: Record<
-  string,
-  { seeds: Uint8Array[]; run: (bytes: Uint8Array) => FuzzOutcome; make: (r: Random, seeds: Uint8Array[]) => Uint8Array }
-> = {
-  object: { seeds: objects, run: bytes => fuzzObject(bytes, target), make: (r, seeds) => mutate(r.pick(seeds), r) },
-  btf: { seeds: section('.BTF'), run: fuzzBtf, make: (r, seeds) => mutate(r.pick(seeds), r) },
-  ext: {
-    seeds: section('.BTF.ext'),
-    run: bytes => fuzzBtfExt(bytes, own),
-    make: (r, seeds) => {
-      const at = r.below(seeds.length);
+/** Makes an input from a generator, and says what became of it; the bytes of the input go to `keep`. */
+type Kind = (r: Random, keep: (bytes: Uint8Array) => void) => FuzzOutcome;
+
+const ofBytes =
+  (make: (r: Random) => Uint8Array, run: (bytes: Uint8Array) => FuzzOutcome): Kind =>
+  (r, keep) => {
+    const bytes = make(r);
+    keep(bytes);
+    return run(bytes);
+  };
+
+const rawBtfs = section('.BTF');
+const exts = section('.BTF.ext');
+const image = kernelImage('6.12-amd64');
+const kernel = { version: '6.12', arch: image.arch, btf: target, image };
+const seeds = only === '' || only.startsWith('verify') ? verifierSeeds(kernel, objects) : undefined;
+const ofProgram =
+  (what: 'insns' | 'fields' | 'both'): Kind =>
+  r =>
+    seeds === undefined ? 'no seeds' : fuzzVerify(damagedInput(r, seeds, what), anyOptions(kernel, r));
+
+const kinds: Record<string, Kind> = {
+  object: ofBytes(
+    r => mutate(r.pick(objects), r),
+    bytes => fuzzObject(bytes, target),
+  ),
+  btf: ofBytes(r => mutate(r.pick(rawBtfs), r), fuzzBtf),
+  ext: ofBytes(
+    r => {
+      const at = r.below(exts.length);
       own = btfs[at];
-      return mutate(seeds[at], r);
+      return mutate(exts[at], r);
     },
+    bytes => fuzzBtfExt(bytes, own),
+  ),
+  near: ofBytes(r => encodeInsns(mutateInsns(generateProgram(r.u32()).insns, r)), fuzzNearlySound),
+  insn: ofBytes(r => r.bytes(8 * r.between(1, 40)), fuzzInsns),
+  'verify-insn': ofProgram('insns'),
+  'verify-field': ofProgram('fields'),
+  'verify-both': ofProgram('both'),
+  'verify-object': (r, keep) => {
+    const bytes = damagedObject(r.pick(objects), r);
+    keep(bytes);
+    return fuzzPrepared(bytes, kernel, anyOptions(kernel, r));
   },
-  near: {
-    seeds: [],
-    run: fuzzNearlySound,
-    make: r => encodeInsns(mutateInsns(generateProgram(r.u32()).insns, r)),
-  },
-  insn: { seeds: [], run: fuzzInsns, make: r => r.bytes(8 * r.between(1, 40)) },
+};
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 };
 
 let bad = 0;
-for (const [kind, { seeds, run, make }] of Object.entries(kinds)) {
+for (const [kind, run] of Object.entries(kinds)) {
   if (only !== '' && only !== kind) continue;
   const outcomes = new Map<string, number>();
   let slowest = 0;
+  let slowestSeed = 0;
+  let most = 0;
   const started = performance.now();
+  const startedCpu = cpuMs();
   for (let i = 0; i < count; i++) {
-    const input = make(new Random(seed + i), seeds);
-    const from = performance.now();
+    let input: Uint8Array | undefined;
     let outcome: string;
+    const from = cpuMs();
     try {
-      outcome = run(input);
+      outcome = run(new Random(seed + i), bytes => {
+        input = bytes;
+      });
     } catch (error) {
-      outcome = `BAD ${error instanceof Error ? error.stack?.split('\n').slice(0, 4).join(' | ') : error}`;
-      writeFileSync(`fuzz-${kind}-${seed + i}.bin`, input);
-      bad++;
+      outcome = `BAD ${error instanceof Error ? error.stack?.split('\n').slice(0, 6).join(' | ') : error}`;
     }
-    const ms = performance.now() - from;
-    if (ms > LIMIT_MS) {
-      outcome = `SLOW ${Math.round(ms)} ms`;
-      writeFileSync(`fuzz-${kind}-${seed + i}.bin`, input);
+    const ms = cpuMs() - from;
+    if (ms > LIMIT_MS) outcome = `SLOW ${Math.round(ms)} ms, ${outcome}`;
+    if (/^(BAD|SLOW) /.test(outcome)) {
       bad++;
+      if (!outcomes.has(outcome)) process.stdout.write(`${kind} --seed ${seed + i}: ${outcome}\n`);
+      if (input !== undefined) writeFileSync(`fuzz-${kind}-${seed + i}.bin`, input);
     }
-    slowest = Math.max(slowest, ms);
+    if (ms > slowest) [slowest, slowestSeed] = [ms, seed + i];
+    if (i % 64 === 0) most = Math.max(most, process.memoryUsage().rss);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  const rss = Math.round(process.memoryUsage().rss / 2 ** 20);
+  const rss = Math.round(Math.max(most, process.memoryUsage().rss) / 2 ** 20);
   process.stdout.write(
-    `${kind}: ${count} inputs from ${seeds.length} seeds in ${seconds} s, slowest ${slowest.toFixed(0)} ms, ${rss} MB resident\n`,
+    `${kind}: ${count} inputs in ${seconds} s (${((cpuMs() - startedCpu) / 1000).toFixed(0)} s of the processor's), ` +
+      `slowest ${slowest.toFixed(0)} ms (--seed ${slowestSeed}), ${rss} MB resident\n`,
   );
   for (const [outcome, n] of [...outcomes].sort((a, b) => b[1] - a[1]))
     process.stdout.write(`  ${String(n).padStart(7)} ${outcome}\n`);
