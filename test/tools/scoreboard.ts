@@ -73,6 +73,14 @@ const traced: Verify = (input, options) => {
 const subjects = new Subjects(dir, release, all('btf')[0]);
 const totals = new Totals();
 const options = { logLevel: number('level', 2), mitigations: !flag('no-mitigations') };
+const out = all('out')[0] ?? join(tmpdir(), `scoreboard-${basename(answers).replace(/\.jsonl$/, '')}.txt`);
+const SLOW_MS = 10_000;
+const SAVE_MS = 20_000;
+let nextSave = SAVE_MS;
+const save = (): void => {
+  writeFileSync(out, totals.summary(1000) + totals.details());
+  nextSave = performance.now() + SAVE_MS;
+};
 let different = 0;
 let skipped = 0;
 for (const answer of readAnswers(answers, only)) {
@@ -82,6 +90,8 @@ for (const answer of readAnswers(answers, only)) {
   }
   const row = compareOne(answer, subjects, flag('trace') ? traced : verify, options);
   totals.add(row);
+  if (row.ms > SLOW_MS) process.stderr.write(`slow: ${answer.file}:${answer.prog} ${(row.ms / 1000).toFixed(1)} s\n`);
+  if (only.length === 0 && performance.now() > nextSave) save();
   const differs = row.ours !== row.kernel || row.ourErrno !== answer.errno || row.logDifference !== undefined;
   if (!differs) continue;
   if (flag('diff')) show(row);
@@ -93,8 +103,7 @@ for (const answer of readAnswers(answers, only)) {
   }
   if (++different >= limit) break;
 }
-const out = all('out')[0] ?? join(tmpdir(), `scoreboard-${basename(answers).replace(/\.jsonl$/, '')}.txt`);
-if (only.length === 0) writeFileSync(out, totals.summary(1000) + totals.details());
+if (only.length === 0) save();
 process.stdout.write(totals.summary(number('groups', 40)));
 if (skipped > 0) process.stdout.write(`${skipped} passed over: more than ${maxInsns} instructions\n`);
 if (only.length === 0) process.stdout.write(`differences: ${out}\n`);
