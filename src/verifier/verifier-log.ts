@@ -28,6 +28,8 @@ export class VerifierLog {
   /** Position of the first piece kept, and of the end. */
   #start = 0;
   #end = 0;
+  /** Position of the end of the last piece kept: before `#end` only where a fixed buffer is full. */
+  #tail = 0;
   /** What a buffer must hold for nothing to be lost, as far as the log ever reached. */
   #mostBytes = 0;
   /** Stage whose rejections are made now. */
@@ -72,6 +74,7 @@ export class VerifierLog {
     const fixed = (this.level & BPF_LOG_FIXED) !== 0;
     if (fixed && this.#end - text.length >= this.#sizeBytes) return;
     this.#pieces.push(text);
+    this.#tail = this.#end;
     if (fixed) return;
     while (this.#end - this.#start - this.#pieces[this.#head].length >= this.#sizeBytes) {
       this.#start += this.#pieces[this.#head].length;
@@ -90,9 +93,7 @@ export class VerifierLog {
   /** Forgets everything behind a position got from `position`. */
   reset(position: number): void {
     if (this.level === 0) return;
-    let end = this.#start;
-    for (let i = this.#head; i < this.#pieces.length; i++) end += this.#pieces[i].length;
-    // With a fixed buffer the pieces may end before the log does.
+    let end = this.#tail;
     while (end > position && this.#pieces.length > this.#head) {
       const piece = this.#pieces.pop() as string;
       end -= piece.length;
@@ -102,6 +103,7 @@ export class VerifierLog {
       }
     }
     this.#end = position;
+    this.#tail = Math.min(this.#tail, position);
     if (this.#start > position) this.#start = position;
   }
 

@@ -17,7 +17,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type Answer, figuresOf, parseSelection, readAnswers, releaseOf } from '../support/scoreboard/answers.ts';
+import {
+  type Answer,
+  figuresOf,
+  KEPT_LOG_CHARS,
+  parseSelection,
+  readAnswers,
+  releaseOf,
+} from '../support/scoreboard/answers.ts';
 import { type Comparison, compareOne, type Verify } from '../support/scoreboard/judge.ts';
 import { differenceText, maskLine } from '../support/scoreboard/logs.ts';
 import { Totals } from '../support/scoreboard/report.ts';
@@ -45,7 +52,9 @@ async function loadVerify(): Promise<Verify> {
 }
 
 function processedOf(answer: Answer): number {
-  return answer.verified_insns ?? figuresOf(answer.log)?.processed ?? (answer.log.length > 1 << 20 ? 1_000_000 : 0);
+  return (
+    answer.verified_insns ?? figuresOf(answer.log)?.processed ?? (answer.log.length > KEPT_LOG_CHARS ? 1_000_000 : 0)
+  );
 }
 
 function show(row: Comparison): void {

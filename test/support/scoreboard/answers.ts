@@ -24,8 +24,8 @@ export interface Figures {
   readonly peakStates: number;
 }
 
-/** The lab keeps no more of a log. */
-export const KEPT_LOG_BYTES = 4 << 20;
+/** A log of so many characters that does not end in its figures is one the lab kept the beginning of. */
+export const KEPT_LOG_CHARS = 100_000;
 
 /** Picks programs: a file with or without directories and `.o`, and one of its programs. */
 export interface Selection {
