@@ -3,7 +3,7 @@ import type { Insn } from '../isa/index.ts';
 import type { KernelArch, KernelImage } from '../kernels/index.ts';
 import type { BtfRecord } from './state/record.ts';
 import type { InfoTable } from './structure-input.ts';
-import type { XlatedProgram } from './types.ts';
+import type { XlatedPlaces, XlatedProgram } from './types.ts';
 
 /** A map as the verifier sees it (`struct bpf_map`). Compared by identity. */
 export interface VerifierMap {
@@ -105,6 +105,8 @@ export interface VerifyOptions {
   /** CPU mitigations against speculation are on; default true. They matter only without CAP_PERFMON. */
   readonly mitigations?: boolean;
   readonly jitRequested?: boolean;
+  /** Where maps and the arena are, for `Verdict.xlated`; default: places of farcall's own. */
+  readonly places?: XlatedPlaces;
   /** Called after every verified instruction; for tests of soundness and for the explanation. Default: nobody. */
   readonly observer?: VerifierObserver;
   /**

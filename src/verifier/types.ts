@@ -54,6 +54,13 @@ export interface XlatedMap {
   readonly values?: { readonly start: bigint; readonly sizeBytes: number };
 }
 
+/** Where a loader put what the program's instructions name. */
+export interface XlatedPlaces {
+  /** By place in the input's maps. */
+  readonly maps?: readonly XlatedMap[];
+  readonly arena?: { readonly kernVmStart: bigint; readonly userVmStart: bigint };
+}
+
 export declare const XLATED: unique symbol;
 
 /**

@@ -200,7 +200,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
 
   enter('fixups');
   // Without BTF nobody knows where the kernel's structs have what contexts are made of.
-  if (kernel.btf !== undefined) progress.xlated = xlateVerified(env, input);
+  if (kernel.btf !== undefined) progress.xlated = xlateVerified(env, input, options.places);
   return undefined;
 }
 

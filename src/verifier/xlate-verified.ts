@@ -37,14 +37,7 @@ import { extendVerified } from './fixups/verified-zext.ts';
 import { NEEDS_ZEXT } from './from-kernel.ts';
 import type { VerifierMap, VerifyInput } from './input.ts';
 import type { InfoTable } from './structure-input.ts';
-import type { Subprog, XlatedKfunc, XlatedMap, XlatedProgram } from './types.ts';
-
-/** Where a loader put what the program's instructions name; by default places of farcall's own. */
-export interface XlateVerifiedOptions {
-  /** By place in the input's maps. */
-  readonly maps?: readonly XlatedMap[];
-  readonly arena?: { readonly kernVmStart: bigint; readonly userVmStart: bigint };
-}
+import type { Subprog, XlatedKfunc, XlatedMap, XlatedPlaces, XlatedProgram } from './types.ts';
 
 /** Machines whose JIT reaches kernel functions at any distance: calls keep their id (`bpf_jit_supports_far_kfunc_call`). */
 const FAR_KFUNCS: ReadonlySet<string> = new Set(['arm64', 's390x', 'ppc64']);
@@ -63,11 +56,11 @@ const ARENA_BELOW_END = 1n << 35n;
  *
  * Source: `kernel/bpf/verifier.c: bpf_check` behind `do_check`.
  */
-export function xlateVerified(env: VerifierEnv, input: VerifyInput, options: XlateVerifiedOptions = {}): XlatedProgram {
+export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: XlatedPlaces = {}): XlatedProgram {
   const { kernel, prog } = env;
   const image = kernel.image;
-  const maps = options.maps ?? placeMaps(input.maps, env);
-  const arena = env.arena === undefined ? undefined : (options.arena ?? placeArena(env.arena, env));
+  const maps = places.maps ?? placeMaps(input.maps, env);
+  const arena = env.arena === undefined ? undefined : (places.arena ?? placeArena(env.arena, env));
   const program = new FixupProgram(env, linesOf(input.lineInfo));
   const addresses = new KernelAddresses(image);
   const offsets = new BtfOffsets(kernel.btf);

@@ -16,8 +16,9 @@ import {
   makeInsn,
   TAIL_CALL,
 } from '../../src/isa/index.ts';
+import { defaultLayout, type KernelImage } from '../../src/kernels/index.ts';
 import { bpf_func_id } from '../../src/uapi/index.ts';
-import { u64Of } from '../../src/util/index.ts';
+import { hi32, u64Of } from '../../src/util/index.ts';
 import type { XlatedMap, XlatedProgram } from '../../src/verifier/index.ts';
 
 /** What a 6.12 kernel shows of such a program once it is compiled (`jit_subprogs`, `bpf_insn_prepare_dump`). */
@@ -68,6 +69,23 @@ export interface DumpDifference {
   readonly why: string;
 }
 
+/** Which of our own places are those of a real kernel. */
+export interface KnownPlaces {
+  /** Whether the distance of a function was recorded, and is not made up. */
+  isRecorded(distance: number): boolean;
+  /** Whether the address is one given to a kernel object that nobody knows the place of. */
+  isObject(hi: number): boolean;
+}
+
+export function knownPlaces(image: KernelImage): KnownPlaces {
+  const { end } = defaultLayout(image.arch).linearMap;
+  const objects = hi32(end - (1n << 32n));
+  return {
+    isRecorded: distance => image.hasSymbol(image.symbolAt(distance) ?? ''),
+    isObject: hi => hi === objects,
+  };
+}
+
 const ADDR_PERCPU_MOVE = 0xbf;
 const isKernelAddress = (hi: number): boolean => hi < 0;
 /** Arenas are mapped anywhere in user space, whole gigabytes at a time. */
@@ -76,13 +94,11 @@ const isUserAddress = (hi: number): boolean => hi > 0 && hi < 0x8000;
 /**
  * Compares what a kernel shows with what we would show. Ids of maps need only correspond; addresses of kernel objects and of
  * arenas are different on every boot; distances of kernel functions are compared as they are.
- *
- * @param isRecorded whether the distance of ours is a kernel's and not one made up
  */
 export function compareDumps(
   theirs: readonly Insn[],
   ours: readonly Insn[],
-  isRecorded: (distance: number) => boolean = () => true,
+  known: KnownPlaces = { isRecorded: () => true, isObject: () => false },
 ): DumpDifference | undefined {
   const ids = new Map<number, number>();
   const count = Math.min(theirs.length, ours.length);
@@ -99,7 +115,9 @@ export function compareDumps(
       } else if (a.imm !== b.imm || a1.imm !== b1.imm) {
         const masked =
           a.src === 0 &&
-          ((isKernelAddress(a1.imm) && isKernelAddress(b1.imm)) || (isUserAddress(a1.imm) && isUserAddress(b1.imm)));
+          (known.isObject(b1.imm) ||
+            (isKernelAddress(a1.imm) && isKernelAddress(b1.imm)) ||
+            (isUserAddress(a1.imm) && isUserAddress(b1.imm)));
         if (!masked) return { slot, why: 'constant' };
       }
       slot++;
@@ -109,7 +127,7 @@ export function compareDumps(
     const next = theirs[slot + 1];
     const percpu = a.code === 0xb4 && next?.code === ADDR_PERCPU_MOVE && next.off === -1;
     // Who loads without rights is not shown where the kernel is.
-    if (a.code === CALL && (a.imm === 0 || !isRecorded(b.imm))) continue;
+    if (a.code === CALL && (a.imm === 0 || !known.isRecorded(b.imm))) continue;
     if (!percpu) return { slot, why: a.code === CALL ? 'call' : 'constant' };
   }
   return theirs.length === ours.length ? undefined : { slot: count, why: 'length' };

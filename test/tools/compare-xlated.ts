@@ -20,7 +20,7 @@ import { parseProgs } from '../support/prog-file.ts';
 import { type Answer, parseSelection, readAnswers, releaseOf } from '../support/scoreboard/answers.ts';
 import { compareLogs, differenceText } from '../support/scoreboard/logs.ts';
 import { Subjects } from '../support/scoreboard/subjects.ts';
-import { compareDumps, dumpOf } from '../support/xlated-dump.ts';
+import { compareDumps, dumpOf, knownPlaces } from '../support/xlated-dump.ts';
 
 const [answers, dir, ...rest] = process.argv.slice(2);
 if (answers === undefined || dir === undefined || !existsSync(answers)) {
@@ -64,14 +64,13 @@ function isUnprivileged({ file, prog }: Answer): boolean {
   return names.has(prog);
 }
 
-const isRecorded = (distance: number): boolean => image.hasSymbol(image.symbolAt(distance) ?? '');
-
 const counts = new Map<string, number>();
 const count = (what: string): void => {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 };
 const subjects = new Subjects(dir, releaseOf(answers) ?? '6.12.0-amd64', all('btf')[0]);
 const { image } = subjects.kernel;
+const known = knownPlaces(image);
 let shown = 0;
 const different: string[] = [];
 
@@ -112,7 +111,7 @@ function compare(answer: XlatedAnswer): void {
   compareDepths(answer.log, verdict.xlated, name);
   const theirs = decodeInsns(fromHex(answer.xlated ?? ''));
   const ours = dumpOf(verdict.xlated);
-  const difference = compareDumps(theirs, ours, isRecorded);
+  const difference = compareDumps(theirs, ours, known);
   if (difference === undefined) {
     count('equal');
     return;

@@ -118,20 +118,30 @@ function allFit(insns: readonly Insn[], plan: PatchPlan, places: Places): boolea
  * first to fail.
  */
 function firstTooFar(insns: readonly Insn[], plan: PatchPlan): number {
-  const growth = (slot: number): number =>
-    (plan.prologues?.get(slot)?.length ?? 0) + (plan.patches.get(slot)?.insns.length ?? 1) - 1;
+  /** How much patches of all slots before this one add. */
+  const added = new Int32Array(insns.length + 1);
+  for (let slot = 0; slot < insns.length; slot++) {
+    const patch = (plan.prologues?.get(slot)?.length ?? 0) + (plan.patches.get(slot)?.insns.length ?? 1) - 1;
+    added[slot + 1] = added[slot] + patch;
+  }
   let first = insns.length;
   for (let idx = 0; idx < insns.length; idx++) {
     const insn = insns[idx];
     if (isWide(insn)) idx++;
     else if (relativeOf(insn) === RELATIVE.jumpOff) {
+      const forward = insn.off >= 0;
       const target = idx + 1 + insn.off;
-      const forward = target > idx;
-      let distance = Math.abs(insn.off);
-      for (let slot = forward ? idx + 1 : target; slot < (forward ? target : idx) && slot < first; slot++) {
-        distance += growth(slot);
-        if (distance > (forward ? 0x7fff : 0x8000)) first = slot;
+      const room = forward ? 0x7fff - insn.off : insn.off + 0x8000;
+      // Slots between the jump and its target; a patch of the target itself is jumped to, or over where it lies behind.
+      let low = forward ? idx + 1 : target;
+      const from = low;
+      let high = forward ? target : idx;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (added[middle + 1] - added[from] > room) high = middle;
+        else low = middle + 1;
       }
+      if (low < (forward ? target : idx) && low < first) first = low;
     }
   }
   return first === insns.length ? 0 : first;

@@ -31,15 +31,6 @@ export class FixupProgram {
     return this.env.subprogs.list;
   }
 
-  /** Slot → id of its function. */
-  funcOfSlots(): Int32Array {
-    const funcOf = new Int32Array(this.insns.length);
-    this.subprogs.forEach((subprog, id) => {
-      funcOf.fill(id, subprog.start, subprog.end);
-    });
-    return funcOf;
-  }
-
   /**
    * Puts patches in their instructions' places, and prologues before functions. What was known of a patched instruction is
    * known of the last of its patch; refuses if a jump gets too long.
