@@ -14,6 +14,8 @@ const isIdentifierOrNone = (name: string): boolean => name === '' || isIdentifie
 type Of<Kind extends BtfType['kind']> = Extract<BtfType, { kind: Kind }>;
 interface Checking {
   readonly btf: Btf;
+  /** Prototypes all of whose parameters have names. */
+  readonly named: Map<number, boolean>;
   /** What libbpf rewrites before it sends the BTF. */
   readonly rewritten: ReadonlySet<number>;
 }
@@ -43,11 +45,16 @@ const isComposite: Check<BtfComposite> = ({ name, kind, members, sizeBytes }, { 
 const isEnum: Check<Of<'ENUM'> | Of<'ENUM64'>> = ({ name, sizeBytes, values }) =>
   sizeBytes <= 8 && isPow2(sizeBytes) && isIdentifierOrNone(name) && values.every(value => isIdentifier(value.name));
 
-const isFunc: Check<Of<'FUNC'>> = ({ id, name, typeId, linkage }, { btf, rewritten }) => {
+const isFunc: Check<Of<'FUNC'>> = ({ id, name, typeId, linkage }, { btf, rewritten, named }) => {
   const proto = btf.typeById(typeId);
   if (rewritten.has(id)) return true;
   if (!isIdentifier(name) || linkage > 1 || proto.kind !== 'FUNC_PROTO') return false;
-  return proto.params.every(param => param.name !== '' || param.typeId === 0 || rewritten.has(proto.id));
+  let allNamed = named.get(typeId);
+  if (allNamed === undefined) {
+    allNamed = proto.params.every(param => param.name !== '' || param.typeId === 0 || rewritten.has(proto.id));
+    named.set(typeId, allNamed);
+  }
+  return allNamed;
 };
 
 const isProto: Check<Of<'FUNC_PROTO'>> = ({ returnTypeId, params }, { btf }) => {
@@ -120,7 +127,7 @@ const CACHE = new WeakMap<Btf, number>();
 export function btfLoadErrno(btf: Btf): number {
   const known = CACHE.get(btf);
   if (known !== undefined) return known;
-  const checking = { btf, rewritten: rewrittenTypes(btf) };
+  const checking = { btf, named: new Map<number, boolean>(), rewritten: rewrittenTypes(btf) };
   let errno = 0;
   for (let id = btf.startId; id < btf.typeCount && errno === 0; id++) {
     if (id === 0) continue;

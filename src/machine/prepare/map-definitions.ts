@@ -40,6 +40,8 @@ const LOCAL_STORAGE: ReadonlySet<number> = new Set([
   M.BPF_MAP_TYPE_CGRP_STORAGE,
 ]);
 
+const MAPS_OF_MAPS: ReadonlySet<number> = new Set([M.BPF_MAP_TYPE_ARRAY_OF_MAPS, M.BPF_MAP_TYPE_HASH_OF_MAPS]);
+
 /** `BPF_OBJ_NAME_LEN` less the NUL. */
 const NAME_BYTES = 15;
 
@@ -109,6 +111,8 @@ function createMap(draft: Draft, inner: VerifierMap | undefined, machine: MapMac
   const { type } = draft.def;
   const perCpu = type === M.BPF_MAP_TYPE_PERF_EVENT_ARRAY && draft.def.maxEntries === 0;
   const def = perCpu ? { ...draft.def, maxEntries: machine.cpuCount } : draft.def;
+  // Without a template libbpf names descriptor 0, which is no map.
+  if (MAPS_OF_MAPS.has(type) && def.inner === undefined) return -ERRNO.EINVAL;
   const errno = checkMapDef(def);
   if (errno !== 0) return errno;
   const named = draft.btf !== undefined && !WITHOUT_BTF.has(type) && (draft.keyTypeId !== 0 || draft.valueTypeId !== 0);

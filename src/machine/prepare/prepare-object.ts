@@ -129,6 +129,9 @@ interface ObjectFacts {
 
 function kconfigProblem(spec: ObjectSpec, values: KconfigValues): LoadProblem | undefined {
   if (!spec.externs.some(extern => extern.kind === 'kconfig')) return undefined;
+  const named = spec.externs.some(({ kind, name }) => kind === 'kconfig' && name.startsWith('CONFIG_'));
+  // Nobody told the kernel's configuration, and libbpf does not guess.
+  if (named && (values.config ?? '') === '') return problem(ERRNO.EINVAL, 'failed to open system Kconfig');
   const [message] = kconfigData(spec, values).problems;
   return message === undefined ? undefined : problem(ERRNO.EINVAL, message);
 }
@@ -164,7 +167,9 @@ function kernelSymbols(spec: ObjectSpec, options: PrepareOptions): ExternValue[]
   const places = new Map<string, bigint>();
   const textAddress = (name: string): bigint | undefined => {
     if (image.hasSymbol(name)) return layout.textBase + BigInt(image.symbolOffset(name) - image.textOffset);
-    if (!strong.has(name)) return undefined;
+    // Per-CPU variables are in BTF; of other data nobody knows but who asks for it.
+    const isVariable = (kernelBtf?.findByName(name, 'VAR') ?? 0) > 0;
+    if (!strong.has(name) && !isVariable) return undefined;
     const end = layout.textBase + BigInt(image.etextOffset - image.textOffset + 0x1000000);
     const place = places.get(name) ?? end + BigInt(places.size) * DATA_BYTES;
     places.set(name, place);

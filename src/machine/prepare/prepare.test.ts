@@ -55,7 +55,12 @@ describe('externs', () => {
   });
 
   it.each([
-    [{ kconfig: { kernelVersion: 1 } }, ERRNO.EINVAL, "extern 'CONFIG_LARGE' (strong): not resolved"],
+    [{ kconfig: { kernelVersion: 1 } }, ERRNO.EINVAL, 'failed to open system Kconfig'],
+    [
+      { kconfig: { config: 'CONFIG_A=y', kernelVersion: 1 } },
+      ERRNO.EINVAL,
+      "extern 'CONFIG_LARGE' (strong): not resolved",
+    ],
     [{ addressOf: () => undefined }, ERRNO.ESRCH, "extern 'some_symbol' (strong): not resolved"],
   ])('that are missing stop the whole object: %j', (more, errno, message) => {
     const prepared = fitted(spec, more);
@@ -141,8 +146,8 @@ describe('struct_ops', () => {
   it('of a struct the kernel does not have stop the object', () => {
     const structOps = spec.structOps.map(row => ({ ...row, typeName: 'no_such_ops' }));
     expect(fitted({ ...spec, structOps }).problem).toEqual({
-      errno: ERRNO.ENOENT,
-      message: 'struct_ops init_kern: struct bpf_struct_ops_no_such_ops is not found in kernel BTF',
+      errno: ERRNO.ESRCH,
+      message: 'struct_ops init_kern: struct no_such_ops is not found in kernel BTF',
     });
   });
 });

@@ -52,7 +52,7 @@ export function fitStructOps(spec: ObjectSpec, kernelBtf: Btf | undefined): Kern
   try {
     for (const variable of spec.structOps) {
       if (variable.section.startsWith('?') || btf === undefined) continue;
-      if (kernelBtf === undefined) throw notFound(`bpf_struct_ops_${variable.typeName}`);
+      if (kernelBtf === undefined) throw notFound(variable.typeName, ERRNO.ESRCH);
       maps.set(variable.name, fitVariable(variable, btf, { spec, kernelBtf, members }));
     }
   } catch (error) {
@@ -62,20 +62,20 @@ export function fitStructOps(spec: ObjectSpec, kernelBtf: Btf | undefined): Kern
   return { members, maps, problem: undefined };
 }
 
-const notFound = (name: string): Unfit =>
-  new Unfit(ERRNO.ENOENT, `struct_ops init_kern: struct ${name} is not found in kernel BTF`);
+const notFound = (name: string, errno: number = ERRNO.ENOENT): Unfit =>
+  new Unfit(errno, `struct_ops init_kern: struct ${name} is not found in kernel BTF`);
 
-function structNamed(btf: Btf, name: string): BtfComposite {
+function structNamed(btf: Btf, name: string, errno: number = ERRNO.ENOENT): BtfComposite {
   const type = btf.typeById(btf.findByName(name, 'STRUCT'));
-  if (type.kind !== 'STRUCT') throw notFound(name);
+  if (type.kind !== 'STRUCT') throw notFound(name, errno);
   return type;
 }
 
 function fitVariable(variable: StructOpsSpec, btf: Btf, fitting: Fitting): StructOpsMap {
   const { kernelBtf } = fitting;
   const name = essentialName(variable.typeName);
+  const struct = structNamed(kernelBtf, name, ERRNO.ESRCH);
   const value = structNamed(kernelBtf, `bpf_struct_ops_${name}`);
-  const struct = structNamed(kernelBtf, name);
   if (!value.members.some(({ typeId }) => typeId === struct.id)) {
     const message = `struct_ops init_kern: struct ${name} data is not found in struct bpf_struct_ops_${name}`;
     throw new Unfit(ERRNO.EINVAL, message);

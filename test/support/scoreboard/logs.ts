@@ -4,6 +4,7 @@ import { figuresOf, KEPT_LOG_CHARS } from './answers.ts';
 const MASKS: readonly (readonly [RegExp, string])[] = [
   [/^verification time \d+ usec$/, 'verification time N usec'],
   [/^(\d+: \(18\) r\d+ = )0x[0-9a-f]+ +(; .*=map_)/, '$1ADDR $2'],
+  [/^(\d+: \(18\) r\d+ = )0x[0-9a-f]+ +(; .*_w=[a-z_]*ptr_)/, '$1ADDR $2'],
   [/^(\d+: \(18\) r\d+ = )0xff[0-9a-f]{14}( +;.*)?$/, '$1ADDR'],
   [/^((?:mark_precise|.*before) ?.*\d+: \(18\) r\d+ = )0xff[0-9a-f]{14}$/, '$1ADDR'],
 ];
