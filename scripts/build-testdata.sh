@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds testdata/object/*.c and testdata/exe/*.c into little-endian (el) and big-endian (eb) objects beside the sources.
+# Builds testdata/object/*.c and testdata/exe/*.c into little-endian (el) and big-endian (eb) objects beside the sources, and
+# testdata/explain/*.c into little-endian ones.
 #
 #   scripts/build-testdata.sh            CLANG and LLVM_STRIP name other tools than those on the path; built with clang 14
 #
@@ -28,4 +29,11 @@ for source in *.bpf.c; do
       -fdebug-compilation-dir=. -c "$source" -o "${source%.c}$order.o"
     $strip -g "${source%.c}$order.o"
   done
+done
+
+cd ../explain
+for source in *.bpf.c; do
+  $clang -target bpf -mcpu=v3 -O2 -g -Wall -Wno-unused -Wno-unused-function -Wno-uninitialized \
+    -isystem "/usr/include/$(uname -m)-linux-gnu" -fdebug-compilation-dir=. -c "$source" -o "${source%.c}.o"
+  $strip -g "${source%.c}.o"
 done

@@ -3,6 +3,7 @@
 export { loadStructMetas, type MapRecordSource, recordOfMap } from './btf/record.ts';
 export type { FuncLinkage } from './btf-info.ts';
 export type { CfgMarks } from './cfg.ts';
+export * from './explain/index.ts';
 export { type KernelDump, xlatedFromKernel } from './from-kernel.ts';
 export type * from './input.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';

@@ -1,0 +1,16 @@
+import type { MessageId } from '../../messages.ts';
+import { ARITHMETIC_ROWS } from './arithmetic.ts';
+import { CALL_ROWS } from './calls.ts';
+import { LIMIT_ROWS } from './limits.ts';
+import { MEMORY_ROWS } from './memory.ts';
+import type { TellRow } from './row.ts';
+import { STRUCTURE_ROWS } from './structure.ts';
+
+/** What each message means; `docs/adding/explanation.md` says how to add one. */
+export const TELL_ROWS: { readonly [Id in MessageId]?: TellRow } = {
+  ...MEMORY_ROWS,
+  ...ARITHMETIC_ROWS,
+  ...CALL_ROWS,
+  ...LIMIT_ROWS,
+  ...STRUCTURE_ROWS,
+};
