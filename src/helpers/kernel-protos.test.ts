@@ -9,7 +9,7 @@ const ROWS = readFileSync(new URL('../../testdata/kernel/helper-protos-6.12.tsv'
   .split('\n')
   .map(line => line.split('\t'));
 
-/** Contracts no helper of 6.12 has under this name: they differ by program type only, or belong to drivers. */
+/** Contracts no helper of 6.12 has under this name: they differ by program type only, belong to drivers, or came later. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   'bpf_probe_read',
   'bpf_probe_read_str',
@@ -28,6 +28,8 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'bpf_rc_repeat',
   'bpf_rc_keydown',
   'bpf_rc_pointer_rel',
+  'bpf_sock_create_setsockopt',
+  'bpf_sock_create_getsockopt',
 ]);
 
 const withFlags = (type: string, flags: readonly string[] = []): string => [type, ...[...flags].sort()].join('|');

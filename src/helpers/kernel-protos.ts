@@ -111,6 +111,9 @@ const VARIANTS: readonly Variant[] = [
   ['bpf_sock_addr_getsockopt', 'bpf_getsockopt', GET_CTX],
   ['bpf_sock_ops_setsockopt', 'bpf_setsockopt', SET_CTX],
   ['bpf_sock_ops_getsockopt', 'bpf_getsockopt', GET_CTX],
+  // From 7.2 on.
+  ['bpf_sock_create_setsockopt', 'bpf_setsockopt', SET_CTX],
+  ['bpf_sock_create_getsockopt', 'bpf_getsockopt', GET_CTX],
   ['bpf_xdp_fib_lookup', 'bpf_fib_lookup', FIB],
   ['bpf_skb_fib_lookup', 'bpf_fib_lookup', FIB],
   ['bpf_skb_check_mtu', 'bpf_check_mtu'],

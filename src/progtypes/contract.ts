@@ -30,6 +30,8 @@ export interface ProgFacts {
   readonly jitRequested: boolean;
   /** `x86_64`, … */
   readonly arch: string;
+  /** The kernel's release, 6012 for 6.12; that if left out. */
+  readonly release?: number;
   /** struct_ops: the struct and the member implemented. */
   readonly structOps?: { readonly structName: string; readonly member: string };
   /** Attached to a program: that program's type; of an extension, the type of what it replaces. */

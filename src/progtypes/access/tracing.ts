@@ -2,6 +2,7 @@ import { PTR_TO_TP_BUFFER } from '../../helpers/index.ts';
 import { btfCtxAccess } from '../btf-ctx.ts';
 import type { ProgFacts } from '../contract.ts';
 import { kernelStructBytes } from '../kernel-struct.ts';
+import { isAs7_2 } from '../release.ts';
 import { type AccessRule, narrow, onRead } from './rules.ts';
 
 /** `MAX_BPF_FUNC_ARGS` arguments of 8 bytes. */
@@ -38,11 +39,12 @@ const perfEventDataBytes = (prog: ProgFacts): number =>
   kernelStructBytes(prog.kernelBtf, 'bpf_perf_event_data') ??
   (USER_PT_REGS_BYTES[prog.arch] ?? USER_PT_REGS_BYTES.x86_64) + 16;
 
-/** Source: `kernel/trace/bpf_trace.c: kprobe_prog_is_valid_access`. */
-export const kprobeAccess: AccessRule = onRead((off, size, _write, prog) => {
+/** Registers, which probes of user space may change too from 6.18 on. Source: `kernel/trace/bpf_trace.c: kprobe_prog_is_valid_access`. */
+export const kprobeAccess: AccessRule = (off, size, write, prog) => {
+  if (write && !isAs7_2(prog)) return false;
   const bytes = ptRegsBytes(prog);
   return off >= 0 && off < bytes && off % size === 0 && off + size <= bytes;
-});
+};
 
 /** The first 8 bytes of a tracepoint's record are the kernel's own. Source: `tp_prog_is_valid_access`. */
 export const tracepointAccess: AccessRule = onRead(
@@ -77,8 +79,9 @@ export const rawTracepointWritableAccess: AccessRule = (off, size, write, prog, 
 /** LSM hooks: `btf_ctx_access` alone; stores it does not refuse itself. Source: `kernel/bpf/bpf_lsm.c: lsm_verifier_ops`. */
 export const lsmAccess: AccessRule = btfCtxAccess;
 
-/** Source: `kernel/bpf/syscall.c: syscall_prog_is_valid_access`. */
-export const syscallAccess: AccessRule = (off, size) => off >= 0 && off < SYSCALL_BYTES && off % size === 0;
+/** Of any alignment from 7.2 on. Source: `kernel/bpf/syscall.c: syscall_prog_is_valid_access`. */
+export const syscallAccess: AccessRule = (off, size, _write, prog) =>
+  off >= 0 && off < SYSCALL_BYTES && (off % size === 0 || isAs7_2(prog));
 
 /** Source: `drivers/media/rc/bpf-lirc.c: lirc_mode2_is_valid_access`: one word. */
 export const lircMode2Access: AccessRule = onRead((off, size) => off === 0 && size === 4);

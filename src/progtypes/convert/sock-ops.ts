@@ -1,6 +1,7 @@
 import { BPF_DW, BPF_JEQ, BPF_MEM, BPF_W, type Insn, makeInsn } from '../../isa/index.ts';
 import type { ConvertAccess } from '../contract.ts';
 import { BPF_SOCK_OPS } from '../ctx-structs.ts';
+import { kernelMemberOffset } from '../kernel-struct.ts';
 import {
   type Access,
   at,
@@ -30,26 +31,29 @@ const SK: Member = [KERN, 'sk'];
 const SKB: Member = [KERN, 'skb'];
 const IS_FULLSOCK: Member = [KERN, 'is_fullsock'];
 
+/** Later kernels ask whether a TCP socket is locked before they touch it (6.14). */
+const IS_LOCKED: Member = [KERN, 'is_locked_tcp_sock'];
+const knowsLocked = ({ prog }: Access): boolean => kernelMemberOffset(prog.kernelBtf, ...IS_LOCKED) !== undefined;
+/** What tells whether members of the socket may be touched. */
+const mayTouch = (access: Access): Member => (knowsLocked(access) ? IS_LOCKED : IS_FULLSOCK);
+
 /**
- * Loads of the socket, or of a member, only from whole sockets; 0 of others. Where destination and context are one register,
- * another is put aside for the test.
+ * Loads of the socket, or `last` from what it is then in the destination, only if `test` is set; 0 otherwise. Where destination
+ * and context are one register, another is put aside for the test.
  *
  * Source: `SOCK_OPS_GET_FIELD`, `SOCK_OPS_GET_SK`.
  */
-function fromFullSock(access: Access, member: Member | undefined): readonly Insn[] {
+function fromSock(access: Access, test: Member, last?: Insn): readonly Insn[] {
   const { insn, offsets } = access;
   const { dst, src } = insn;
   const temp = offsets.offsetOf(KERN, 'temp');
-  const loads = [
-    loadMember(access, SK, dst, src),
-    ...(member === undefined ? [] : [loadMember(access, member, dst, dst)]),
-  ];
-  if (dst !== src) return [loadMember(access, IS_FULLSOCK, dst, src), jumpIf(BPF_JEQ, dst, 0, loads.length), ...loads];
+  const loads = [loadMember(access, SK, dst, src), ...(last === undefined ? [] : [last])];
+  if (dst !== src) return [loadMember(access, test, dst, src), jumpIf(BPF_JEQ, dst, 0, loads.length), ...loads];
   const reg = spareReg(insn);
   const restore = load(BPF_DW, reg, src, temp);
   return [
     store(BPF_DW, src, reg, temp),
-    loadMember(access, IS_FULLSOCK, reg, src),
+    loadMember(access, test, reg, src),
     jumpIf(BPF_JEQ, reg, 0, loads.length + 2),
     restore,
     ...loads,
@@ -59,24 +63,27 @@ function fromFullSock(access: Access, member: Member | undefined): readonly Insn
   ];
 }
 
+const fieldOf = (access: Access, member: Member): readonly Insn[] =>
+  fromSock(access, mayTouch(access), loadMember(access, member, access.insn.dst, access.insn.dst));
+
 const field =
   (...member: Member): Conversion =>
   access =>
-    fromFullSock(access, member);
+    fieldOf(access, member);
 
 /** Source: `SOCK_OPS_SET_FIELD`. */
 const fieldToo =
   (...member: Member): Conversion =>
   access => {
     const { insn, offsets, write } = access;
-    if (!write) return fromFullSock(access, member);
+    if (!write) return fieldOf(access, member);
     const { dst } = insn;
     const reg = spareReg(insn);
     const temp = offsets.offsetOf(KERN, 'temp');
     const size = sizeCode(offsets.sizeOf(...member));
     return [
       store(BPF_DW, dst, reg, temp),
-      loadMember(access, IS_FULLSOCK, reg, dst),
+      loadMember(access, mayTouch(access), reg, dst),
       jumpIf(BPF_JEQ, reg, 0, 2),
       loadMember(access, SK, reg, dst),
       makeInsn((insn.code & 7) | size | BPF_MEM, reg, insn.src, offsets.offsetOf(...member), insn.imm),
@@ -94,7 +101,8 @@ const rttMin: Conversion = access => {
   const { dst, src } = access.insn;
   const { offsets } = access;
   const off = offsets.offsetOf('tcp_sock', 'rtt_min') + offsets.sizeOf('minmax_sample', 't');
-  return [loadMember(access, SK, dst, src), load(BPF_W, dst, dst, off)];
+  const value = load(BPF_W, dst, dst, off);
+  return knowsLocked(access) ? fromSock(access, IS_LOCKED, value) : [loadMember(access, SK, dst, src), value];
 };
 
 const fromSkb =
@@ -160,7 +168,7 @@ export const convertSockOps: ConvertAccess = converter([
   at(BPF_SOCK_OPS.rtt_min, rttMin),
   ...TCP_FIELDS.map((name): ConversionRow => at(BPF_SOCK_OPS[name], field('tcp_sock', name))),
   at(BPF_SOCK_OPS.sk_txhash, fieldToo('sock', 'sk_txhash')),
-  at(BPF_SOCK_OPS.sk, access => fromFullSock(access, undefined)),
+  at(BPF_SOCK_OPS.sk, access => fromSock(access, IS_FULLSOCK)),
   at(BPF_SOCK_OPS.skb_data_end, read(KERN, 'skb_data_end')),
   at(BPF_SOCK_OPS.skb_data, fromSkb('data')),
   at(BPF_SOCK_OPS.skb_len, fromSkb('len')),

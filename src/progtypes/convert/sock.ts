@@ -9,6 +9,7 @@ import {
   SK_MSG_MD,
   SK_REUSEPORT_MD,
 } from '../ctx-structs.ts';
+import { isAs7_2 } from '../release.ts';
 import {
   type Access,
   at,
@@ -48,11 +49,15 @@ const address =
     return [load(sizeOfAccess(insn), insn.dst, insn.src, offsets.offsetOf('sock_common', member) + by)];
   };
 
-const rxQueue: Conversion = access => [
-  ...readSized('sock', '__sk_common.skc_rx_queue_mapping')(access, 0),
-  jumpIf(BPF_JNE, access.insn.dst, NO_QUEUE_MAPPING, 1),
-  setTo(access.insn.dst, -1),
-];
+const rxQueue: Conversion = access => {
+  const { dst } = access.insn;
+  const queue = readSized('sock', '__sk_common.skc_rx_queue_mapping')(access, 0);
+  const none = jumpIf(BPF_JNE, dst, NO_QUEUE_MAPPING, 1);
+  if (!isAs7_2(access.prog)) return [...queue, none, setTo(dst, -1)];
+  // 7.2 makes a number of all 32 bits of it.
+  access.targetSizeBytes = 4;
+  return [...queue, none, imm32(MOV, dst, -1)];
+};
 
 /** Source: `net/core/filter.c: bpf_sock_convert_ctx_access`. */
 export const convertSock: ConvertAccess = converter([

@@ -1,5 +1,6 @@
 import { bpf_attach_type } from '../../uapi/index.ts';
 import type { ProgFacts } from '../contract.ts';
+import { isAs7_2 } from '../release.ts';
 import { BASE, CGROUP_COMMON, CGROUP_CURRENT, MAP_PROTOS, SK_BASE } from './base.ts';
 import { onlyIf, type ProtoSet, protoSet } from './proto-set.ts';
 
@@ -12,6 +13,9 @@ const SYNCOOKIES = [
   'bpf_tcp_raw_check_syncookie_ipv6',
 ] as const;
 
+/** Packets tell their network namespace from 7.2 on at the latest. */
+const NETNS_COOKIE = onlyIf(isAs7_2, ['bpf_get_netns_cookie']);
+
 /** Source: `net/core/filter.c: sk_filter_func_proto`. */
 export const SOCKET_FILTER: ProtoSet = protoSet(
   [
@@ -21,6 +25,7 @@ export const SOCKET_FILTER: ProtoSet = protoSet(
     'bpf_get_socket_uid',
     'bpf_skb_event_output',
   ],
+  NETNS_COOKIE,
   SK_BASE,
 );
 
@@ -105,6 +110,7 @@ export const TC: ProtoSet = protoSet(
     'bpf_skb_set_tstamp',
     ...SYNCOOKIES,
   ],
+  NETNS_COOKIE,
   SK_BASE,
 );
 
@@ -175,7 +181,12 @@ export const LWT_XMIT: ProtoSet = protoSet(
 );
 /** Source: `lwt_seg6local_func_proto`. */
 export const LWT_SEG6LOCAL: ProtoSet = protoSet(
-  ['bpf_lwt_seg6_store_bytes', 'bpf_lwt_seg6_action', 'bpf_lwt_seg6_adjust_srh'],
+  [
+    'bpf_lwt_seg6_store_bytes',
+    'bpf_lwt_seg6_action',
+    'bpf_lwt_seg6_adjust_srh',
+    ['bpf_skb_pull_data', prog => (isAs7_2(prog) ? undefined : 'bpf_skb_pull_data')],
+  ],
   LWT_OUT,
 );
 
@@ -191,6 +202,10 @@ export const CGROUP_SOCK: ProtoSet = protoSet(
     'bpf_sk_storage_get_cg_sock',
     'bpf_ktime_get_coarse_ns',
   ]),
+  onlyIf(
+    prog => isAs7_2(prog) && prog.attachType === A.BPF_CGROUP_INET_SOCK_CREATE,
+    ['bpf_sock_create_setsockopt', 'bpf_sock_create_getsockopt'],
+  ),
   BASE,
 );
 
@@ -217,13 +232,19 @@ const SOCKOPT_ATTACH: ReadonlySet<number> = new Set([
   A.BPF_CGROUP_UNIX_GETSOCKNAME,
 ]);
 
+/** Of these, those that 7.2 no longer lets at options. */
+const UNIX_NAMES: ReadonlySet<number> = new Set([A.BPF_CGROUP_UNIX_GETPEERNAME, A.BPF_CGROUP_UNIX_GETSOCKNAME]);
+
 /** Source: `sock_addr_func_proto`. */
 export const CGROUP_SOCK_ADDR: ProtoSet = protoSet(
   [],
   CGROUP_COMMON,
   CGROUP_CURRENT,
   onlyIf(isConnect, ['bpf_bind']),
-  onlyIf(prog => SOCKOPT_ATTACH.has(prog.attachType), ['bpf_sock_addr_setsockopt', 'bpf_sock_addr_getsockopt']),
+  onlyIf(
+    prog => SOCKOPT_ATTACH.has(prog.attachType) && !(isAs7_2(prog) && UNIX_NAMES.has(prog.attachType)),
+    ['bpf_sock_addr_setsockopt', 'bpf_sock_addr_getsockopt'],
+  ),
   protoSet([
     'bpf_get_socket_cookie_sock_addr',
     'bpf_get_netns_cookie_sock_addr',
