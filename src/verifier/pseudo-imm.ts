@@ -8,27 +8,15 @@ import {
   BPF_PSEUDO_MAP_IDX,
   BPF_PSEUDO_MAP_IDX_VALUE,
   BPF_PSEUDO_MAP_VALUE,
-  INSN_TABLE,
   type Insn,
   LD_IMM64,
 } from '../isa/index.ts';
+import { DEFAULT_RULES, type KernelRules } from './kernel-rules.ts';
 import type { Rejection } from './types.ts';
 import type { VerifierLog } from './verifier-log.ts';
 
 /** Maps one program may use (`include/linux/bpf_verifier.h: MAX_USED_MAPS`). */
 export const MAX_USED_MAPS = 64;
-
-const release = (version: string): number => {
-  const [major, minor] = version.split('.');
-  return Number(major) * 1000 + Number(minor);
-};
-
-/** Codes a 6.12 kernel knows, whatever their other fields; calls through registers no kernel takes. */
-const KNOWN_CODES: Uint8Array = (() => {
-  const known = new Uint8Array(256);
-  for (const def of INSN_TABLE) if (def.kind !== 'callx' && release(def.since) <= 6012) known[def.code] = 1;
-  return known;
-})();
 
 /** Finds out what a `ld_imm64` names that is no plain number, and may refuse it. */
 export type ResolveImm = (insn: Insn, second: Insn, idx: number) => Rejection | undefined;
@@ -39,12 +27,19 @@ export type ResolveImm = (insn: Insn, second: Insn, idx: number) => Rejection | 
  *
  * Source: `kernel/bpf/verifier.c: resolve_pseudo_ldimm64`.
  */
-export function checkPseudoImms(insns: readonly Insn[], log: VerifierLog, resolve: ResolveImm): Rejection | undefined {
+export function checkPseudoImms(
+  insns: readonly Insn[],
+  log: VerifierLog,
+  resolve: ResolveImm,
+  rules: KernelRules = DEFAULT_RULES,
+): Rejection | undefined {
+  const { knownCodes, cpuV4 } = rules;
   for (let idx = 0; idx < insns.length; idx++) {
     const insn = insns[idx];
     if ((insn.code & 0x07) === BPF_LDX) {
       const mode = insn.code & 0xe0;
-      if ((mode !== BPF_MEM && mode !== BPF_MEMSX) || insn.imm !== 0) return log.reject('ldxReserved', [], idx);
+      if ((mode !== BPF_MEM && (mode !== BPF_MEMSX || !cpuV4)) || insn.imm !== 0)
+        return log.reject('ldxReserved', [], idx);
     }
     if (insn.code === LD_IMM64) {
       const second = insns[idx + 1];
@@ -59,7 +54,7 @@ export function checkPseudoImms(insns: readonly Insn[], log: VerifierLog, resolv
       idx++;
       continue;
     }
-    if (KNOWN_CODES[insn.code] === 0) return log.reject('unknownOpcode', [insn.code], idx);
+    if (knownCodes[insn.code] === 0) return log.reject('unknownOpcode', [insn.code], idx);
   }
   return undefined;
 }

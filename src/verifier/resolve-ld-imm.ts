@@ -4,7 +4,8 @@ import { BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_I
 import { BPF_PROG_FLAGS, bpf_map_type, bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import type { VerifierKernel, VerifierMap, VerifyInput } from './input.ts';
 import type { InsnAux } from './insn-aux.ts';
-import { checkPseudoImms, MAX_USED_MAPS } from './pseudo-imm.ts';
+import { kernelRules } from './kernel-rules.ts';
+import { checkPseudoImms, MAX_USED_MAPS, type ResolveImm } from './pseudo-imm.ts';
 import { BPF_LIST_HEAD, BPF_RB_ROOT, BPF_SPIN_LOCK, BPF_TIMER, BPF_WORKQUEUE, recordHasField } from './state/record.ts';
 import type { Rejection } from './types.ts';
 import type { VerifierLog } from './verifier-log.ts';
@@ -75,13 +76,14 @@ export interface ResolvedImms {
 export function resolvePseudoLdimm64(source: LdImmSource): Rejection | ResolvedImms {
   const { input, insnAux, log } = source;
   const maps = new UsedMaps(source);
-  const refused = checkPseudoImms(input.insns, log, (insn, second, idx) => {
+  const resolve: ResolveImm = (insn, second, idx) => {
     const aux = insnAux[idx];
     if (insn.src === BPF_PSEUDO_BTF_ID) return checkPseudoBtfId(source, insn, second, aux, idx);
     if (insn.src !== BPF_PSEUDO_FUNC) return maps.add(insn, second, aux, idx);
     aux.ptrType = PTR_TO_FUNC;
     return undefined;
-  });
+  };
+  const refused = checkPseudoImms(input.insns, log, resolve, kernelRules(source.kernel.version));
   return refused ?? { usedMaps: maps.list, arena: maps.arena };
 }
 

@@ -1,46 +1,28 @@
+import { LATER_KFUNCS } from './contracts-later.ts';
+import {
+  KF_ACQUIRE,
+  KF_DESTRUCTIVE,
+  KF_ITER_DESTROY,
+  KF_ITER_NEW,
+  KF_ITER_NEXT,
+  KF_RCU,
+  KF_RCU_PROTECTED,
+  KF_RELEASE,
+  KF_RET_NULL,
+  KF_SLEEPABLE,
+  KF_TRUSTED_ARGS,
+  type KfuncFilter,
+  type KfuncHook,
+  type KfuncSet,
+} from './kfunc-set.ts';
+
 /**
  * Which kernel functions programs may call: flags, program kinds and conditions, by name. What they take and give is in
  * the kernel's BTF. Names are those the kernel registers; whether a kernel has one, its BTF says.
  *
  * Source: `include/linux/btf.h`, every `BTF_KFUNCS_START` and `register_btf_kfunc_id_set` of 6.12.
  */
-export const KF_ACQUIRE = 1 << 0;
-export const KF_RELEASE = 1 << 1;
-export const KF_RET_NULL = 1 << 2;
-export const KF_TRUSTED_ARGS = 1 << 4;
-export const KF_SLEEPABLE = 1 << 5;
-export const KF_DESTRUCTIVE = 1 << 6;
-export const KF_RCU = 1 << 7;
-export const KF_ITER_NEW = 1 << 8;
-export const KF_ITER_NEXT = 1 << 9;
-export const KF_ITER_DESTROY = 1 << 10;
-export const KF_RCU_PROTECTED = 1 << 11;
-
-/** Kinds of programs functions are registered for (`enum btf_kfunc_hook`). */
-export type KfuncHook =
-  | 'common'
-  | 'xdp'
-  | 'tc'
-  | 'struct_ops'
-  | 'tracing'
-  | 'syscall'
-  | 'fmodret'
-  | 'cgroup'
-  | 'sched_act'
-  | 'sk_skb'
-  | 'socket_filter'
-  | 'lwt'
-  | 'netfilter'
-  | 'kprobe';
-
-/** A condition beyond the program's kind, by which its hook forbids the functions (`btf_kfunc_id_set.filter`). */
-export type KfuncFilter =
-  /** Attach type BPF_TRACE_ITER. */
-  | 'iter'
-  /** Attach type BPF_TRACE_KPROBE_SESSION. */
-  | 'kprobe-session'
-  /** Program type LSM. */
-  | 'lsm';
+export * from './kfunc-set.ts';
 
 /** A kernel function as one set registers it. */
 export interface KfuncContract {
@@ -53,8 +35,6 @@ export interface KfuncContract {
   readonly since: string;
 }
 
-type Row = readonly [name: string, since: string, flags?: number];
-
 const A = KF_ACQUIRE;
 const N = KF_RET_NULL;
 const R = KF_RELEASE;
@@ -64,12 +44,6 @@ const U = KF_RCU;
 const NEW = KF_ITER_NEW;
 const NEXT = KF_ITER_NEXT | KF_RET_NULL;
 const END = KF_ITER_DESTROY;
-
-interface KfuncSet {
-  readonly hooks: readonly KfuncHook[];
-  readonly filter?: KfuncFilter;
-  readonly rows: readonly Row[];
-}
 
 /** `generic_btf_ids` of `kernel/bpf/helpers.c`. */
 const GENERIC: KfuncSet = {
@@ -403,7 +377,7 @@ const OTHERS: readonly KfuncSet[] = [
   },
 ];
 
-const SETS: readonly KfuncSet[] = [GENERIC, COMMON, CPUMASK, TCP_CONGESTION, ...NETWORK, ...OTHERS];
+const SETS: readonly KfuncSet[] = [GENERIC, COMMON, CPUMASK, TCP_CONGESTION, ...NETWORK, ...OTHERS, ...LATER_KFUNCS];
 
 /** Every registration of a kernel function, in no particular order; a function may have several. */
 export const KFUNC_CONTRACTS: readonly KfuncContract[] = SETS.flatMap(({ hooks, filter, rows }) =>

@@ -216,6 +216,7 @@ function checkUnary(env: VerifierEnv, insn: Insn, opcode: number): void {
 /** Reserved fields of `dst = src`. */
 function checkMovForm(env: VerifierEnv, insn: Insn): void {
   const { off, imm } = insn;
+  if (!env.rules.cpuV4 && (off !== 0 || imm !== 0)) env.refuse('movReserved');
   const narrow = off === 0 || off === 8 || off === 16;
   if ((insn.code & 0x07) === BPF_ALU) {
     if (!narrow || imm !== 0) env.refuse('movReserved');
@@ -295,7 +296,7 @@ function checkBinary(env: VerifierEnv, insn: Insn, opcode: number): void {
   const { code, dst, src, off, imm } = insn;
   const byReg = (code & BPF_X) !== 0;
   const divides = opcode === BPF_MOD || opcode === BPF_DIV;
-  const offBad = off !== 0 && (off !== 1 || !divides);
+  const offBad = off !== 0 && (off !== 1 || !divides || !env.rules.cpuV4);
   if (offBad || (byReg ? imm !== 0 : src !== 0)) env.refuse('aluReserved');
   if (byReg) checkRegArg(env, src, SRC_OP);
   checkRegArg(env, dst, SRC_OP);

@@ -1,9 +1,11 @@
 import type { Btf } from '../../btf/index.ts';
 import { KF_SLEEPABLE } from '../../helpers/index.ts';
+import { isFunctionAbsent } from '../../kernels/index.ts';
 import { bpfIterProgSupported, type ProgFacts } from '../../progtypes/index.ts';
 import { BPF_PROG_FLAGS, bpf_attach_type, bpf_prog_type, ERRNO } from '../../uapi/index.ts';
 import { skipModifiers } from '../btf/prog-ctx-type.ts';
 import type { TargetProgram, VerifierKernel, VerifyInput } from '../input.ts';
+import { type KernelRules, kernelRules } from '../kernel-rules.ts';
 import { btfDistillFuncProto } from '../kfunc-calls.ts';
 import type { Rejection } from '../types.ts';
 import type { VerifierLog } from '../verifier-log.ts';
@@ -55,6 +57,7 @@ const NOWHERE: AttachTarget = { btf: undefined, protoId: 0, name: '', funcName: 
 interface Subject extends AttachOptions {
   readonly input: VerifyInput;
   readonly kernel: VerifierKernel;
+  readonly rules: KernelRules;
   readonly sleepable: boolean;
 }
 
@@ -168,12 +171,12 @@ const ATTACH_TO_FUNC: ReadonlySet<number> = new Set([
 /** The kernel has error injection, as far as its BTF tells. */
 const injectsErrors = (btf: Btf): boolean => btf.findByName('within_error_injection_list', 'FUNC') !== 0;
 
-function mayAttachSleepable({ input, kernel }: Subject, btf: Btf, name: string): boolean {
+function mayAttachSleepable({ input, kernel, rules }: Subject, btf: Btf, name: string): boolean {
   if (input.type === P.BPF_PROG_TYPE_LSM) return LSM_SLEEPABLE_HOOKS.has(name);
   if (input.type !== P.BPF_PROG_TYPE_TRACING) return false;
   const ofKernel = btf === kernel.btf;
   if (ofKernel && injectsErrors(btf) && mayInjectError(name) && !NON_SLEEPABLE_ERROR_INJECT.has(name)) return true;
-  return ofKernel && ((kfuncIsModifyReturn(name, input) ?? 0) & KF_SLEEPABLE) !== 0;
+  return ofKernel && ((kfuncIsModifyReturn(name, input, rules) ?? 0) & KF_SLEEPABLE) !== 0;
 }
 
 /** Attaching to a function: of the kernel, or of another program. */
@@ -198,12 +201,15 @@ function checkFunctionTarget(
     const refused = btfDistillFuncProto(btf, protoId, name, log);
     if (refused !== undefined) return refused;
   }
+  if (target === undefined && isFunctionAbsent(subject.kernel.image.name, name)) {
+    return log.reject('attachNoAddress', [name]);
+  }
   if (subject.sleepable) {
     if (!mayAttachSleepable(subject, btf, name)) return log.reject('attachNotSleepable', [name]);
   } else if (input.attachType === A.BPF_MODIFY_RETURN) {
     if (target !== undefined) return log.reject('attachProgRetval', []);
     const modifiable =
-      kfuncIsModifyReturn(name, input) !== undefined ||
+      kfuncIsModifyReturn(name, input, subject.rules) !== undefined ||
       name.startsWith('security_') ||
       (injectsErrors(btf) && mayInjectError(name));
     if (!modifiable) return log.reject('attachNotModifiable', [name]);
@@ -253,10 +259,10 @@ function checkAttachTarget(subject: Subject): Rejection | AttachTarget {
 }
 
 /** Source: `bpf_lsm_verify_prog`. */
-function verifyLsm({ input, log }: Subject, name: string): Rejection | undefined {
+function verifyLsm({ input, log, rules }: Subject, name: string): Rejection | undefined {
   const btfId = input.attachBtfId ?? 0;
   if (!input.gplCompatible) return log.reject('lsmLicense', []);
-  if (LSM_DISABLED_HOOKS.has(name)) return log.reject('lsmDisabled', [btfId, name]);
+  if (LSM_DISABLED_HOOKS.has(name) || rules.lsmDisabled.has(name)) return log.reject('lsmDisabled', [btfId, name]);
   return isLsmHook(name) ? undefined : log.reject('attachTypeName', [btfId, name]);
 }
 
@@ -295,6 +301,7 @@ function factsOf(subject: Subject, target: AttachTarget, structName?: string): P
     capSysAdmin: caps.sysAdmin,
     jitRequested: subject.jitRequested,
     arch: kernel.arch,
+    release: subject.rules.release,
     ...(structName === undefined ? {} : { structOps: { structName, member: target.name } }),
     ...(prog === undefined ? {} : { targetProgType: prog.type }),
   };
@@ -303,7 +310,7 @@ function factsOf(subject: Subject, target: AttachTarget, structName?: string): P
 /**
  * Checks what a program is attached to and gathers what the rules of its type ask about it.
  *
- * Differs from Linux: whether the kernel has a symbol for a function in its BTF is not asked; whether errors may be
+ * Differs from Linux: functions of the kernel's BTF without a symbol are known of some kernels only; whether errors may be
  * injected into a function is known for system calls and a few others only, and only asked of kernels whose BTF has
  * `within_error_injection_list`; that a target's function is an exception callback is not known.
  *
@@ -315,7 +322,7 @@ export function checkAttachBtfId(
   options: AttachOptions,
 ): Rejection | ProgFacts {
   const sleepable = (input.flags & BPF_PROG_FLAGS.BPF_F_SLEEPABLE) !== 0;
-  const subject: Subject = { ...options, input, kernel, sleepable };
+  const subject: Subject = { ...options, input, kernel, rules: kernelRules(kernel.version), sleepable };
   const { log } = options;
   const { type } = input;
   if (type === P.BPF_PROG_TYPE_SYSCALL) {

@@ -30,6 +30,7 @@ import { checkFuncArg } from './func-arg.ts';
 import { clearCallerSavedRegs, pushCallbackCall } from './func-call.ts';
 import { funcIdName } from './func-id-name.ts';
 import { type FuncProto, funcProtoOf, MAX_BPF_FUNC_REG_ARGS } from './func-proto.ts';
+import { helperContract } from './helper-availability.ts';
 import { isStorageGetFunction } from './helper-func.ts';
 import { recordFuncKey, recordFuncMap, updateLoopInlineState } from './helper-record.ts';
 import { markHelperReturn } from './helper-return.ts';
@@ -42,13 +43,10 @@ import { checkReferenceLeak } from './return-code.ts';
 import { checkBpfSnprintfCall } from './snprintf.ts';
 
 const F = bpf_func_id;
-/** One more than the highest helper (`__BPF_FUNC_MAX_ID`). */
-const MAX_FUNC_ID = F.__BPF_FUNC_MAX_ID;
-
 /** The contract of the helper in this program. Refuses. Source: `get_helper_proto` and what follows it. */
 function helperProto(env: VerifierEnv, funcId: number): FuncProto {
-  if (funcId < 0 || funcId >= MAX_FUNC_ID) env.refuse('helperInvalid', funcIdName(funcId), funcId);
-  const proto = env.contract.helperProto(funcId, env.prog);
+  if (funcId < 0 || funcId >= env.rules.helperCount) env.refuse('helperInvalid', funcIdName(funcId), funcId);
+  const proto = helperContract(env, funcId);
   if (proto === undefined) env.refuse('helperNotForType', funcIdName(funcId), funcId);
   const fn = funcProtoOf(proto);
   if (!env.prog.gplCompatible && fn.gplOnly) env.refuse('helperGpl');

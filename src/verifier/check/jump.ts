@@ -124,6 +124,7 @@ export function regSetMinMax(
   isJmp32: boolean,
 ): void {
   if (falseReg1.type !== SCALAR_VALUE || falseReg2.type !== SCALAR_VALUE) return;
+  if (!env.rules.comparesVariables && !isRegConst(falseReg1, isJmp32) && !isRegConst(falseReg2, isJmp32)) return;
   const sameReg = trueReg1 === trueReg2;
   const out = refineBranch(opOf(opcode), isJmp32 ? 32 : 64, falseReg1.scalar, falseReg2.scalar, sameReg);
   for (const { side, violation, scalar } of out.violations) {
@@ -241,7 +242,7 @@ export function checkCondJmpOp(env: VerifierEnv, insn: Insn): void {
     syncLinkedRegs(otherBranch, otherRegs[insn.dst], linked);
   }
 
-  if (!isJmp32 && byReg) liftMaybeNull(insn, opcode, dstReg, srcReg, regs, otherRegs);
+  if (!isJmp32 && byReg && env.rules.infersNotNull) liftMaybeNull(insn, opcode, dstReg, srcReg, regs, otherRegs);
 
   if (
     !isJmp32 &&

@@ -21,6 +21,7 @@ import { bpf_attach_type, bpf_prog_type } from '../../uapi/index.ts';
 import { skipModifiers } from '../btf/prog-ctx-type.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { VerifierMap } from '../input.ts';
+import { DEFAULT_RULES, type KernelRules, releaseNumber } from '../kernel-rules.ts';
 import type { BtfField } from '../state/record.ts';
 
 const P = bpf_prog_type;
@@ -53,6 +54,12 @@ const HOOKS: ReadonlyMap<number, KfuncHook> = new Map<number, KfuncHook>([
   [P.BPF_PROG_TYPE_KPROBE, 'kprobe'],
 ]);
 
+/** Kinds of programs that came to a hook after 6.12. */
+const LATER_HOOKS: ReadonlyMap<number, KfuncHook> = new Map<number, KfuncHook>([
+  [P.BPF_PROG_TYPE_RAW_TRACEPOINT, 'tracing'],
+  [P.BPF_PROG_TYPE_SOCK_OPS, 'cgroup'],
+]);
+
 /** What a program must be for a hook not to forbid a function. */
 export type KfuncCaller = Pick<ProgFacts, 'type' | 'attachType'>;
 
@@ -62,9 +69,11 @@ function passesFilter({ filter }: KfuncContract, prog: KfuncCaller): boolean {
   return filter !== 'lsm' || prog.type === P.BPF_PROG_TYPE_LSM;
 }
 
-function flagsIn(name: string, hook: KfuncHook, prog: KfuncCaller): number | undefined {
+function flagsIn(name: string, hook: KfuncHook, prog: KfuncCaller, rules: KernelRules): number | undefined {
   for (const contract of kfuncContracts(name)) {
-    if (contract.hooks.includes(hook) && passesFilter(contract, prog)) return contract.flags;
+    if (!contract.hooks.includes(hook) || releaseNumber(contract.since) > rules.release) continue;
+    if (!passesFilter(contract, prog)) continue;
+    return rules.kfuncArgsTrusted ? contract.flags | KF_TRUSTED_ARGS : contract.flags;
   }
   return undefined;
 }
@@ -73,16 +82,19 @@ function flagsIn(name: string, hook: KfuncHook, prog: KfuncCaller): number | und
  * Flags of a kernel function as programs of this type may call it; undefined if they may not.
  * Source: `kernel/bpf/btf.c: btf_kfunc_id_set_contains`.
  */
-export function kfuncFlags(name: string, prog: KfuncCaller): number | undefined {
-  const common = flagsIn(name, 'common', prog);
+export function kfuncFlags(name: string, prog: KfuncCaller, rules: KernelRules = DEFAULT_RULES): number | undefined {
+  const common = flagsIn(name, 'common', prog, rules);
   if (common !== undefined) return common;
-  const hook = HOOKS.get(prog.type);
-  return hook === undefined ? undefined : flagsIn(name, hook, prog);
+  const hook = HOOKS.get(prog.type) ?? (rules.kfuncsForRawTracepoints ? LATER_HOOKS.get(prog.type) : undefined);
+  return hook === undefined ? undefined : flagsIn(name, hook, prog, rules);
 }
 
 /** Flags of a kernel function whose return value programs may change. Source: `btf_kfunc_is_modify_return`. */
-export const kfuncIsModifyReturn = (name: string, prog: KfuncCaller): number | undefined =>
-  flagsIn(name, 'fmodret', prog);
+export const kfuncIsModifyReturn = (
+  name: string,
+  prog: KfuncCaller,
+  rules: KernelRules = DEFAULT_RULES,
+): number | undefined => flagsIn(name, 'fmodret', prog, rules);
 
 /** What the C type of a parameter or result comes down to. */
 export type KfuncTypeClass = 'scalar' | 'ptr' | 'void' | 'other';
@@ -238,7 +250,7 @@ export function fetchKfuncMeta(env: VerifierEnv, insn: Insn): KfuncCallArgMeta {
   // The kernel was asked about the function before the walk began.
   if (btf === undefined) return env.refuse('kfuncBtf');
   const proto = kfuncProto(btf, insn.imm >>> 0);
-  const flags = kfuncFlags(proto.name, env.prog);
+  const flags = kfuncFlags(proto.name, env.prog, env.rules);
   if (flags === undefined) return env.refuse('kfuncNotAllowed', proto.name);
   return new KfuncCallArgMeta(insn.imm >>> 0, flags, proto);
 }

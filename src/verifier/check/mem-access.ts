@@ -22,7 +22,7 @@ import {
 } from '../../helpers/index.ts';
 import { BPF_B, BPF_DW, BPF_H, BPF_W } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
-import { isConst, scalarSext64, scalarTruncate } from '../domain/index.ts';
+import { isConst, scalarSext64, scalarTruncate, tnumText } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { regTypeStr } from '../print/reg-type-text.ts';
 import { markRegKnownRaw, markRegKnownZero, markRegS32Range, markRegUnknown, regIsPktPointer } from '../state/marks.ts';
@@ -187,8 +187,9 @@ const accessPacket: Access = (env, _reg, _insnIdx, regno, off, size, t, valueReg
   loadUnknown(env, t, valueRegno);
 };
 
-const accessFlowKeys: Access = (env, _reg, _insnIdx, _regno, off, size, t, valueRegno) => {
+const accessFlowKeys: Access = (env, reg, _insnIdx, regno, off, size, t, valueRegno) => {
   checkNoLeak(env, t, valueRegno, 'flow keys');
+  if (!isConst(reg.scalar)) env.refuse('flowKeysVariable', regno, off, tnumText(reg.scalar));
   checkFlowKeysAccess(env, off, size);
   loadUnknown(env, t, valueRegno);
 };

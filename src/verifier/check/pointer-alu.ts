@@ -97,8 +97,8 @@ function checkMovable(env: VerifierEnv, insn: Insn, ptrReg: RegState, off: Scala
   if ((ptrReg.type & PTR_MAYBE_NULL) !== 0) env.refuse('ptrMathNull', insn.dst, regTypeStr(ptrReg.type));
   const base = baseType(ptrReg.type);
   if ((MOVABLE & (1 << base)) !== 0) return;
+  if (base === PTR_TO_FLOW_KEYS && (isConst(off) || env.rules.flowKeysArithmetic)) return;
   if (isConst(off)) {
-    if (base === PTR_TO_FLOW_KEYS) return;
     if (base === CONST_PTR_TO_MAP && (off.sminHi | off.sminLo) === 0 && (insn.code & 0xf0) === BPF_ADD) return;
   }
   env.refuse('ptrMathType', insn.dst, regTypeStr(ptrReg.type));

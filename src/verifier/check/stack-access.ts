@@ -50,7 +50,10 @@ const s64 = (hi: number, lo: number): number => hi * 0x100000000 + (lo >>> 0);
  * Source: `kernel/bpf/verifier.c: check_stack_slot_within_bounds`.
  */
 export function checkStackSlotWithinBounds(env: VerifierEnv, off: number, state: FuncState, type: AccessType): boolean {
-  const least = type === BPF_WRITE || env.allowUninitStack ? -MAX_BPF_STACK : -state.allocatedStack;
+  const least =
+    type === BPF_WRITE || (env.allowUninitStack && env.rules.readsUnallocatedStack)
+      ? -MAX_BPF_STACK
+      : -state.allocatedStack;
   return off >= least && off <= -1;
 }
 

@@ -140,6 +140,11 @@ export const MEMORY_MESSAGES = {
   packetOutside: row('EACCES', (regno: number) => `R${regno} offset is outside of the packet`),
   packetWrite: plain('EACCES', 'cannot write into packet'),
   ctxAccess: row('EACCES', (off: number, size: number) => `invalid bpf_context access off=${off} size=${size}`),
+  flowKeysVariable: row(
+    'EACCES',
+    (regno: number, off: number, varOff: string) =>
+      `R${regno} invalid variable offset to flow keys: off=${off}, var_off=${varOff}`,
+  ),
   flowKeysAccess: row('EACCES', (off: number, size: number) => `invalid access to flow keys off=${off} size=${size}`),
   sockAccess: row(
     'EACCES',

@@ -24,8 +24,8 @@ import { BPF_ADD_CONST, REG_LIVE_DONE, REG_LIVE_READ, REG_LIVE_WRITTEN, type Reg
 import { BPF_DYNPTR_NR_SLOTS, STACK_DYNPTR, STACK_ITER, STACK_SPILL, slotTypeOf } from '../state/stack.ts';
 import { dynptrTypeStr, iterStateStr, iterTypeStr, regTypeStr } from './reg-type-text.ts';
 
-function livenessText(live: number): string {
-  if (live === 0) return '';
+function livenessText(env: VerifierEnv, live: number): string {
+  if (live === 0 || !env.rules.printsLiveness) return '';
   return `_${(live & REG_LIVE_READ) !== 0 ? 'r' : ''}${(live & REG_LIVE_WRITTEN) !== 0 ? 'w' : ''}${(live & REG_LIVE_DONE) !== 0 ? 'D' : ''}`;
 }
 
@@ -89,10 +89,10 @@ function slotChars(slot: RegState): string {
 }
 
 /** Text of the slots from `spi` on that are shown as one, and the last of them. */
-function slotText(frame: FuncState, spi: number): { readonly text: string; readonly last: number } {
+function slotText(env: VerifierEnv, frame: FuncState, spi: number): { readonly text: string; readonly last: number } {
   const slot = frame.stack[spi];
   const chars = slotChars(slot);
-  const at = (last: number, reg: RegState): string => ` fp${(-last - 1) * 8}${livenessText(reg.live)}=`;
+  const at = (last: number, reg: RegState): string => ` fp${(-last - 1) * 8}${livenessText(env, reg.live)}=`;
   if (chars === '') return { text: '', last: spi };
   switch (slotTypeOf(slot, 7)) {
     case STACK_SPILL:
@@ -128,11 +128,11 @@ export function printVerifierState(env: VerifierEnv, frame: FuncState, printAll:
   for (let i = 0; i < MAX_BPF_REG; i++) {
     const reg = frame.regs[i];
     if (reg.type === NOT_INIT || !(printAll || ((env.scratchedRegs >>> i) & 1) === 1)) continue;
-    text += ` R${i}${livenessText(reg.live)}=${regText(frame, reg)}`;
+    text += ` R${i}${livenessText(env, reg.live)}=${regText(frame, reg)}`;
   }
   for (let spi = 0; spi < frame.stack.length; spi++) {
     if (!printAll && !scratched(env, spi)) continue;
-    const shown = slotText(frame, spi);
+    const shown = slotText(env, frame, spi);
     text += shown.text;
     spi = shown.last;
   }

@@ -1,0 +1,112 @@
+import {
+  KF_ACQUIRE as A,
+  KF_ITER_DESTROY as END,
+  KF_ITER_NEXT,
+  type KfuncSet,
+  KF_RET_NULL as N,
+  KF_ITER_NEW as NEW,
+  KF_RELEASE as R,
+  KF_SLEEPABLE as S,
+  KF_RCU as U,
+} from './kfunc-set.ts';
+
+const NEXT = KF_ITER_NEXT | N;
+
+/**
+ * Kernel functions that came after Linux 6.12, as 7.2 registers them; functions of sched_ext's later interface are left out.
+ * Releases before 7.2 are those of the commits as far as known; what 7.2 has and whose commit is not known says 7.2.
+ *
+ * Source: every `BTF_KFUNCS_START` and `register_btf_kfunc_id_set` of 7.2.13.
+ */
+export const LATER_KFUNCS: readonly KfuncSet[] = [
+  { hooks: ['tc', 'sched_act'], rows: [['bpf_dynptr_from_skb_meta', '6.18']] },
+  { hooks: ['xdp'], rows: [['bpf_xdp_pull_data', '6.18']] },
+  { hooks: ['cgroup'], rows: [['bpf_sock_ops_enable_tx_tstamp', '6.15']] },
+  {
+    hooks: ['tracing'],
+    rows: [
+      ['css_rstat_updated', '6.16'],
+      ['css_rstat_flush', '6.16', S],
+    ],
+  },
+  {
+    hooks: ['tracing'],
+    filter: 'lsm',
+    rows: [
+      ['bpf_set_dentry_xattr', '6.15', S],
+      ['bpf_remove_dentry_xattr', '6.15', S],
+      ['bpf_real_data_inode', '7.2', S | N],
+    ],
+  },
+  { hooks: ['tracing', 'struct_ops', 'syscall'], rows: [['bpf_cpumask_populate', '6.15', U]] },
+  {
+    hooks: ['tracing', 'tc', 'xdp', 'struct_ops', 'syscall', 'cgroup'],
+    rows: [
+      ['bpf_list_front', '6.16', N],
+      ['bpf_list_back', '6.16', N],
+      ['bpf_list_del', '7.2', A | N],
+      ['bpf_list_is_first', '7.2'],
+      ['bpf_list_is_last', '7.2'],
+      ['bpf_list_empty', '7.2'],
+      ['bpf_rbtree_root', '6.16', N],
+      ['bpf_rbtree_left', '6.16', N],
+      ['bpf_rbtree_right', '6.16', N],
+      ['bpf_task_from_vpid', '6.14', A | N],
+      ['bpf_send_signal_task', '6.13'],
+      ['bpf_lookup_user_key', '7.2', A | N | S],
+      ['bpf_lookup_system_key', '7.2', A | N],
+      ['bpf_key_put', '7.2', R],
+      ['bpf_verify_pkcs7_signature', '7.2', S],
+    ],
+  },
+  {
+    hooks: ['common'],
+    rows: [
+      ['bpf_dynptr_copy', '6.15'],
+      ['bpf_dynptr_memset', '6.17'],
+      ['bpf_copy_from_user_task_str', '6.15', S],
+      ['bpf_get_kmem_cache', '6.13'],
+      ['bpf_iter_kmem_cache_new', '6.13', NEW | S],
+      ['bpf_iter_kmem_cache_next', '6.13', NEXT | S],
+      ['bpf_iter_kmem_cache_destroy', '6.13', END | S],
+      ['bpf_probe_read_user_dynptr', '6.16'],
+      ['bpf_probe_read_kernel_dynptr', '6.16'],
+      ['bpf_probe_read_user_str_dynptr', '6.16'],
+      ['bpf_probe_read_kernel_str_dynptr', '6.16'],
+      ['bpf_copy_from_user_dynptr', '6.16', S],
+      ['bpf_copy_from_user_str_dynptr', '6.16', S],
+      ['bpf_copy_from_user_task_dynptr', '6.16', S],
+      ['bpf_copy_from_user_task_str_dynptr', '6.16', S],
+      ['bpf_iter_dmabuf_new', '6.16', NEW | S],
+      ['bpf_iter_dmabuf_next', '6.16', NEXT | S],
+      ['bpf_iter_dmabuf_destroy', '6.16', END | S],
+      ['bpf_strcmp', '6.17'],
+      ['bpf_strcasecmp', '6.18'],
+      ['bpf_strncasecmp', '7.2'],
+      ['bpf_strchr', '6.17'],
+      ['bpf_strchrnul', '6.17'],
+      ['bpf_strnchr', '6.17'],
+      ['bpf_strrchr', '6.17'],
+      ['bpf_strlen', '6.17'],
+      ['bpf_strnlen', '6.17'],
+      ['bpf_strspn', '6.17'],
+      ['bpf_strcspn', '6.17'],
+      ['bpf_strstr', '6.17'],
+      ['bpf_strcasestr', '6.18'],
+      ['bpf_strnstr', '6.17'],
+      ['bpf_strncasestr', '6.18'],
+      ['bpf_cgroup_read_xattr', '6.17', U],
+      ['bpf_stream_vprintk', '6.17'],
+      ['bpf_stream_print_stack', '7.2'],
+      ['bpf_get_root_mem_cgroup', '7.0', A | N],
+      ['bpf_get_mem_cgroup', '7.0', A | N | U],
+      ['bpf_put_mem_cgroup', '7.0', R],
+      ['bpf_mem_cgroup_vm_events', '7.0'],
+      ['bpf_mem_cgroup_memory_events', '7.0'],
+      ['bpf_mem_cgroup_usage', '7.0'],
+      ['bpf_mem_cgroup_page_state', '7.0'],
+      ['bpf_mem_cgroup_flush_stats', '7.0', S],
+      ['bpf_arena_reserve_pages', '6.17'],
+    ],
+  },
+];
