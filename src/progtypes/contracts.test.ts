@@ -118,6 +118,20 @@ describe('helpers by program type', () => {
     ],
     ['bpf_probe_write_user', progFacts(T.BPF_PROG_TYPE_KPROBE, { capSysAdmin: false }), undefined],
     ['bpf_probe_read', progFacts(T.BPF_PROG_TYPE_KPROBE, { arch: 's390x' }), undefined],
+    // As 7.2 answered.
+    ['bpf_get_netns_cookie', progFacts(T.BPF_PROG_TYPE_SCHED_CLS), undefined],
+    ['bpf_get_netns_cookie', progFacts(T.BPF_PROG_TYPE_SCHED_CLS, { release: 7002 }), 'bpf_get_netns_cookie'],
+    [
+      'bpf_setsockopt',
+      progFacts(T.BPF_PROG_TYPE_CGROUP_SOCK, { release: 7002, attachType: A.BPF_CGROUP_INET_SOCK_CREATE }),
+      'bpf_sock_create_setsockopt',
+    ],
+    [
+      'bpf_setsockopt',
+      progFacts(T.BPF_PROG_TYPE_CGROUP_SOCK_ADDR, { release: 7002, attachType: A.BPF_CGROUP_UNIX_GETSOCKNAME }),
+      undefined,
+    ],
+    ['bpf_skb_pull_data', progFacts(T.BPF_PROG_TYPE_LWT_SEG6LOCAL, { release: 7002 }), undefined],
     ['bpf_task_storage_get', progFacts(T.BPF_PROG_TYPE_LSM), 'bpf_task_storage_get'],
     ['bpf_task_storage_get', progFacts(T.BPF_PROG_TYPE_KPROBE), 'bpf_task_storage_get_recur'],
   ])('%s of %o is %s', (helper, prog, symbol) => expect(symbolOf(prog, helper)).toBe(symbol));
@@ -218,6 +232,7 @@ const CASES: readonly Case[] = [
   [T.BPF_PROG_TYPE_KPROBE, 'r168:8', NO],
   [T.BPF_PROG_TYPE_KPROBE, 'r4:8', NO],
   [T.BPF_PROG_TYPE_KPROBE, 'w0:8', NO],
+  [T.BPF_PROG_TYPE_KPROBE, 'w0:8', [SCALAR_VALUE], { release: 7002 }],
   [T.BPF_PROG_TYPE_TRACEPOINT, 'r0:8', NO],
   [T.BPF_PROG_TYPE_TRACEPOINT, 'r8184:8', [SCALAR_VALUE]],
   [T.BPF_PROG_TYPE_TRACEPOINT, 'r8192:1', NO],
@@ -229,6 +244,8 @@ const CASES: readonly Case[] = [
   [T.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, 'r0:4', NO],
   [T.BPF_PROG_TYPE_SYSCALL, 'w65528:4', [SCALAR_VALUE]],
   [T.BPF_PROG_TYPE_SYSCALL, 'w65535:1', NO],
+  [T.BPF_PROG_TYPE_SYSCALL, 'r1:2', NO],
+  [T.BPF_PROG_TYPE_SYSCALL, 'r1:2', [SCALAR_VALUE], { release: 7002 }],
   [T.BPF_PROG_TYPE_LIRC_MODE2, 'r0:4', [SCALAR_VALUE]],
   [T.BPF_PROG_TYPE_EXT, 'r0:4', NO],
 ];

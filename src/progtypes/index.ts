@@ -5,7 +5,6 @@ export * from './contract.ts';
 export { progTypeContract } from './contracts.ts';
 export { socketConversion } from './convert/sock.ts';
 export * from './ctx-structs.ts';
-export * from './fields.ts';
 export { bpfIterProgSupported } from './iter-targets.ts';
 export { bpfProgCheckRecur, bpfProgHasTrampoline } from './protos/base.ts';
 export * from './sections.ts';
