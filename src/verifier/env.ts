@@ -43,6 +43,12 @@ export interface ExploredState {
   hitCnt: number;
 }
 
+/** The newest last; those of `states` that may still be read of are `uncleaned`. */
+export interface ExploredList {
+  readonly states: ExploredState[];
+  uncleaned: VerifierState[];
+}
+
 /** An entry of the instruction history (`struct bpf_insn_hist_entry`). */
 export interface InsnHistEntry {
   idx: number;
@@ -115,8 +121,11 @@ export class VerifierEnv {
   curState!: VerifierState;
   /** To be explored: the last is next. */
   readonly pending: PendingState[] = [];
+  /** The state put aside last, as long as it may be changed; frames for others to come. */
+  unsettled: VerifierState | undefined = undefined;
+  readonly spareFrames: FuncState[] = [];
   /** By instruction and call site, see `check/prune.ts`. */
-  explored: ExploredState[][] = [];
+  explored: ExploredList[] = [];
   idGen = 0;
   passCnt = 0;
   seenDirectWrite = false;
@@ -155,6 +164,8 @@ export class VerifierEnv {
   /** Ids of two states being compared; what is being traced back. */
   readonly idmapScratch = new IdMap();
   readonly bt = new BacktrackState();
+  /** What each instruction writes, for walks back; made when the first one begins. */
+  writtenRegs: Uint8Array = new Uint8Array(0);
 
   /** Constants as registers. */
   readonly fakeReg: readonly [RegState, RegState] = [new RegState(), new RegState()];

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import type { PendingState, VerifierEnv } from '../env.ts';
 import { Refusal } from '../env.ts';
 import { FuncState, newRegs } from '../state/func-state.ts';
-import { RegState } from '../state/reg.ts';
 import { VerifierState } from '../state/verifier-state.ts';
 import { VerifierLog } from '../verifier-log.ts';
 import { getLoopEntry, popStack, pushStack, tryPushStack, updateBranchCounts, updateLoopEntry } from './branches.ts';
@@ -15,6 +14,8 @@ function makeEnv(): VerifierEnv {
     curState,
     log,
     pending: [] as PendingState[],
+    unsettled: undefined,
+    spareFrames: [] as FuncState[],
     say: (id: 'jumpsTooComplex', count: number) => log.say(id, [count]),
     fail: (errno: number) => {
       throw new Refusal(errno);
@@ -40,13 +41,13 @@ describe('paths put aside', () => {
     const parent = new VerifierState();
     parent.branches = 1;
     env.curState.parent = parent;
-    env.curState.frames[0].stack.push(new RegState());
+    env.curState.frames[0].resizeStack(1);
     const aside = pushStack(env, 5, 4, false);
+    aside.frames[0].regs[2].id = 6;
     pushStack(env, 9, 8, true);
     expect(parent.branches).toBe(3);
     env.curState.frames[0].regs[1].id = 77;
     env.curState.frames[0].stack[0].id = 78;
-    aside.frames[0].regs[2].id = 6;
     const { curState } = env;
     const first = popStack(env, false);
     expect([first?.insnIdx, first?.prevInsnIdx, env.curState.speculative]).toEqual([9, 8, true]);

@@ -1,8 +1,10 @@
 import { ERRNO } from '../../uapi/index.ts';
 import type { PendingState, VerifierEnv } from '../env.ts';
-import { BPF_MAIN_FUNC, FuncState, newRegs, thawFuncState } from '../state/func-state.ts';
+import { printVerifierState } from '../print/state-text.ts';
+import { type FrameImage, imageOf, restoreFrame } from '../state/frame-image.ts';
+import { BPF_MAIN_FUNC, copyFuncState, FuncState, newRegs } from '../state/func-state.ts';
 import { initFuncState } from '../state/marks.ts';
-import { copyVerifierState, moveVerifierState, VerifierState } from '../state/verifier-state.ts';
+import { copyVerifierState, VerifierState } from '../state/verifier-state.ts';
 
 /** Paths that may wait to be explored at a time. */
 const BPF_COMPLEXITY_LIMIT_JMP_SEQ = 8192;
@@ -43,6 +45,31 @@ export function updateBranchCounts(env: VerifierEnv, st: VerifierState | undefin
   }
 }
 
+const takeFrame = (env: VerifierEnv): FuncState =>
+  env.spareFrames.pop() ?? new FuncState(BPF_MAIN_FUNC, 0, 0, newRegs());
+
+/** All that a frame of a state put aside holds, on one line of the log. */
+export function printImage(env: VerifierEnv, image: FrameImage): void {
+  const frame = takeFrame(env);
+  restoreFrame(frame, image);
+  printVerifierState(env, frame, true);
+  env.spareFrames.push(frame);
+}
+
+/**
+ * Whoever put a state aside last may have changed it since. Now that the next one is, or that the path goes on from a new
+ * state, it needs no frames of its own any more.
+ */
+export function settlePending(env: VerifierEnv): void {
+  const state = env.unsettled;
+  if (state === undefined) return;
+  env.unsettled = undefined;
+  state.images = state.frames.map(frame => imageOf(frame, false));
+  env.spareFrames.push(...state.frames);
+  state.frames = NO_FRAMES;
+}
+const NO_FRAMES: FuncState[] = [];
+
 /**
  * Goes on with the path put aside last: `env.curState` becomes it. The caller sets `env.insnIdx`. Undefined when there
  * is none left. With `popLog` the log forgets what was said since.
@@ -50,8 +77,20 @@ export function updateBranchCounts(env: VerifierEnv, st: VerifierState | undefin
 export function popStack(env: VerifierEnv, popLog: boolean): PendingState | undefined {
   const elem = env.pending.pop();
   if (elem === undefined) return undefined;
-  moveVerifierState(env.curState, elem.state);
-  for (const frame of elem.state.frames) thawFuncState(frame);
+  const { state } = elem;
+  const cur = env.curState;
+  copyVerifierState(cur, state);
+  if (state === env.unsettled) {
+    env.unsettled = undefined;
+    env.spareFrames.push(...cur.frames);
+    cur.frames = state.frames;
+  } else {
+    const { images } = state;
+    const { frames } = cur;
+    while (frames.length > images.length) env.spareFrames.push(frames.pop() as FuncState);
+    while (frames.length < images.length) frames.push(takeFrame(env));
+    for (let f = 0; f < images.length; f++) restoreFrame(frames[f], images[f]);
+  }
   if (popLog) env.log.reset(elem.logPos);
   env.observer?.pathResumed?.(elem.pathPos);
   return elem;
@@ -70,11 +109,20 @@ export function tryPushStack(
   const state = new VerifierState();
   const { pending } = env;
   pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position, pathPos: env.observer?.pathPosition?.() ?? 0 });
-  copyVerifierState(state, env.curState);
+  settlePending(env);
+  const cur = env.curState;
+  copyVerifierState(state, cur);
+  for (let f = 0; f <= cur.curframe; f++) {
+    const frame = takeFrame(env);
+    copyFuncState(frame, cur.frames[f]);
+    state.frames.push(frame);
+  }
+  env.unsettled = state;
   if (speculative) state.speculative = true;
   if (pending.length > BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
     env.say('jumpsTooComplex', pending.length);
     pending.length = 0;
+    env.unsettled = undefined;
     return undefined;
   }
   if (state.parent !== undefined) state.parent.branches++;
@@ -104,6 +152,8 @@ export function pushAsyncCb(
   const { pending } = env;
   pending.push({ state, insnIdx, prevInsnIdx, logPos: env.log.position, pathPos: env.observer?.pathPosition?.() ?? 0 });
   if (pending.length > BPF_COMPLEXITY_LIMIT_JMP_SEQ) env.refuse('jumpsTooComplexAsync', pending.length);
+  settlePending(env);
+  env.unsettled = state;
   state.branches = 1;
   state.inSleepable = isSleepable;
   // Nothing of the caller matters but that its history is not written over.

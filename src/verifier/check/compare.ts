@@ -15,10 +15,10 @@ import {
 import { MAX_BPF_REG } from '../../isa/index.ts';
 import { type Scalar, scalarEqual, scalarWithin, tnumIn } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import type { FuncState } from '../state/func-state.ts';
+import { type FrameImage, isPrecise } from '../state/frame-image.ts';
+import type { FuncState, RefState } from '../state/func-state.ts';
 import { checkIds, checkScalarIds, type IdMap } from '../state/idmap.ts';
-import { isSpilledScalarReg64, markRegUnknownImprecise } from '../state/marks.ts';
-import { BPF_ADD_CONST, REG_LIVE_READ, RegState, sameInfo } from '../state/reg.ts';
+import { ANY_NUMBER, BPF_ADD_CONST, FIRST_SLOT, type RegContent, type RegState, sameInfo } from '../state/reg.ts';
 import {
   STACK_DYNPTR,
   STACK_INVALID,
@@ -26,7 +26,6 @@ import {
   STACK_MISC,
   STACK_SPILL,
   STACK_ZERO,
-  slotTypeOf,
   slotTypesAll,
 } from '../state/stack.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
@@ -38,18 +37,29 @@ export const RANGE_WITHIN = 2;
 export type ExactLevel = typeof NOT_EXACT | typeof EXACT | typeof RANGE_WITHIN;
 
 /** Type, offset, target and number are the same: what comes before `id` in the kernel's struct. */
-const sameContent = (a: RegState, b: RegState): boolean =>
+const sameContent = (a: RegContent, b: RegContent): boolean =>
   a.type === b.type && a.off === b.off && sameInfo(a.info, b.info) && scalarEqual(a.scalar, b.scalar);
 
-export function regsExact(rold: RegState, rcur: RegState, idmap: IdMap): boolean {
-  return sameContent(rold, rcur) && checkIds(rold.id, rcur.id, idmap) && checkIds(rold.refObjId, rcur.refObjId, idmap);
+export function regsExact(rold: RegContent, rcur: RegContent, idmap: IdMap): boolean {
+  return (
+    (rold === rcur || sameContent(rold, rcur)) &&
+    checkIds(rold.id, rcur.id, idmap) &&
+    checkIds(rold.refObjId, rcur.refObjId, idmap)
+  );
 }
 
 const numberWithin = (old: Scalar, cur: Scalar): boolean => old === cur || (scalarWithin(old, cur) && tnumIn(old, cur));
 
-function scalarsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+function scalarsafe(
+  env: VerifierEnv,
+  rold: RegContent,
+  precise: boolean,
+  rcur: RegContent,
+  idmap: IdMap,
+  exact: ExactLevel,
+): boolean {
   if (env.exploreAluLimits) return sameContent(rold, rcur) && checkScalarIds(rold.id, rcur.id, idmap);
-  if (!rold.precise && exact === NOT_EXACT && !env.exactScalars) return true;
+  if (!precise && exact === NOT_EXACT && !env.exactScalars) return true;
   const oldId = rold.id;
   if (oldId !== 0) {
     const oldAdds = oldId & BPF_ADD_CONST;
@@ -60,12 +70,19 @@ function scalarsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdM
   return numberWithin(rold.scalar, rcur.scalar);
 }
 
-/** Whether what was safe with `rold` is safe with `rcur`. */
-export function regsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+/** Whether what was safe with `rold`, which somebody reads, is safe with `rcur`. `precise`: whether `rold`'s value matters. */
+export function regsafe(
+  env: VerifierEnv,
+  rold: RegContent,
+  precise: boolean,
+  rcur: RegContent,
+  idmap: IdMap,
+  exact: ExactLevel,
+): boolean {
   if (exact === EXACT) return regsExact(rold, rcur, idmap);
   const { type } = rold;
   if (exact === NOT_EXACT) {
-    if ((rold.live & REG_LIVE_READ) === 0 || type === NOT_INIT) return true;
+    if (type === NOT_INIT) return true;
     if (type !== rcur.type) return false;
   } else {
     if (type !== rcur.type) return false;
@@ -73,7 +90,7 @@ export function regsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap:
   }
   switch (type & BPF_BASE_TYPE_MASK) {
     case SCALAR_VALUE:
-      return scalarsafe(env, rold, rcur, idmap, exact);
+      return scalarsafe(env, rold, precise, rcur, idmap, exact);
     case PTR_TO_MAP_KEY:
     case PTR_TO_MAP_VALUE:
     case PTR_TO_MEM:
@@ -103,83 +120,111 @@ export function regsafe(env: VerifierEnv, rold: RegState, rcur: RegState, idmap:
   }
 }
 
-/** What a load from a slot of plain bytes gives. */
-const UNBOUND_REG = makeUnboundReg();
-function makeUnboundReg(): RegState {
-  const reg = new RegState();
-  markRegUnknownImprecise(reg);
-  reg.live |= REG_LIVE_READ;
-  return reg;
-}
-
 const ALL_SPILL = slotTypesAll(STACK_SPILL);
 const ALL_MISC = slotTypesAll(STACK_MISC);
 const ALL_ZERO = slotTypesAll(STACK_ZERO);
 
 /** Nobody wrote the bytes, or anything was written. `STACK_INVALID` is 0. */
-const isStackAllMisc = (env: VerifierEnv, slot: RegState): boolean =>
+const isStackAllMisc = (env: VerifierEnv, slot: RegContent): boolean =>
   slot.slotTypes === ALL_MISC || (env.allowUninitStack && (slot.slotTypes & ~ALL_MISC) === 0);
 
+const isScalar64 = (slot: RegContent): boolean => (slot.slotTypes & 15) === STACK_SPILL && slot.type === SCALAR_VALUE;
+
 /** The scalar that a load of all 8 bytes gives, if it gives one. */
-function scalarRegForStack(env: VerifierEnv, slot: RegState): RegState | undefined {
-  if (isSpilledScalarReg64(slot)) return slot;
-  return isStackAllMisc(env, slot) ? UNBOUND_REG : undefined;
+function scalarRegForStack(env: VerifierEnv, slot: RegContent): RegContent | undefined {
+  if (isScalar64(slot)) return slot;
+  return isStackAllMisc(env, slot) ? ANY_NUMBER : undefined;
 }
 
-function stacksafe(env: VerifierEnv, old: FuncState, cur: FuncState, idmap: IdMap, exact: ExactLevel): boolean {
-  const oldStack = old.stack;
-  const curStack = cur.stack;
-  const count = oldStack.length;
-  const curCount = curStack.length;
+function stacksafe(env: VerifierEnv, old: FrameImage, cur: FuncState, idmap: IdMap, exact: ExactLevel): boolean {
+  const { contents } = old;
+  const { stack } = cur;
+  const curCount = stack.length;
+  if (exact !== NOT_EXACT) {
+    for (let spi = 0; spi < contents.length - FIRST_SLOT; spi++) {
+      if (spi >= curCount) return false;
+      const place = FIRST_SLOT + spi;
+      if (!slotsafe(env, contents[place], isPrecise(old, place), stack[spi].content, idmap, exact)) return false;
+    }
+    return true;
+  }
+  return (
+    readSlotsSafe(env, contents, 0, old.read32Lo | old.read64Lo, old.preciseLo, stack, idmap) &&
+    readSlotsSafe(env, contents, 32, old.read32Hi | old.read64Hi, old.preciseHi, stack, idmap)
+  );
+}
+
+/** Slots of `mask`, which begins with slot `from`: what nobody reads does not matter. */
+function readSlotsSafe(
+  env: VerifierEnv,
+  contents: readonly RegContent[],
+  from: number,
+  mask: number,
+  precise: number,
+  stack: readonly RegState[],
+  idmap: IdMap,
+): boolean {
   // Bytes of these kinds may be anything.
   const free = env.allowUninitStack ? ALL_MISC : 0;
-  for (let spi = 0; spi < count; spi++) {
-    const oldSlot = oldStack[spi];
-    if (exact !== NOT_EXACT) {
-      if (spi >= curCount) return false;
-      if (!slotsafe(env, oldSlot, curStack[spi], idmap, exact)) return false;
-      continue;
-    }
-    if ((oldSlot.live & REG_LIVE_READ) === 0 || (oldSlot.slotTypes & ~free) === 0) continue;
-    if (spi >= curCount) return false;
-    const curSlot = curStack[spi];
-    const types = oldSlot.slotTypes;
-    if (types === ALL_SPILL && curSlot.slotTypes === ALL_SPILL) {
-      if (!regsafe(env, oldSlot, curSlot, idmap, NOT_EXACT)) return false;
+  for (; mask !== 0; mask &= mask - 1) {
+    const bit = mask & -mask;
+    const spi = from + 31 - Math.clz32(bit);
+    const old = contents[FIRST_SLOT + spi];
+    const types = old.slotTypes;
+    if ((types & ~free) === 0) continue;
+    if (spi >= stack.length) return false;
+    const cur = stack[spi].content;
+    const isPrecise = (precise & bit) !== 0;
+    if (types === ALL_SPILL && cur.slotTypes === ALL_SPILL) {
+      if (!regsafe(env, old, isPrecise, cur, idmap, NOT_EXACT)) return false;
     } else if (types === ALL_ZERO) {
-      if (curSlot.slotTypes !== ALL_ZERO) return false;
-    } else if (!slotsafe(env, oldSlot, curSlot, idmap, NOT_EXACT)) return false;
+      if (cur.slotTypes !== ALL_ZERO) return false;
+    } else if (!slotsafe(env, old, isPrecise, cur, idmap, NOT_EXACT)) return false;
   }
   return true;
 }
 
 /** One slot, byte by byte. */
-function slotsafe(env: VerifierEnv, old: RegState, cur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+function slotsafe(
+  env: VerifierEnv,
+  old: RegContent,
+  precise: boolean,
+  cur: RegContent,
+  idmap: IdMap,
+  exact: ExactLevel,
+): boolean {
   for (let i = 0; i < 8; i++) {
-    const oldType = slotTypeOf(old, i);
-    const curType = slotTypeOf(cur, i);
+    const oldType = (old.slotTypes >>> (i << 2)) & 15;
+    const curType = (cur.slotTypes >>> (i << 2)) & 15;
     if (exact !== NOT_EXACT && oldType !== curType) return false;
     if (oldType === STACK_INVALID || (oldType === STACK_MISC && env.allowUninitStack)) continue;
     // A spilled scalar and plain bytes are both numbers.
     const oldReg = scalarRegForStack(env, old);
     if (oldReg !== undefined) {
       const curReg = scalarRegForStack(env, cur);
-      if (curReg !== undefined) return regsafe(env, oldReg, curReg, idmap, exact);
+      if (curReg !== undefined) return regsafe(env, oldReg, oldReg === old && precise, curReg, idmap, exact);
     }
     if (oldType === STACK_MISC && curType === STACK_ZERO) continue;
     if (oldType !== curType) return false;
-    if (i === 7 && !specialsafe(env, old, cur, idmap, exact)) return false;
+    if (i === 7 && !specialsafe(env, old, precise, cur, idmap, exact)) return false;
   }
   return true;
 }
 
 /** What the highest byte of both slots says is there. */
-function specialsafe(env: VerifierEnv, old: RegState, cur: RegState, idmap: IdMap, exact: ExactLevel): boolean {
+function specialsafe(
+  env: VerifierEnv,
+  old: RegContent,
+  precise: boolean,
+  cur: RegContent,
+  idmap: IdMap,
+  exact: ExactLevel,
+): boolean {
   const a = old.info;
   const b = cur.info;
   switch (old.slotTypes >>> 28) {
     case STACK_SPILL:
-      return regsafe(env, old, cur, idmap, exact);
+      return regsafe(env, old, precise, cur, idmap, exact);
     case STACK_DYNPTR:
       return (
         a.dynptrType === b.dynptrType && a.firstSlot === b.firstSlot && checkIds(old.refObjId, cur.refObjId, idmap)
@@ -197,35 +242,39 @@ function specialsafe(env: VerifierEnv, old: RegState, cur: RegState, idmap: IdMa
   }
 }
 
-function refsafe(old: FuncState, cur: FuncState, idmap: IdMap): boolean {
-  if (old.refs.length !== cur.refs.length) return false;
-  for (let i = 0; i < old.refs.length; i++) {
-    if (!checkIds(old.refs[i].id, cur.refs[i].id, idmap)) return false;
+function refsafe(old: readonly RefState[], cur: readonly RefState[], idmap: IdMap): boolean {
+  if (old.length !== cur.length) return false;
+  for (let i = 0; i < old.length; i++) {
+    if (!checkIds(old[i].id, cur[i].id, idmap)) return false;
   }
   return true;
 }
 
-function funcStatesEqual(env: VerifierEnv, old: FuncState, cur: FuncState, exact: ExactLevel): boolean {
+function funcStatesEqual(env: VerifierEnv, old: FrameImage, cur: FuncState, exact: ExactLevel): boolean {
   if (old.callbackDepth > cur.callbackDepth) return false;
   const idmap = env.idmapScratch;
-  const oldRegs = old.regs;
-  const curRegs = cur.regs;
+  const { contents, preciseRegs } = old;
+  const { regs } = cur;
+  // What nobody reads does not matter.
+  const compared = exact === NOT_EXACT ? old.read32Regs | old.read64Regs : -1;
   for (let i = 0; i < MAX_BPF_REG; i++) {
-    if (!regsafe(env, oldRegs[i], curRegs[i], idmap, exact)) return false;
+    const bit = 1 << i;
+    if ((compared & bit) === 0) continue;
+    if (!regsafe(env, contents[i], (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) return false;
   }
-  return stacksafe(env, old, cur, idmap, exact) && refsafe(old, cur, idmap);
+  return stacksafe(env, old, cur, idmap, exact) && refsafe(old.refs, cur.refs, idmap);
 }
 
 /** Frames of both were called at the same places. */
 export function sameCallsites(a: VerifierState, b: VerifierState): boolean {
   if (a.curframe !== b.curframe) return false;
   for (let i = a.curframe; i >= 0; i--) {
-    if (a.frames[i].callsite !== b.frames[i].callsite) return false;
+    if (a.callsiteOf(i) !== b.callsiteOf(i)) return false;
   }
   return true;
 }
 
-/** Whether `cur` needs no look because `old` was found to be safe, and it is a special case of that. */
+/** Whether `cur` needs no look because `old`, a kept state, was found to be safe, and it is a special case of that. */
 export function statesEqual(env: VerifierEnv, old: VerifierState, cur: VerifierState, exact: ExactLevel): boolean {
   if (!sameCallsites(old, cur)) return false;
   const idmap = env.idmapScratch;
@@ -242,7 +291,7 @@ export function statesEqual(env: VerifierEnv, old: VerifierState, cur: VerifierS
   )
     return false;
   for (let i = 0; i <= old.curframe; i++) {
-    if (!funcStatesEqual(env, old.frames[i], cur.frames[i], exact)) return false;
+    if (!funcStatesEqual(env, old.images[i], cur.frames[i], exact)) return false;
   }
   return true;
 }

@@ -8,6 +8,7 @@ import {
   ARG_PTR_TO_MEM,
   baseType,
   MEM_RDONLY,
+  NOT_INIT,
   PTR_MAYBE_NULL,
   PTR_TO_ARENA,
   PTR_TO_CTX,
@@ -20,8 +21,15 @@ import { btfPrepareFuncArgs } from '../btf/func-args.ts';
 import { Refusal, type VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
 import { FuncState, newRegs } from '../state/func-state.ts';
-import { initFuncState, markRegNotInit, markRegUnknown, registerIsNull } from '../state/marks.ts';
-import { assignReg, DEF_NOT_SUBREG, REG_LIVE_READ64, type RegState } from '../state/reg.ts';
+import { initFuncState, markRegUnknown, registerIsNull } from '../state/marks.ts';
+import {
+  assignReg,
+  DEF_NOT_SUBREG,
+  REG_LIVE_READ64,
+  REG_LIVE_WRITTEN,
+  type RegState,
+  setUnknown,
+} from '../state/reg.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
 import { pushAsyncCb, pushStack } from './branches.ts';
 import { isAsyncCallbackCallingInsn, isWqSetCallback } from './callback-kinds.ts';
@@ -39,10 +47,19 @@ export type SetCalleeState = (env: VerifierEnv, caller: FuncState, callee: FuncS
 
 /** R0 to R5 are gone after a call. Source: `clear_caller_saved_regs`. */
 export function clearCallerSavedRegs(env: VerifierEnv, regs: RegState[]): void {
-  for (let regno = 0; regno <= 5; regno++) {
-    markRegNotInit(env, regs, regno);
-    checkRegArgOf(env, regs, regno, DST_OP_NO_MARK);
+  // Whoever makes the call wrote their low halves, if anybody asks.
+  checkRegArgOf(env, regs, 0, DST_OP_NO_MARK);
+  setUnknown(regs[0], NOT_INIT, !env.bpfCapable);
+  const { content } = regs[0];
+  regs[0].owned = false;
+  for (let regno = 1; regno <= 5; regno++) {
+    const reg = regs[regno];
+    reg.content = content;
+    reg.owned = false;
+    reg.precise = !env.bpfCapable;
+    reg.live |= REG_LIVE_WRITTEN;
   }
+  env.scratchedRegs |= 0x3f;
 }
 
 /** A frame for a called function on top of `state`. Source: `setup_func_entry`. */
@@ -209,7 +226,7 @@ export function prepareFuncExit(env: VerifierEnv): void {
   const { inCallbackFn } = callee;
   if (inCallbackFn) {
     if (r0.type !== SCALAR_VALUE) env.refuse('callbackReturnsPointer');
-    markRegRead(env, r0, r0.parent, REG_LIVE_READ64);
+    markRegRead(env, r0, REG_LIVE_READ64);
     markChainPrecision(env, 0);
     if (!retvalRangeWithin(callee.callbackRetRange, r0, false)) {
       verboseInvalidScalar(env, r0, callee.callbackRetRange, 'At callback return', 'R0');

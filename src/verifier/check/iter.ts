@@ -5,6 +5,7 @@ import { ERRNO } from '../../uapi/index.ts';
 import { btfCheckIterArg } from '../btf/iter-arg.ts';
 import type { VerifierEnv } from '../env.ts';
 import { iterStateStr, iterTypeStr } from '../print/reg-type-text.ts';
+import { type FrameImage, isPrecise } from '../state/frame-image.ts';
 import {
   markPtrNotNullReg,
   markRegConstZero,
@@ -16,6 +17,7 @@ import { acquireReferenceState, releaseReference } from '../state/refs.ts';
 import {
   BPF_ITER_STATE_ACTIVE,
   BPF_ITER_STATE_DRAINED,
+  FIRST_SLOT,
   iterInfo,
   REG_LIVE_WRITTEN,
   type RegState,
@@ -26,6 +28,7 @@ import {
   isSpilledReg,
   STACK_INVALID,
   STACK_ITER,
+  STACK_SPILL,
   slotTypeOf,
   slotTypesAll,
 } from '../state/stack.ts';
@@ -168,7 +171,7 @@ export function findPrevEntry(
   insnIdx: number,
 ): VerifierState | undefined {
   if (cur === undefined) return undefined;
-  const list = exploredState(env, insnIdx);
+  const list = exploredState(env, insnIdx).states;
   for (let i = list.length - 1; i >= 0; i--) {
     const { state } = list[i];
     if (state.insnIdx !== insnIdx || state.branches === 0) continue;
@@ -178,25 +181,27 @@ export function findPrevEntry(
 }
 
 /** Source: `maybe_widen_reg`. */
-function maybeWidenReg(env: VerifierEnv, rold: RegState, rcur: RegState): void {
+function maybeWidenReg(env: VerifierEnv, old: FrameImage, place: number, rcur: RegState): void {
+  const rold = old.contents[place];
   if (rold.type !== SCALAR_VALUE || rcur.type !== SCALAR_VALUE) return;
-  if (rold.precise || rcur.precise || regsExact(rold, rcur, env.idmapScratch)) return;
+  if (isPrecise(old, place) || rcur.precise || regsExact(rold, rcur.content, env.idmapScratch)) return;
   markRegUnknownRaw(env, rcur);
 }
 
 /**
- * Forgets the numbers in `cur` that nobody relied on and that are not what they were a round ago, so that going round
- * changes nothing any more sooner. Source: `widen_imprecise_scalars`.
+ * Forgets the numbers in `cur` that nobody relied on and that are not what they were a round ago, in `old`, so that going
+ * round changes nothing any more sooner. Source: `widen_imprecise_scalars`.
  */
 export function widenImpreciseScalars(env: VerifierEnv, old: VerifierState, cur: VerifierState): void {
   env.idmapScratch.reset(env.idGen);
   for (let fr = old.curframe; fr >= 0; fr--) {
-    const fold = old.frames[fr];
-    const fcur = cur.frames[fr];
-    for (let i = 0; i < MAX_BPF_REG; i++) maybeWidenReg(env, fold.regs[i], fcur.regs[i]);
-    const slots = Math.min(fold.stack.length, fcur.stack.length);
+    const fold = old.images[fr];
+    const { regs, stack } = cur.frames[fr];
+    for (let i = 0; i < MAX_BPF_REG; i++) maybeWidenReg(env, fold, i, regs[i]);
+    const slots = Math.min(fold.contents.length - FIRST_SLOT, stack.length);
     for (let i = 0; i < slots; i++) {
-      if (isSpilledReg(fold.stack[i]) && isSpilledReg(fcur.stack[i])) maybeWidenReg(env, fold.stack[i], fcur.stack[i]);
+      const spilled = fold.contents[FIRST_SLOT + i].slotTypes >>> 28 === STACK_SPILL;
+      if (spilled && isSpilledReg(stack[i])) maybeWidenReg(env, fold, FIRST_SLOT + i, stack[i]);
     }
   }
 }

@@ -20,9 +20,12 @@ import {
   MAX_BPF_REG,
 } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
+import { type FrameImage, liveOf, originOf, setRead, strayPlaceOf } from '../state/frame-image.ts';
 import { markRegUnknownRaw } from '../state/marks.ts';
 import {
   DEF_NOT_SUBREG,
+  originFrameOf,
+  originPlaceOf,
   REG_LIVE_DONE,
   REG_LIVE_READ,
   REG_LIVE_READ32,
@@ -44,22 +47,23 @@ export type RegArgType = typeof SRC_OP | typeof DST_OP | typeof DST_OP_NO_MARK;
  * Marks a register or slot as read in every state before this one, up to the one that wrote it. `flag` is
  * REG_LIVE_READ32 or REG_LIVE_READ64.
  */
-export function markRegRead(env: VerifierEnv, state: RegState, parent: RegState | undefined, flag: number): void {
-  // Only along a path do writes hide what was there before.
-  let writes = parent === state.parent;
-  let from = state;
-  let to = parent;
-  let count = 0;
-  while (to !== undefined) {
-    if (writes && (from.live & REG_LIVE_WRITTEN) !== 0) break;
-    const { live } = to;
+export function markRegRead(env: VerifierEnv, reg: RegState, flag: number): void {
+  if ((reg.live & REG_LIVE_WRITTEN) === 0) markRead(env, originFrameOf(reg), originPlaceOf(reg), flag, 0);
+}
+
+/** The same from a place of a kept state on; `count` states were marked so far. */
+function markRead(env: VerifierEnv, image: FrameImage | undefined, place: number, flag: number, count: number): void {
+  let at = image;
+  while (at !== undefined) {
+    const live = liveOf(at, place);
     if ((live & REG_LIVE_DONE) !== 0) env.bug('a state whose paths have all ended is read from');
     if ((live & REG_LIVE_READ) === flag || (live & REG_LIVE_READ64) !== 0) break;
-    to.live = flag === REG_LIVE_READ64 ? (live | flag) & ~REG_LIVE_READ32 : live | flag;
-    from = to;
-    to = from.parent;
-    writes = true;
+    setRead(at, place, flag);
     count++;
+    if ((live & REG_LIVE_WRITTEN) !== 0) break;
+    const next = originOf(at, place);
+    place = strayPlaceOf(at, place);
+    at = next;
   }
   if (env.longestMarkReadWalk < count) env.longestMarkReadWalk = count;
 }
@@ -70,8 +74,8 @@ export function markDynptrRead(env: VerifierEnv, reg: RegState): void {
   const { stack } = env.curState.frames[reg.frameno];
   const spi = dynptrGetSpi(env, reg);
   if (spi < 0) env.fail(-spi);
-  markRegRead(env, stack[spi], stack[spi].parent, REG_LIVE_READ64);
-  markRegRead(env, stack[spi - 1], stack[spi - 1].parent, REG_LIVE_READ64);
+  markRegRead(env, stack[spi], REG_LIVE_READ64);
+  markRegRead(env, stack[spi - 1], REG_LIVE_READ64);
 }
 
 /** Marks the `nrSlots` slots of an iterator as read, from `spi` downwards. */
@@ -79,7 +83,7 @@ export function markIterRead(env: VerifierEnv, reg: RegState, spi: number, nrSlo
   const { stack } = env.curState.frames[reg.frameno];
   for (let i = 0; i < nrSlots; i++) {
     const slot = stack[spi - i];
-    markRegRead(env, slot, slot.parent, REG_LIVE_READ64);
+    markRegRead(env, slot, REG_LIVE_READ64);
     env.markStackSlotScratched(spi - i);
   }
 }
@@ -171,7 +175,7 @@ export function checkRegArgOf(env: VerifierEnv, regs: RegState[], regno: number,
     if (reg.type === NOT_INIT) env.refuse('regReadOk', regno);
     if (regno === BPF_REG_FP) return;
     if (rw64) markInsnZext(env, reg);
-    markRegRead(env, reg, reg.parent, rw64 ? REG_LIVE_READ64 : REG_LIVE_READ32);
+    markRegRead(env, reg, rw64 ? REG_LIVE_READ64 : REG_LIVE_READ32);
     return;
   }
   if (regno === BPF_REG_FP) env.refuse('framePointerReadOnly');
@@ -193,32 +197,44 @@ export function markBtfFuncRegSize(env: VerifierEnv, regno: number, regSizeBytes
     reg.subregDef = regSizeBytes === 8 ? DEF_NOT_SUBREG : env.insnIdx + 1;
   } else if (regSizeBytes === 8) {
     markInsnZext(env, reg);
-    markRegRead(env, reg, reg.parent, REG_LIVE_READ64);
+    markRegRead(env, reg, REG_LIVE_READ64);
   } else {
-    markRegRead(env, reg, reg.parent, REG_LIVE_READ32);
+    markRegRead(env, reg, REG_LIVE_READ32);
   }
 }
 
-/** Marks `parentReg` read as `reg` is, if that says more; the mark it made, or 0. */
-function propagateLivenessReg(env: VerifierEnv, reg: RegState, parentReg: RegState): number {
-  const parentFlag = parentReg.live & REG_LIVE_READ;
-  const flag = reg.live & REG_LIVE_READ;
-  if (parentFlag === REG_LIVE_READ64 || flag === 0 || parentFlag === flag) return 0;
-  markRegRead(env, reg, parentReg, flag);
-  return flag;
+/** Marks a register of the path in hand as read as `flag` says; whether that says anything new. */
+function propagateLivenessReg(env: VerifierEnv, reg: RegState, flag: number): boolean {
+  const { live } = reg;
+  if ((live & REG_LIVE_READ64) !== 0 || (live & REG_LIVE_READ) === flag) return false;
+  reg.live = flag === REG_LIVE_READ64 ? (live | flag) & ~REG_LIVE_READ32 : live | flag;
+  const written = (live & REG_LIVE_WRITTEN) !== 0;
+  markRead(env, written ? undefined : originFrameOf(reg), originPlaceOf(reg), flag, 1);
+  return true;
 }
 
-/** What a continuation from `vstate` reads, it reads of `vparent` too, which is equivalent to it. */
+function propagateSlots(env: VerifierEnv, stack: RegState[], from: number, read32: number, read64: number): void {
+  for (let mask = read32 | read64; mask !== 0; mask &= mask - 1) {
+    const bit = mask & -mask;
+    const i = from + 31 - Math.clz32(bit);
+    if (i >= stack.length) return;
+    propagateLivenessReg(env, stack[i], (read64 & bit) !== 0 ? REG_LIVE_READ64 : REG_LIVE_READ32);
+  }
+}
+
+/** What a continuation from `vstate`, a kept state, reads, it reads of `vparent` too, which is equivalent to it. */
 export function propagateLiveness(env: VerifierEnv, vstate: VerifierState, vparent: VerifierState): void {
   if (vparent.curframe !== vstate.curframe) env.bug('liveness of states of different depth');
   for (let f = 0; f <= vstate.curframe; f++) {
-    const parent = vparent.frames[f];
-    const state = vstate.frames[f];
+    const { regs, stack } = vparent.frames[f];
+    const old = vstate.images[f];
     for (let i = f < vstate.curframe ? 6 : 0; i < BPF_REG_FP; i++) {
-      const parentReg = parent.regs[i];
-      if (propagateLivenessReg(env, state.regs[i], parentReg) === REG_LIVE_READ64) markInsnZext(env, parentReg);
+      const bit = 1 << i;
+      if ((old.read64Regs & bit) !== 0) {
+        if (propagateLivenessReg(env, regs[i], REG_LIVE_READ64)) markInsnZext(env, regs[i]);
+      } else if ((old.read32Regs & bit) !== 0) propagateLivenessReg(env, regs[i], REG_LIVE_READ32);
     }
-    const slots = Math.min(state.stack.length, parent.stack.length);
-    for (let i = 0; i < slots; i++) propagateLivenessReg(env, state.stack[i], parent.stack[i]);
+    propagateSlots(env, stack, 0, old.read32Lo, old.read64Lo);
+    propagateSlots(env, stack, 32, old.read32Hi, old.read64Hi);
   }
 }

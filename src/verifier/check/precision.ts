@@ -1,14 +1,15 @@
 import { SCALAR_VALUE } from '../../helpers/index.ts';
-import { BPF_REG_FP } from '../../isa/index.ts';
+import { BPF_ALU, BPF_ALU64, BPF_LD, BPF_LDX, BPF_REG_FP, type Insn } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import { printVerifierState } from '../print/state-text.ts';
 import { fmtRegMask, fmtStackMask } from '../state/backtrack.ts';
+import { isPrecise, setPrecise } from '../state/frame-image.ts';
 import { BPF_MAIN_FUNC } from '../state/func-state.ts';
-import { isSpilledScalarReg } from '../state/marks.ts';
-import { REG_LIVE_READ, type RegState } from '../state/reg.ts';
+import { FIRST_SLOT, type RegContent } from '../state/reg.ts';
+import { STACK_SPILL } from '../state/stack.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
 import { BPF_LOG_LEVEL2 } from '../verifier-log.ts';
 import { BPF_REGMASK_ARGS, backtrackInsn, slotsText } from './backtrack.ts';
+import { printImage } from './branches.ts';
 import { getInsnHistEntry, getPrevInsnIdx, HISTORY_EXHAUSTED } from './history.ts';
 
 /** Whether what is done to precision shows in the log. */
@@ -24,31 +25,22 @@ export function markAllScalarsPrecise(env: VerifierEnv, st: VerifierState): void
   for (let at = st.parent; at !== undefined && !at.scalarsForced; at = at.parent) {
     at.scalarsForced = true;
     for (let f = 0; f <= at.curframe; f++) {
-      const { regs, stack } = at.frames[f];
-      for (let i = 0; i < BPF_REG_FP; i++) {
-        const reg = regs[i];
-        if (reg.type !== SCALAR_VALUE || reg.precise) continue;
-        reg.precise = true;
-        if (told) env.verbose(`force_precise: frame${f}: forcing r${i} to be precise\n`);
-      }
-      for (let i = 0; i < stack.length; i++) {
-        const slot = stack[i];
-        if (!isSpilledScalarReg(slot) || slot.precise) continue;
-        slot.precise = true;
-        if (told) env.verbose(`force_precise: frame${f}: forcing fp${-(i + 1) * 8} to be precise\n`);
+      const image = at.images[f];
+      const { contents } = image;
+      for (let i = 0; i < contents.length; i++) {
+        if (i === BPF_REG_FP || isPrecise(image, i) || !isScalarAt(contents[i], i)) continue;
+        setPrecise(image, i);
+        if (!told) continue;
+        const name = i < FIRST_SLOT ? `r${i}` : `fp${-(i - FIRST_SLOT + 1) * 8}`;
+        env.verbose(`force_precise: frame${f}: forcing ${name} to be precise\n`);
       }
     }
   }
 }
 
-/** No scalar of a state that is about to be kept matters yet; those that will are found out later. */
-export function markAllScalarsImprecise(_env: VerifierEnv, st: VerifierState): void {
-  for (let f = 0; f <= st.curframe; f++) {
-    const { regs, stack } = st.frames[f];
-    for (let i = 0; i < BPF_REG_FP; i++) if (regs[i].type === SCALAR_VALUE) regs[i].precise = false;
-    for (let i = 0; i < stack.length; i++) if (isSpilledScalarReg(stack[i])) stack[i].precise = false;
-  }
-}
+/** Whether there is a scalar at that place: in the register, or spilled to the slot. */
+const isScalarAt = (content: RegContent, place: number): boolean =>
+  content.type === SCALAR_VALUE && (place < FIRST_SLOT || content.slotTypes >>> 28 === STACK_SPILL);
 
 /** The exact value of scalar `regno` mattered: it is precise, and so is all it was made from. */
 export function markChainPrecision(env: VerifierEnv, regno: number): void {
@@ -67,6 +59,21 @@ export function markChainPrecisionBatch(env: VerifierEnv): void {
   walkBack(env);
 }
 
+const SECOND_SLOT = 0x20;
+const WRITES = 0x10;
+
+/** By instruction: WRITES and the register for those that are of interest only if it is; SECOND_SLOT; 0 for others. */
+const writtenRegs = (insns: readonly Insn[]): Uint8Array =>
+  Uint8Array.from(insns, ({ code, dst }) => {
+    if (code === 0) return SECOND_SLOT;
+    const cls = code & 7;
+    return cls === BPF_ALU || cls === BPF_ALU64 || cls === BPF_LDX || cls === BPF_LD ? WRITES | dst : 0;
+  });
+
+/** An instruction that changes none of the registers asked for, nor anything else. */
+const concernsOthers = (target: number, regMask: number): boolean =>
+  target === SECOND_SLOT || ((target & WRITES) !== 0 && (regMask & (1 << (target & 15))) === 0);
+
 /**
  * Walks the path in hand back, instruction by instruction and state by state, until nothing is left that has to be
  * precise. States on the way remember what does; the one in hand has no use for that.
@@ -78,6 +85,8 @@ function walkBack(env: VerifierEnv): void {
   if (bt.empty) return;
   const told = isTold(env);
   const count = env.insns.length;
+  if (env.writtenRegs.length !== count) env.writtenRegs = writtenRegs(env.insns);
+  const targets = env.writtenRegs;
   let st = env.curState;
   let firstIdx = st.firstInsnIdx;
   let lastIdx = env.insnIdx;
@@ -95,13 +104,16 @@ function walkBack(env: VerifierEnv): void {
       return;
     }
     for (let i = lastIdx; ; ) {
+      const hist = getInsnHistEntry(env, histStart, bt.histEnd, i);
       if (skipFirst) skipFirst = false;
-      else if (!backtrackInsn(env, i, subseqIdx, getInsnHistEntry(env, histStart, bt.histEnd, i), bt, told)) {
-        markAllScalarsPrecise(env, env.curState);
-        bt.reset();
-        return;
+      else if (told || !concernsOthers(targets[i], bt.regMask) || hist?.linkedRegs !== undefined) {
+        if (!backtrackInsn(env, i, subseqIdx, hist, bt, told)) {
+          markAllScalarsPrecise(env, env.curState);
+          bt.reset();
+          return;
+        }
+        if (bt.empty) return;
       }
-      if (bt.empty) return;
       subseqIdx = i;
       i = getPrevInsnIdx(env, st, i, histStart, bt);
       if (i === HISTORY_EXHAUSTED) break;
@@ -122,7 +134,7 @@ function walkBack(env: VerifierEnv): void {
 /** The beginning of a function that is verified on its own: what is left can only be its arguments. */
 function markArguments(env: VerifierEnv, st: VerifierState): void {
   const { bt } = env;
-  const frame = st.frames[0];
+  const frame = st.images[0];
   const mask = bt.regMask;
   if (
     st.curframe !== 0 ||
@@ -135,57 +147,64 @@ function markArguments(env: VerifierEnv, st: VerifierState): void {
   for (let i = 1; i <= 5; i++) {
     if ((mask & (1 << i)) === 0) continue;
     bt.clearReg(i);
-    if (frame.regs[i].type === SCALAR_VALUE) frame.regs[i].precise = true;
+    if (frame.contents[i].type === SCALAR_VALUE) setPrecise(frame, i);
   }
 }
 
 /** Makes what is asked for precise in one frame of a state; what is so already, or is no scalar, is asked for no more. */
 function markState(env: VerifierEnv, st: VerifierState, f: number, told: boolean): void {
   const { bt } = env;
-  const frame = st.frames[f];
-  const { regs, stack } = frame;
+  const image = st.images[f];
+  const { contents } = image;
   for (let mask = bt.regMasks[f]; mask !== 0; mask &= mask - 1) {
     const i = 31 - Math.clz32(mask & -mask);
-    if (regs[i].type !== SCALAR_VALUE || regs[i].precise) bt.clearFrameReg(f, i);
-    else regs[i].precise = true;
+    if (contents[i].type !== SCALAR_VALUE || isPrecise(image, i)) bt.clearFrameReg(f, i);
+    else setPrecise(image, i);
   }
   for (let half = 0; half < 2; half++) {
     for (let mask = half === 0 ? bt.stackLo[f] : bt.stackHi[f]; mask !== 0; mask &= mask - 1) {
       const i = half * 32 + 31 - Math.clz32(mask & -mask);
-      if (i >= stack.length) env.refuse('backtrackSlot', i, stack.length);
-      const slot = stack[i];
-      if (!isSpilledScalarReg(slot) || slot.precise) bt.clearFrameSlot(f, i);
-      else slot.precise = true;
+      const place = FIRST_SLOT + i;
+      if (place >= contents.length) env.refuse('backtrackSlot', i, contents.length - FIRST_SLOT);
+      if (!isScalarAt(contents[place], place) || isPrecise(image, place)) bt.clearFrameSlot(f, i);
+      else setPrecise(image, place);
     }
   }
   if (told) {
     const slots = fmtStackMask(bt.stackLo[f], bt.stackHi[f]);
     env.verbose(`mark_precise: frame${f}: parent state regs=${fmtRegMask(bt.regMasks[f])} stack=${slots}: `);
-    printVerifierState(env, frame, true);
+    printImage(env, image);
   }
 }
 
-const mattered = (reg: RegState): boolean => reg.precise && (reg.live & REG_LIVE_READ) !== 0;
-
-/** What had to be precise in an equivalent state has to be in the one in hand. */
+/** What had to be precise in an equivalent, kept state has to be in the one in hand. */
 export function propagatePrecision(env: VerifierEnv, old: VerifierState): void {
   const { bt } = env;
   const told = isTold(env);
   for (let f = old.curframe; f >= 0; f--) {
-    const { regs, stack } = old.frames[f];
+    const image = old.images[f];
+    const { contents } = image;
     let first = true;
-    for (let i = 0; i < BPF_REG_FP; i++) {
-      if (regs[i].type !== SCALAR_VALUE || !mattered(regs[i])) continue;
+    for (let mask = image.preciseRegs & (image.read32Regs | image.read64Regs); mask !== 0; mask &= mask - 1) {
+      const i = 31 - Math.clz32(mask & -mask);
+      if (contents[i].type !== SCALAR_VALUE) continue;
       if (told) env.verbose(first ? `frame ${f}: propagating r${i}` : `,r${i}`);
       bt.setFrameReg(f, i);
       first = false;
     }
-    for (let i = 0; i < stack.length; i++) {
-      if (!isSpilledScalarReg(stack[i]) || !mattered(stack[i])) continue;
-      const off = (-i - 1) * 8;
-      if (told) env.verbose(first ? `frame ${f}: propagating fp${off}` : `,fp${off}`);
-      bt.setFrameSlot(f, i);
-      first = false;
+    for (let half = 0; half < 2; half++) {
+      let mask =
+        half === 0
+          ? image.preciseLo & (image.read32Lo | image.read64Lo)
+          : image.preciseHi & (image.read32Hi | image.read64Hi);
+      for (; mask !== 0; mask &= mask - 1) {
+        const i = half * 32 + 31 - Math.clz32(mask & -mask);
+        if (!isScalarAt(contents[FIRST_SLOT + i], FIRST_SLOT + i)) continue;
+        const off = (-i - 1) * 8;
+        if (told) env.verbose(first ? `frame ${f}: propagating fp${off}` : `,fp${off}`);
+        bt.setFrameSlot(f, i);
+        first = false;
+      }
     }
     if (!first) env.verbose('\n');
   }

@@ -1,18 +1,18 @@
-import { NOT_INIT } from '../../helpers/index.ts';
 import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
 import { scalarEqual } from '../domain/index.ts';
-import type { ExploredState, VerifierEnv } from '../env.ts';
+import type { ExploredList, ExploredState, VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
+import { cleanImage, type FrameImage, imageOf } from '../state/frame-image.ts';
 import type { FuncState } from '../state/func-state.ts';
-import { getSpi, markRegNotInitRaw } from '../state/marks.ts';
-import { BPF_ITER_STATE_ACTIVE, REG_LIVE_DONE, REG_LIVE_NONE, REG_LIVE_READ, sameInfo } from '../state/reg.ts';
+import { getSpi } from '../state/marks.ts';
+import { BPF_ITER_STATE_ACTIVE, FIRST_SLOT, originFrameOf, REG_LIVE_NONE, sameInfo } from '../state/reg.ts';
 import { STACK_ITER } from '../state/stack.ts';
 import { copyVerifierState, VerifierState } from '../state/verifier-state.ts';
-import { getLoopEntry, updateLoopEntry } from './branches.ts';
+import { getLoopEntry, printImage, settlePending, updateLoopEntry } from './branches.ts';
 import { EXACT, NOT_EXACT, RANGE_WITHIN, sameCallsites, statesEqual } from './compare.ts';
 import { pushInsnHistory } from './history.ts';
 import { propagateLiveness } from './liveness.ts';
-import { markAllScalarsImprecise, propagatePrecision } from './precision.ts';
+import { propagatePrecision } from './precision.ts';
 
 export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
 
@@ -20,58 +20,46 @@ export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
 const BPF_COMPLEXITY_LIMIT_STATES = 64;
 const MAY_GOTO_CODE = 0xe5;
 
-/** States that may be equivalent to one at `insnIdx`, the newest last; some are of other instructions. */
-export function exploredState(env: VerifierEnv, insnIdx: number): ExploredState[] {
+/** States that may be equivalent to one at `insnIdx`; some are of other instructions. */
+export function exploredState(env: VerifierEnv, insnIdx: number): ExploredList {
   const count = env.insns.length;
   if (env.explored.length !== count) env.explored = new Array(count);
   const hash = ((insnIdx ^ env.frame.callsite) >>> 0) % count;
-  return (env.explored[hash] ??= []);
+  return (env.explored[hash] ??= { states: [], uncleaned: [] });
 }
 
-/** Registers and slots nobody read may hold anything; nobody will read them any more. */
-function cleanFuncState(env: VerifierEnv, st: FuncState): void {
-  for (let i = 0; i < BPF_REG_FP; i++) {
-    const reg = st.regs[i];
-    if ((reg.live & REG_LIVE_READ) === 0 && reg.type !== NOT_INIT) markRegNotInitRaw(env, reg);
-    reg.live |= REG_LIVE_DONE;
-    // Marks never travel through here again.
-    reg.parent = undefined;
-  }
-  for (let i = 0; i < st.stack.length; i++) {
-    const slot = st.stack[i];
-    if ((slot.live & REG_LIVE_READ) === 0) {
-      if (slot.type !== NOT_INIT) markRegNotInitRaw(env, slot);
-      slot.slotTypes = 0;
-    }
-    slot.live |= REG_LIVE_DONE;
-    slot.parent = undefined;
-  }
-}
-
-const isDone = (st: VerifierState): boolean => (st.frames[0].regs[0].live & REG_LIVE_DONE) !== 0;
+const isDone = (st: VerifierState): boolean => st.images[0].done;
 
 /** Cleans the states at `insnIdx` that are complete: every path through them has ended. */
-function cleanLiveStates(env: VerifierEnv, list: ExploredState[], insnIdx: number, cur: VerifierState): void {
-  for (let i = list.length - 1; i >= 0; i--) {
-    const { state } = list[i];
-    if (state.branches !== 0) continue;
-    const loopEntry = getLoopEntry(state);
-    if (loopEntry !== undefined && loopEntry.branches !== 0) continue;
-    if (state.insnIdx !== insnIdx || isDone(state) || !sameCallsites(state, cur)) continue;
-    for (let f = 0; f <= state.curframe; f++) cleanFuncState(env, state.frames[f]);
-    state.parent = undefined;
+function cleanLiveStates(list: ExploredList, insnIdx: number, cur: VerifierState): void {
+  const { uncleaned } = list;
+  let left = 0;
+  for (let i = 0; i < uncleaned.length; i++) {
+    const state = uncleaned[i];
+    if (mayClean(state, insnIdx, cur)) {
+      for (const image of state.images) cleanImage(image);
+      state.parent = undefined;
+    } else uncleaned[left++] = state;
   }
+  uncleaned.length = left;
+}
+
+function mayClean(state: VerifierState, insnIdx: number, cur: VerifierState): boolean {
+  if (state.branches !== 0 || state.insnIdx !== insnIdx) return false;
+  const loopEntry = getLoopEntry(state);
+  return (loopEntry === undefined || loopEntry.branches === 0) && sameCallsites(state, cur);
 }
 
 /** Whether registers of the frame in hand are the very same, ids and all. */
 function statesMaybeLooping(old: VerifierState, cur: VerifierState): boolean {
   const frame = cur.curframe;
   if (old.curframe !== frame) return false;
-  const oldRegs = old.frames[frame].regs;
-  const curRegs = cur.frames[frame].regs;
+  const { contents } = old.images[frame];
+  const { regs } = cur.frames[frame];
   for (let i = 0; i < MAX_BPF_REG; i++) {
-    const a = oldRegs[i];
-    const b = curRegs[i];
+    const a = contents[i];
+    const b = regs[i].content;
+    if (a === b) continue;
     if (a.type !== b.type || a.off !== b.off || a.id !== b.id || a.refObjId !== b.refObjId) return false;
     if (!scalarEqual(a.scalar, b.scalar) || !sameInfo(a.info, b.info)) return false;
   }
@@ -81,11 +69,11 @@ function statesMaybeLooping(old: VerifierState, cur: VerifierState): boolean {
 /** Whether an iterator that may give more has been asked another number of times. */
 function iterActiveDepthsDiffer(old: VerifierState, cur: VerifierState): boolean {
   for (let f = old.curframe; f >= 0; f--) {
-    const { stack } = old.frames[f];
-    for (let i = 0; i < stack.length; i++) {
-      const slot = stack[i];
+    const { contents } = old.images[f];
+    for (let i = FIRST_SLOT; i < contents.length; i++) {
+      const slot = contents[i];
       if ((slot.slotTypes & 15) !== STACK_ITER || slot.info.iterState !== BPF_ITER_STATE_ACTIVE) continue;
-      if (cur.frames[f].stack[i].info.iterDepth !== slot.info.iterDepth) return true;
+      if (cur.frames[f].stack[i - FIRST_SLOT].info.iterDepth !== slot.info.iterDepth) return true;
     }
   }
   return false;
@@ -107,7 +95,7 @@ function isIterActive(env: VerifierEnv, cur: VerifierState): boolean {
 
 /** The path in hand goes through `old` a second time: whether that ends it. Refuses if it would never end. */
 function isLoopVisited(env: VerifierEnv, old: VerifierState, cur: VerifierState, insnIdx: number): boolean {
-  const frame = old.frame;
+  const frame = old.images[old.curframe];
   // Another entry of an asynchronous callback is no loop.
   if (frame.inAsyncCallbackFn && frame.asyncEntryCnt !== cur.frame.asyncEntryCnt) return false;
   if (isIterNextInsn(env, insnIdx)) {
@@ -142,7 +130,7 @@ function refuseLoop(env: VerifierEnv, old: VerifierState, cur: VerifierState, in
     env.verbose('cur state:');
     printVerifierState(env, cur.frame, true);
     env.verbose('old state:');
-    printVerifierState(env, old.frames[cur.curframe], true);
+    printImage(env, old.images[cur.curframe]);
   }
   env.fail(22);
 }
@@ -169,9 +157,10 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
   const jmps = env.jmpsProcessed - env.prevJmpsProcessed;
   const insns = env.insnProcessed - env.prevInsnProcessed;
   let addNewState = forceNewState || (jmps >= 2 && insns >= 8);
-  const list = exploredState(env, insnIdx);
+  const explorations = exploredState(env, insnIdx);
+  const list = explorations.states;
   const statesCount = list.length;
-  cleanLiveStates(env, list, insnIdx, cur);
+  if (explorations.uncleaned.length !== 0) cleanLiveStates(explorations, insnIdx, cur);
   for (let i = statesCount - 1; i >= 0; i--) {
     const explored = list[i];
     const { state } = explored;
@@ -192,38 +181,55 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
     if (explored.missCnt <= explored.hitCnt * patience + patience) continue;
     list.splice(i, 1);
     // Others are freed at the end of the verification only.
-    if (isDone(state) && !state.usedAsLoopEntry) env.peakStates--;
+    if (!isDone(state)) explorations.uncleaned = explorations.uncleaned.filter(other => other !== state);
+    else if (!state.usedAsLoopEntry) env.peakStates--;
   }
   if (env.maxStatesPerInsn < statesCount) env.maxStatesPerInsn = statesCount;
   if (!env.bpfCapable && statesCount > BPF_COMPLEXITY_LIMIT_STATES) return false;
-  if (addNewState) keepState(env, list, cur, insnIdx);
+  if (addNewState) keepState(env, explorations, cur, insnIdx);
   return false;
 }
 
 /** Keeps a copy of the state in hand, which becomes the copy's child. */
-function keepState(env: VerifierEnv, list: ExploredState[], cur: VerifierState, insnIdx: number): void {
+function keepState(env: VerifierEnv, list: ExploredList, cur: VerifierState, insnIdx: number): void {
   env.totalStates++;
   env.peakStates++;
   env.prevJmpsProcessed = env.jmpsProcessed;
   env.prevInsnProcessed = env.insnProcessed;
-  if (env.bpfCapable) markAllScalarsImprecise(env, cur);
+  settlePending(env);
   const kept = new VerifierState();
   copyVerifierState(kept, cur);
+  const images: FrameImage[] = [];
+  for (let f = 0; f <= cur.curframe; f++) images.push(imageOf(cur.frames[f], env.bpfCapable));
+  kept.images = images;
   kept.insnIdx = insnIdx;
   cur.parent = kept;
   cur.firstInsnIdx = insnIdx;
   cur.insnHistStart = cur.insnHistEnd;
   cur.dfsDepth = kept.dfsDepth + 1;
-  list.push({ state: kept, missCnt: 0, hitCnt: 0 });
-  for (let f = 0; f <= cur.curframe; f++) {
-    const frame = cur.frames[f];
-    const keptFrame = kept.frames[f];
-    // Callers' R1 to R5 are linked to the state of the call, R0 comes from the callee.
-    for (let i = f < cur.curframe ? 6 : 0; i < BPF_REG_FP; i++) frame.regs[i].parent = keptFrame.regs[i];
-    for (let i = 0; i < BPF_REG_FP; i++) frame.regs[i].live = REG_LIVE_NONE;
-    for (let i = 0; i < frame.stack.length; i++) {
-      frame.stack[i].live = REG_LIVE_NONE;
-      frame.stack[i].parent = keptFrame.stack[i];
-    }
+  list.states.push({ state: kept, missCnt: 0, hitCnt: 0 });
+  list.uncleaned.push(kept);
+  for (let f = 0; f <= cur.curframe; f++) beginAnew(cur.frames[f], images[f], f === cur.curframe);
+}
+
+/** What is read of a frame from now on, is read of the state just kept. */
+function beginAnew(frame: FuncState, image: FrameImage, inHand: boolean): void {
+  const { regs, stack } = frame;
+  // Callers' R1 to R5 are linked to the state of the call, R0 comes from the callee.
+  for (let i = 0; i < 6 && !inHand; i++) {
+    const reg = regs[i];
+    if (reg.strayed) continue;
+    reg.originFrame = originFrameOf(reg);
+    reg.originPlace = i;
+    reg.strayed = true;
   }
+  for (let i = 0; i < BPF_REG_FP; i++) {
+    regs[i].live = REG_LIVE_NONE;
+    if (inHand || i >= 6) regs[i].strayed = false;
+  }
+  for (let i = 0; i < stack.length; i++) {
+    stack[i].live = REG_LIVE_NONE;
+    stack[i].strayed = false;
+  }
+  frame.parent = image;
 }

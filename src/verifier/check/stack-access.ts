@@ -202,7 +202,7 @@ function checkStackReadFixedOff(
         env.lines.print(env.insnIdx, '; ');
         env.refuse('stackFillSize');
       }
-      markRegRead(env, slot, slot.parent, REG_LIVE_READ64);
+      markRegRead(env, slot, REG_LIVE_READ64);
       if (dstRegno < 0) return;
       restoresSpill = fillPart(env, slot, off, size, spillSize, dstRegno);
       state.regs[dstRegno].live |= REG_LIVE_WRITTEN;
@@ -213,10 +213,10 @@ function checkStackReadFixedOff(
     } else if (isPointerValueRaw(env.allowPtrLeaks, slot)) {
       env.refuse('stackLeak', off);
     }
-    markRegRead(env, slot, slot.parent, REG_LIVE_READ64);
+    markRegRead(env, slot, REG_LIVE_READ64);
   } else {
     checkReadable(env, slot, off, size, false);
-    markRegRead(env, slot, slot.parent, REG_LIVE_READ64);
+    markRegRead(env, slot, REG_LIVE_READ64);
     if (dstRegno >= 0) markRegStackRead(env, regState, off, off + size, dstRegno);
     restoresSpill = false;
   }
@@ -332,6 +332,6 @@ export function checkStackRangeInitialized(
         for (let j = 0; j < BPF_REG_SIZE; j++) scrubSpilledSlot(slot, j);
       }
     }
-    markRegRead(env, slot, slot.parent, REG_LIVE_READ64);
+    markRegRead(env, slot, REG_LIVE_READ64);
   }
 }

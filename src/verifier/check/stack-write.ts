@@ -14,10 +14,9 @@ import {
   registerIsNull,
   scrubSpilledSlot,
 } from '../state/marks.ts';
-import { copyRegisterState, NO_INFO, REG_LIVE_WRITTEN, type RegState } from '../state/reg.ts';
+import { copyRegisterState, NO_INFO, REG_LIVE_WRITTEN, type RegState, setOrigin, spillRegister } from '../state/reg.ts';
 import {
   BPF_REG_SIZE,
-  fillSlotTypes,
   isSpilledReg,
   STACK_INVALID,
   STACK_MISC,
@@ -25,6 +24,7 @@ import {
   STACK_ZERO,
   setSlotType,
   slotTypeOf,
+  slotTypesAll,
 } from '../state/stack.ts';
 import { destroyIfDynptrStackSlot } from './dynptr.ts';
 import { insnStackAccessFlags, pushInsnHistory } from './history.ts';
@@ -34,6 +34,7 @@ import { refuseUnfinished } from './unfinished.ts';
 
 /** `fastcallStackOff` of a function whose spills around fastcalls have to stay. */
 const NO_FASTCALL_STACK = -0x8000;
+const ALL_SPILL = slotTypesAll(STACK_SPILL);
 
 /**
  * The register becomes what the slot's highest `size` bytes hold; lower bytes lose what they held.
@@ -42,12 +43,12 @@ const NO_FASTCALL_STACK = -0x8000;
  */
 export function saveRegisterState(env: VerifierEnv, state: FuncState, spi: number, reg: RegState, size: number): void {
   const slot = state.stack[spi];
-  copyRegisterState(slot, reg);
   if (size === BPF_REG_SIZE) {
+    spillRegister(slot, reg, ALL_SPILL);
     slot.live |= REG_LIVE_WRITTEN;
-    fillSlotTypes(slot, STACK_SPILL);
     return;
   }
+  copyRegisterState(slot, reg);
   let i = BPF_REG_SIZE;
   for (; i > BPF_REG_SIZE - size; i--) setSlotType(slot, i - 1, STACK_SPILL);
   for (; i > 0; i--) markStackSlotMisc(env, slot, i - 1);
@@ -95,7 +96,7 @@ function constantReg(reg: RegState, imm: number): RegState {
   reg.subregDef = 0;
   reg.live = 0;
   reg.precise = false;
-  reg.parent = undefined;
+  setOrigin(reg, undefined, 0);
   reg.info = NO_INFO;
   markRegKnownRaw(reg, imm >> 31, imm);
   reg.type = SCALAR_VALUE;

@@ -1,5 +1,6 @@
-import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
-import { freezeReg, RegState, thawReg } from './reg.ts';
+import { MAX_BPF_REG } from '../../isa/index.ts';
+import type { FrameImage } from './frame-image.ts';
+import { FIRST_SLOT, NOTHING, REG_LIVE_NONE, RegState } from './reg.ts';
 
 /** A reference the program has to give back (`struct bpf_reference_state`). */
 export interface RefState {
@@ -17,7 +18,7 @@ export interface RetvalRange {
 
 export const UNKNOWN_RETVAL: RetvalRange = { min: -0x80000000, max: 0x7fffffff };
 
-/** One frame of a state (`struct bpf_func_state`). */
+/** One frame of the path in hand (`struct bpf_func_state`); states put aside have a `FrameImage` of it. */
 export class FuncState {
   /** R0..R10 */
   readonly regs: RegState[];
@@ -35,9 +36,17 @@ export class FuncState {
   refs: RefState[] = [];
   /** Slot 0 is [R10-8, R10); as long as the program has touched. */
   stack: RegState[] = [];
+  /** The frame in the state this one began from: liveness travels along it, place by place. */
+  parent: FrameImage | undefined = undefined;
+  /** Slots used before, to be used again. */
+  readonly #spare: RegState[] = [];
 
   constructor(callsite: number, frameno: number, subprogno: number, regs: RegState[]) {
     this.regs = regs;
+    for (let i = 0; i < regs.length; i++) {
+      regs[i].home = this;
+      regs[i].place = i;
+    }
     this.callsite = callsite;
     this.frameno = frameno;
     this.subprogno = subprogno;
@@ -46,6 +55,23 @@ export class FuncState {
   /** Bytes, a multiple of 8. */
   get allocatedStack(): number {
     return this.stack.length << 3;
+  }
+
+  /** Makes the stack of so many slots; new ones hold nothing. */
+  resizeStack(count: number): void {
+    const { stack } = this;
+    while (stack.length > count) this.#spare.push(stack.pop() as RegState);
+    while (stack.length < count) {
+      const slot = this.#spare.pop() ?? new RegState();
+      slot.home = this;
+      slot.place = FIRST_SLOT + stack.length;
+      slot.content = NOTHING;
+      slot.owned = false;
+      slot.live = REG_LIVE_NONE;
+      slot.precise = false;
+      slot.strayed = false;
+      stack.push(slot);
+    }
   }
 }
 
@@ -57,28 +83,32 @@ export function newRegs(): RegState[] {
   return regs;
 }
 
-/** A frame of its own, register by register, to be kept or worked on later. Source: `copy_func_state`. */
-export function copyFuncState(from: FuncState): FuncState {
-  // A slice has its final size at once.
-  const regs = from.regs.slice();
-  // R10 never changes: frames that were one share it.
-  for (let i = 0; i < BPF_REG_FP; i++) regs[i] = freezeReg(regs[i]);
-  const to = new FuncState(from.callsite, from.frameno, from.subprogno, regs);
+/** Makes `to` what `from` is, sharing contents with it. Source: `copy_func_state`. */
+export function copyFuncState(to: FuncState, from: FuncState): void {
+  to.callsite = from.callsite;
+  to.frameno = from.frameno;
+  to.subprogno = from.subprogno;
   to.asyncEntryCnt = from.asyncEntryCnt;
   to.callbackRetRange = from.callbackRetRange;
   to.inCallbackFn = from.inCallbackFn;
   to.inAsyncCallbackFn = from.inAsyncCallbackFn;
   to.inExceptionCallbackFn = from.inExceptionCallbackFn;
   to.callbackDepth = from.callbackDepth;
-  if (from.refs.length !== 0) to.refs = from.refs.slice();
-  const stack = from.stack.slice();
-  for (let i = 0; i < stack.length; i++) stack[i] = freezeReg(stack[i]);
-  to.stack = stack;
-  return to;
+  to.refs = from.refs.slice();
+  to.parent = from.parent;
+  to.resizeStack(from.stack.length);
+  for (let i = 0; i < MAX_BPF_REG; i++) twin(to.regs[i], from.regs[i]);
+  for (let i = 0; i < from.stack.length; i++) twin(to.stack[i], from.stack[i]);
 }
 
-/** Makes a copied frame fit to be worked on. */
-export function thawFuncState({ regs, stack }: FuncState): void {
-  for (let i = 0; i < regs.length; i++) regs[i] = thawReg(regs[i]);
-  for (let i = 0; i < stack.length; i++) stack[i] = thawReg(stack[i]);
+/** The same register in a copy of the frame. */
+function twin(to: RegState, from: RegState): void {
+  to.content = from.content;
+  to.owned = false;
+  from.owned = false;
+  to.live = from.live;
+  to.precise = from.precise;
+  to.strayed = from.strayed;
+  to.originFrame = from.originFrame;
+  to.originPlace = from.originPlace;
 }

@@ -13,6 +13,7 @@ import { bpf_map_type } from '../../uapi/index.ts';
 import { isConst, scalarKnown } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { VerifierMap } from '../input.ts';
+import { imageOf } from './frame-image.ts';
 import { FuncState, newRegs } from './func-state.ts';
 import {
   assignScalarIdBeforeMov,
@@ -36,7 +37,7 @@ import {
   scrubSpilledSlot,
 } from './marks.ts';
 import { BPF_TIMER, type BtfRecord } from './record.ts';
-import { BPF_ADD_CONST, mapInfo, REG_LIVE_READ64, RegState } from './reg.ts';
+import { BPF_ADD_CONST, mapInfo, originFrameOf, originPlaceOf, REG_LIVE_READ64, RegState, setOrigin } from './reg.ts';
 import {
   fillSlotTypes,
   STACK_INVALID,
@@ -78,18 +79,20 @@ function makeEnv(privileged = true): { env: VerifierEnv; fake: FakeEnv } {
 describe('marks of a register', () => {
   it('leave what belongs to the place', () => {
     const { env } = makeEnv();
-    const parent = new RegState();
+    const origin = imageOf(new FuncState(-1, 0, 0, newRegs()), false);
     for (const mark of [markRegUnknownRaw, markRegNotInitRaw, markRegConstZero]) {
       const reg = new RegState();
       reg.live = REG_LIVE_READ64;
-      reg.parent = parent;
+      setOrigin(reg, origin, 3);
       reg.subregDef = 7;
       reg.slotTypes = slotTypesAll(STACK_SPILL);
       reg.id = 3;
       reg.refObjId = 4;
       reg.off = 8;
       mark(env, reg);
-      expect([reg.live, reg.parent, reg.subregDef, reg.slotTypes]).toEqual([REG_LIVE_READ64, parent, 7, 0x11111111]);
+      expect([reg.live, reg.subregDef, reg.slotTypes]).toEqual([REG_LIVE_READ64, 7, 0x11111111]);
+      expect(originFrameOf(reg)).toBe(origin);
+      expect(originPlaceOf(reg)).toBe(3);
       expect([reg.id, reg.refObjId, reg.off]).toEqual([0, 0, 0]);
     }
   });

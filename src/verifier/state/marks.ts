@@ -29,7 +29,6 @@ import {
   draftOf,
   isConst,
   isConstFor,
-  SCALAR_UNKNOWN,
   type Scalar,
   scalarKnown,
   scalarUnbounded,
@@ -49,7 +48,9 @@ import {
   mapInfo,
   NO_INFO,
   REG_LIVE_NONE,
-  RegState,
+  type RegState,
+  setOrigin,
+  setUnknown,
 } from './reg.ts';
 import {
   isSpilledReg,
@@ -105,20 +106,12 @@ export function markDynptrReg(reg: RegState, type: number, firstSlot: boolean, d
 
 /** Any number, not precise whoever asks. Source: `__mark_reg_unknown_imprecise`. */
 export function markRegUnknownImprecise(reg: RegState): void {
-  reg.type = SCALAR_VALUE;
-  reg.off = 0;
-  reg.info = NO_INFO;
-  reg.id = 0;
-  reg.refObjId = 0;
-  reg.scalar = SCALAR_UNKNOWN;
-  reg.frameno = 0;
-  reg.precise = false;
+  setUnknown(reg, SCALAR_VALUE, false);
 }
 
 /** Any number. Source: `__mark_reg_unknown`. */
 export function markRegUnknownRaw(env: VerifierEnv, reg: RegState): void {
-  markRegUnknownImprecise(reg);
-  reg.precise = !env.bpfCapable;
+  setUnknown(reg, SCALAR_VALUE, !env.bpfCapable);
 }
 
 export function markRegUnknown(env: VerifierEnv, regs: RegState[], regno: number): void {
@@ -127,8 +120,7 @@ export function markRegUnknown(env: VerifierEnv, regs: RegState[], regno: number
 
 /** Nothing the program may read. Source: `__mark_reg_not_init`. */
 export function markRegNotInitRaw(env: VerifierEnv, reg: RegState): void {
-  markRegUnknownRaw(env, reg);
-  reg.type = NOT_INIT;
+  setUnknown(reg, NOT_INIT, !env.bpfCapable);
 }
 
 export function markRegNotInit(env: VerifierEnv, regs: RegState[], regno: number): void {
@@ -237,7 +229,7 @@ export function initRegState(env: VerifierEnv, state: FuncState): void {
     const reg = regs[i];
     markRegNotInitRaw(env, reg);
     reg.live = REG_LIVE_NONE;
-    reg.parent = undefined;
+    setOrigin(reg, undefined, 0);
     reg.subregDef = DEF_NOT_SUBREG;
   }
   const fp = regs[BPF_REG_FP];
@@ -335,10 +327,9 @@ export const isSpiBoundsValid = (state: FuncState, spi: number, nrSlots: number)
 
 /** Makes a stack of at least `size` bytes, and notes it as the function's depth. */
 export function growStackState(env: VerifierEnv, state: FuncState, size: number): void {
-  const { stack } = state;
   const slots = (size + 7) >> 3;
-  if (stack.length >= slots) return;
-  while (stack.length < slots) stack.push(new RegState());
+  if (state.stack.length >= slots) return;
+  state.resizeStack(slots);
   const subprog = env.subprogInfo(state.subprogno);
   if (subprog.stackDepthBytes < slots << 3) subprog.stackDepthBytes = slots << 3;
 }

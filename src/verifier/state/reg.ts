@@ -1,7 +1,9 @@
 import type { Btf } from '../../btf/index.ts';
-import { NOT_INIT } from '../../helpers/index.ts';
+import { NOT_INIT, SCALAR_VALUE } from '../../helpers/index.ts';
 import { SCALAR_UNKNOWN, type Scalar } from '../domain/index.ts';
 import type { VerifierMap } from '../input.ts';
+import type { FrameImage } from './frame-image.ts';
+import type { FuncState } from './func-state.ts';
 
 /** Liveness of a register or stack slot within a state (`enum bpf_reg_liveness`). */
 export const REG_LIVE_NONE = 0;
@@ -123,94 +125,227 @@ export function sameInfo(a: RegInfo, b: RegInfo): boolean {
 }
 
 /**
- * A register, or 8 bytes of a stack with what is spilled there (`struct bpf_reg_state`, `struct bpf_stack_state`).
- * Changed in place; every state has its own, but number (`scalar`) and target (`info`) never change and are shared.
+ * What a register, or 8 bytes of a stack, holds. Registers and states that hold the same share it: what several share never
+ * changes.
+ */
+export class RegContent {
+  type: number;
+  off: number;
+  scalar: Scalar;
+  id: number;
+  refObjId: number;
+  info: Readonly<RegInfo>;
+  frameno: number;
+  subregDef: number;
+  /** Means nothing in registers. */
+  slotTypes: number;
+
+  constructor(
+    type: number,
+    off: number,
+    scalar: Scalar,
+    id: number,
+    refObjId: number,
+    info: Readonly<RegInfo>,
+    frameno: number,
+    subregDef: number,
+    slotTypes: number,
+  ) {
+    this.type = type;
+    this.off = off;
+    this.scalar = scalar;
+    this.id = id;
+    this.refObjId = refObjId;
+    this.info = info;
+    this.frameno = frameno;
+    this.subregDef = subregDef;
+    this.slotTypes = slotTypes;
+  }
+}
+
+const withSlotTypes = (c: RegContent, slotTypes: number): RegContent =>
+  new RegContent(c.type, c.off, c.scalar, c.id, c.refObjId, c.info, c.frameno, c.subregDef, slotTypes);
+
+/** A place nobody wrote. */
+export const NOTHING: RegContent = new RegContent(NOT_INIT, 0, SCALAR_UNKNOWN, 0, 0, NO_INFO, 0, DEF_NOT_SUBREG, 0);
+/** Any number. */
+export const ANY_NUMBER = new RegContent(SCALAR_VALUE, 0, SCALAR_UNKNOWN, 0, 0, NO_INFO, 0, DEF_NOT_SUBREG, 0);
+
+/** Place of a register that is in no frame. */
+const NO_PLACE = -1;
+/** Place of a frame's first stack slot: registers come first. */
+export const FIRST_SLOT = 11;
+
+/**
+ * A register of the path in hand, or 8 bytes of a stack with what is spilled there (`struct bpf_reg_state`,
+ * `struct bpf_stack_state`): changed in place. Its content is copied by sharing it, and taken apart again when one
+ * of those that share it is written. States put aside keep contents alone, see `FrameImage`.
  */
 export class RegState {
-  /** Base type and flags (`reg-types.ts` of helpers). */
-  type = NOT_INIT;
-  /** Pointers: fixed part of the offset. Scalars whose id has BPF_ADD_CONST: distance from the register they are linked to. */
-  off = 0;
-  /** Scalars: what is known of the value. Pointers: of the variable part of the offset. */
-  scalar: Scalar = SCALAR_UNKNOWN;
-  id = 0;
-  refObjId = 0;
-  info: Readonly<RegInfo> = NO_INFO;
-  /** PTR_TO_STACK: whose stack. */
-  frameno = 0;
-  /** One more than the slot of the instruction that wrote the low half last; DEF_NOT_SUBREG otherwise. */
-  subregDef = DEF_NOT_SUBREG;
+  content: RegContent = NOTHING;
+  /** Nobody shares the content. */
+  owned = false;
   live = REG_LIVE_NONE;
   /** Its exact value matters to somebody later on. */
   precise = false;
-  /** The same place in the state this one began from: liveness travels along it. */
-  parent: RegState | undefined = undefined;
+  /** The frame it is in and where: R0..R10, then the slots. */
+  home: FuncState | undefined = undefined;
+  place = NO_PLACE;
+  /** Liveness travels to {@link originFrame} instead of to the same place of the state the frame began from. */
+  strayed = false;
+  originFrame: FrameImage | undefined = undefined;
+  originPlace = 0;
+
+  /** Content that may be written. */
+  own(): RegContent {
+    const c = withSlotTypes(this.content, this.content.slotTypes);
+    this.content = c;
+    this.owned = true;
+    return c;
+  }
+
+  /** Base type and flags (`reg-types.ts` of helpers). */
+  get type(): number {
+    return this.content.type;
+  }
+  set type(value: number) {
+    (this.owned ? this.content : this.own()).type = value;
+  }
+  /** Pointers: fixed part of the offset. Scalars whose id has BPF_ADD_CONST: distance from the register they are linked to. */
+  get off(): number {
+    return this.content.off;
+  }
+  set off(value: number) {
+    (this.owned ? this.content : this.own()).off = value;
+  }
+  /** Scalars: what is known of the value. Pointers: of the variable part of the offset. */
+  get scalar(): Scalar {
+    return this.content.scalar;
+  }
+  set scalar(value: Scalar) {
+    (this.owned ? this.content : this.own()).scalar = value;
+  }
+  get id(): number {
+    return this.content.id;
+  }
+  set id(value: number) {
+    (this.owned ? this.content : this.own()).id = value;
+  }
+  get refObjId(): number {
+    return this.content.refObjId;
+  }
+  set refObjId(value: number) {
+    (this.owned ? this.content : this.own()).refObjId = value;
+  }
+  get info(): Readonly<RegInfo> {
+    return this.content.info;
+  }
+  set info(value: Readonly<RegInfo>) {
+    (this.owned ? this.content : this.own()).info = value;
+  }
+  /** PTR_TO_STACK: whose stack. */
+  get frameno(): number {
+    return this.content.frameno;
+  }
+  set frameno(value: number) {
+    (this.owned ? this.content : this.own()).frameno = value;
+  }
+  /** One more than the slot of the instruction that wrote the low half last; DEF_NOT_SUBREG otherwise. */
+  get subregDef(): number {
+    return this.content.subregDef;
+  }
+  set subregDef(value: number) {
+    if (this.content.subregDef === value) return;
+    (this.owned ? this.content : this.own()).subregDef = value;
+  }
   /** Stack only: kind of each byte, see `slotTypeOf`. */
-  slotTypes = 0;
+  get slotTypes(): number {
+    return this.content.slotTypes;
+  }
+  set slotTypes(value: number) {
+    if (this.content.slotTypes === value) return;
+    (this.owned ? this.content : this.own()).slotTypes = value;
+  }
+}
+
+/** Gives a register another content, shared with whoever has it. The kinds of a stack slot's bytes stay. */
+function shareContent(to: RegState, content: RegContent): void {
+  const { slotTypes } = to.content;
+  if (content.slotTypes === slotTypes || (to.place >= 0 && to.place < FIRST_SLOT)) {
+    to.content = content;
+    to.owned = false;
+  } else {
+    to.content = withSlotTypes(content, slotTypes);
+    to.owned = true;
+  }
 }
 
 /** Copies everything, liveness and parent included (C: `*to = *from`). The kinds of a stack slot's bytes stay. */
 export function assignReg(to: RegState, from: RegState): void {
-  to.type = from.type;
-  to.off = from.off;
-  to.scalar = from.scalar;
-  to.id = from.id;
-  to.refObjId = from.refObjId;
-  to.info = from.info;
-  to.frameno = from.frameno;
-  to.subregDef = from.subregDef;
+  if (to === from) return;
+  copyRegisterState(to, from);
   to.live = from.live;
-  to.precise = from.precise;
-  to.parent = from.parent;
+  setOrigin(to, originFrameOf(from), originPlaceOf(from));
 }
 
 /** Everything but liveness and parent, which belong to the place and not to its content. Source: `copy_register_state`. */
 export function copyRegisterState(to: RegState, from: RegState): void {
-  const { parent, live } = to;
-  assignReg(to, from);
-  to.parent = parent;
-  to.live = live;
+  if (to === from) return;
+  from.owned = false;
+  shareContent(to, from.content);
+  to.precise = from.precise;
 }
 
 /** An exact twin, kinds of bytes included. */
 export function cloneReg(from: RegState): RegState {
   const to = new RegState();
-  assignReg(to, from);
-  to.slotTypes = from.slotTypes;
+  from.owned = false;
+  to.content = from.content;
+  to.live = from.live;
+  to.precise = from.precise;
+  setOrigin(to, originFrameOf(from), originPlaceOf(from));
   return to;
 }
 
-/**
- * A register or slot of a state put aside that holds nothing to remember: not initialised, or plain bytes. Has only
- * what belongs to the place; the rest reads as of a `RegState` just made. Most of what a verification keeps is this.
- */
-class PlainReg {
-  live: number;
-  parent: RegState | undefined;
-  slotTypes: number;
-
-  constructor(from: RegState) {
-    this.live = from.live;
-    this.parent = from.parent;
-    this.slotTypes = from.slotTypes;
-  }
-
-  static {
-    const { live, parent, slotTypes, ...rest } = new RegState();
-    Object.assign(PlainReg.prototype, rest);
-  }
+/** The whole slot becomes a spill of a register, whose content it shares: `slotTypes` is that of all 8 bytes. */
+export function spillRegister(to: RegState, from: RegState, slotTypes: number): void {
+  const { content } = from;
+  if (content.slotTypes === slotTypes) from.owned = false;
+  to.owned = content.slotTypes !== slotTypes;
+  to.content = to.owned ? withSlotTypes(content, slotTypes) : content;
+  to.precise = from.precise;
 }
 
-/** Whether only {@link PlainReg} need remember it. Stack slots: no byte is spilled, of a dynptr or of an iterator. */
-function isPlain({ type, slotTypes }: RegState): boolean {
-  if (slotTypes === 0) return type === NOT_INIT;
-  if (slotTypes === 0x22222222 || slotTypes === 0x33333333) return true;
-  return (slotTypes & 0x44444444) === 0 && (slotTypes & 0x11111111 & ~(slotTypes >>> 1)) === 0;
+/** Becomes any number, or nothing; who wrote the low half and the kinds of bytes stay. */
+export function setUnknown(reg: RegState, type: number, precise: boolean): void {
+  const { subregDef, slotTypes } = reg.content;
+  const shared = type === NOT_INIT ? NOTHING : ANY_NUMBER;
+  if (subregDef === DEF_NOT_SUBREG && (slotTypes === 0 || (reg.place >= 0 && reg.place < FIRST_SLOT))) {
+    reg.content = shared;
+    reg.owned = false;
+  } else {
+    reg.content = new RegContent(type, 0, SCALAR_UNKNOWN, 0, 0, NO_INFO, 0, subregDef, slotTypes);
+    reg.owned = true;
+  }
+  reg.precise = precise;
 }
 
-/** A twin for a state put aside, to be read; {@link thawReg} before it is worked on. */
-export const freezeReg = (from: RegState): RegState =>
-  isPlain(from) ? (new PlainReg(from) as RegState) : cloneReg(from);
+/** Where liveness travels from a register: which place of which state, if any. */
+export function originFrameOf(reg: RegState): FrameImage | undefined {
+  if (reg.strayed) return reg.originFrame;
+  const parent = reg.home?.parent;
+  // Slots the state before had not touched come from nowhere.
+  return parent !== undefined && reg.place < parent.contents.length ? parent : undefined;
+}
+export const originPlaceOf = (reg: RegState): number => (reg.strayed ? reg.originPlace : reg.place);
 
-/** What may be changed in place of a frozen twin: itself, unless it is plain. */
-export const thawReg = (from: RegState): RegState => (from instanceof PlainReg ? cloneReg(from) : from);
+export function setOrigin(reg: RegState, frame: FrameImage | undefined, place: number): void {
+  reg.strayed = false;
+  if (originFrameOf(reg) === frame && (frame === undefined || reg.place === place)) {
+    reg.originFrame = undefined;
+    return;
+  }
+  reg.strayed = true;
+  reg.originFrame = frame;
+  reg.originPlace = place;
+}

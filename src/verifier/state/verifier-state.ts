@@ -1,9 +1,14 @@
-import { copyFuncState, type FuncState } from './func-state.ts';
+import type { FrameImage } from './frame-image.ts';
+import type { FuncState } from './func-state.ts';
+
+const NO_IMAGES: readonly FrameImage[] = [];
 
 /** A point in the exploration: frames and what holds across them (`struct bpf_verifier_state`). */
 export class VerifierState {
-  /** `frames[0]` is main's; as many as `curframe + 1`. */
+  /** `frames[0]` is main's; as many as `curframe + 1`. None in a state that is kept or waits for its turn. */
   frames: FuncState[] = [];
+  /** The frames of a state that is kept or waits for its turn. */
+  images: readonly FrameImage[] = NO_IMAGES;
   parent: VerifierState | undefined = undefined;
   branches = 0;
   insnIdx = 0;
@@ -30,19 +35,14 @@ export class VerifierState {
   get frame(): FuncState {
     return this.frames[this.curframe];
   }
+  /** Where the function in frame `f` was called. */
+  callsiteOf(f: number): number {
+    return (this.images.length !== 0 ? this.images[f] : this.frames[f]).callsite;
+  }
 }
 
-/** Makes `to` what `from` is, with frames of its own. Source: `copy_verifier_state`. */
+/** Makes `to` what `from` is, but for its frames. Source: `copy_verifier_state`. */
 export function copyVerifierState(to: VerifierState, from: VerifierState): void {
-  const frames: FuncState[] = [];
-  for (let i = 0; i <= from.curframe; i++) frames.push(copyFuncState(from.frames[i]));
-  moveVerifierState(to, from);
-  to.frames = frames;
-}
-
-/** The same for a `from` nobody needs any more: its frames become those of `to`. */
-export function moveVerifierState(to: VerifierState, from: VerifierState): void {
-  to.frames = from.frames;
   to.speculative = from.speculative;
   to.activeRcuLock = from.activeRcuLock;
   to.activePreemptLock = from.activePreemptLock;
