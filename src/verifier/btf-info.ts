@@ -165,7 +165,12 @@ function checkLines(source: BtfInfoSource, log: VerifierLog): Rejection | readon
     const problem = recordProblem(lineInfo, i, LINE_RECORD_BYTES);
     if (problem === 'tail') return log.reject('lineInfoTail', []);
     if (problem === 'cutOff') return log.reject('lineInfoCutOff', []);
-    const [insnIdx, fileNameOff, lineOff, lineColumn] = lineInfo.words.subarray(i * stride, i * stride + 4);
+    const { words } = lineInfo;
+    const at = i * stride;
+    const insnIdx = words[at];
+    const fileNameOff = words[at + 1];
+    const lineOff = words[at + 2];
+    const lineColumn = words[at + 3];
     if ((i > 0 && insnIdx <= prev) || insnIdx >= insns.length) {
       return log.reject('lineInfoOffset', [i, insnIdx, prev, insns.length], insnIdx);
     }

@@ -2,6 +2,7 @@ import { BPF_REG_FP, type Insn } from '../isa/index.ts';
 import type { ProgFacts, ProgTypeContract } from '../progtypes/index.ts';
 import { InternalError } from '../util/index.ts';
 import type { CfgMarks } from './cfg.ts';
+import { type Scalar, scalarOfInt32 } from './domain/index.ts';
 import type { VerifierKernel, VerifierMap, VerifierObserver } from './input.ts';
 import type { InsnAux } from './insn-aux.ts';
 import { type KernelRules, kernelRules } from './kernel-rules.ts';
@@ -164,6 +165,10 @@ export class VerifierEnv {
   /** Ids of two states being compared; what is being traced back. */
   readonly idmapScratch = new IdMap();
   readonly bt = new BacktrackState();
+  /** Constants of instructions as 64-bit numbers, once one was asked for. */
+  readonly #imms: Scalar[];
+  /** Texts of instructions that were logged. */
+  readonly insnTexts: string[];
   /** What each instruction writes, for walks back; made when the first one begins. */
   writtenRegs: Uint8Array = new Uint8Array(0);
 
@@ -175,6 +180,8 @@ export class VerifierEnv {
     this.prog = prog;
     this.contract = init.contract;
     this.insns = init.insns;
+    this.#imms = new Array(init.insns.length);
+    this.insnTexts = new Array(init.insns.length);
     this.maps = init.maps;
     this.kernel = init.kernel;
     this.rules = kernelRules(init.kernel.version);
@@ -217,6 +224,12 @@ export class VerifierEnv {
   }
   subprogInfo(subprogno: number): SubprogInfo {
     return this.subprogs.list[subprogno];
+  }
+
+  /** The constant of the instruction in hand, sign-extended. */
+  get imm(): Scalar {
+    const { insnIdx } = this;
+    return (this.#imms[insnIdx] ??= scalarOfInt32(this.insns[insnIdx].imm));
   }
 
   newId(): number {

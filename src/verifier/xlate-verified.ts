@@ -155,8 +155,15 @@ function linesOf(table: InfoTable | undefined): LineInfo[] {
   const { words, count } = table;
   const step = table.recSizeBytes >> 2;
   return Array.from({ length: count }, (_, i) => {
-    const [insnIdx, fileNameOff, lineOff, lineColumn] = words.subarray(i * step, i * step + 4);
-    return { insnIdx, fileNameOff, lineOff, line: lineColumn >>> 10, column: lineColumn & 0x3ff };
+    const at = i * step;
+    const lineColumn = words[at + 3];
+    return {
+      insnIdx: words[at],
+      fileNameOff: words[at + 1],
+      lineOff: words[at + 2],
+      line: lineColumn >>> 10,
+      column: lineColumn & 0x3ff,
+    };
   });
 }
 

@@ -27,7 +27,6 @@ import {
   type Scalar,
   scalarAlu,
   scalarKnown,
-  scalarOfInt32,
   scalarSext32,
   scalarSext64,
   scalarWidth,
@@ -155,7 +154,7 @@ function adjustRegMinMaxVals(env: VerifierEnv, insn: Insn): void {
     if (dstReg.precise) markChainPrecision(env, insn.src);
     src = srcReg.scalar;
   } else {
-    src = scalarOfInt32(insn.imm);
+    src = env.imm;
     if (dstIsPtr) {
       const offReg = new RegState();
       offReg.type = SCALAR_VALUE;
@@ -237,7 +236,7 @@ function checkMov(env: VerifierEnv, insn: Insn): void {
     markRegUnknown(env, regs, dst);
     const dstReg = regs[dst];
     dstReg.type = SCALAR_VALUE;
-    dstReg.scalar = wide ? scalarOfInt32(imm) : scalarKnown(0, imm);
+    dstReg.scalar = wide ? env.imm : scalarKnown(0, imm);
     return;
   }
   checkMovForm(env, insn);

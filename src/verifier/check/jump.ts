@@ -22,17 +22,19 @@ import {
   type JumpOp,
 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
-import {
-  flipCondition,
-  isBranchTaken as isScalarBranchTaken,
-  refineBranch,
-  scalarOfInt32,
-  violationText,
-} from '../domain/index.ts';
+import { flipCondition, isBranchTaken as isScalarBranchTaken, refineBranch, violationText } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { printInsnState } from '../print/state-text.ts';
 import { isRegConst, markPtrNotNullReg, regIsPktPointerAny } from '../state/marks.ts';
-import { AT_PKT_END, assignReg, BEYOND_PKT_END, RegState } from '../state/reg.ts';
+import {
+  AT_PKT_END,
+  assignReg,
+  BEYOND_PKT_END,
+  DEF_NOT_SUBREG,
+  NO_INFO,
+  RegContent,
+  type RegState,
+} from '../state/reg.ts';
 import { BPF_LOG_LEVEL } from '../verifier-log.ts';
 import { pushStack } from './branches.ts';
 import { INSN_F_DST_REG_STACK, INSN_F_SRC_REG_STACK, pushInsnHistory } from './history.ts';
@@ -161,12 +163,11 @@ function sourceOperand(env: VerifierEnv, insn: Insn, dstReg: RegState): RegState
   }
   if (insn.src !== 0) env.refuse('condReserved');
   const srcReg = env.fakeReg[0];
-  assignReg(srcReg, NO_REG);
-  srcReg.type = SCALAR_VALUE;
-  srcReg.scalar = scalarOfInt32(insn.imm);
+  srcReg.content = new RegContent(SCALAR_VALUE, 0, env.imm, 0, 0, NO_INFO, 0, DEF_NOT_SUBREG, 0);
+  srcReg.owned = true;
+  srcReg.precise = false;
   return srcReg;
 }
-const NO_REG = new RegState();
 
 function printBranch(env: VerifierEnv): void {
   if ((env.log.level & BPF_LOG_LEVEL) !== 0) printInsnState(env, env.frame);

@@ -63,12 +63,16 @@ const SECOND_SLOT = 0x20;
 const WRITES = 0x10;
 
 /** By instruction: WRITES and the register for those that are of interest only if it is; SECOND_SLOT; 0 for others. */
-const writtenRegs = (insns: readonly Insn[]): Uint8Array =>
-  Uint8Array.from(insns, ({ code, dst }) => {
-    if (code === 0) return SECOND_SLOT;
+function writtenRegs(insns: readonly Insn[]): Uint8Array {
+  const written = new Uint8Array(insns.length);
+  for (let i = 0; i < insns.length; i++) {
+    const { code, dst } = insns[i];
     const cls = code & 7;
-    return cls === BPF_ALU || cls === BPF_ALU64 || cls === BPF_LDX || cls === BPF_LD ? WRITES | dst : 0;
-  });
+    if (code === 0) written[i] = SECOND_SLOT;
+    else if (cls === BPF_ALU || cls === BPF_ALU64 || cls === BPF_LDX || cls === BPF_LD) written[i] = WRITES | dst;
+  }
+  return written;
+}
 
 /** An instruction that changes none of the registers asked for, nor anything else. */
 const concernsOthers = (target: number, regMask: number): boolean =>

@@ -36,16 +36,21 @@ export function hardWireDeadBranches({ insns, aux }: FixupProgram): void {
 
 /** Source: `opt_remove_dead_code`. */
 export function removeDeadCode(program: FixupProgram): void {
-  program.remove(Uint8Array.from(program.aux, ({ seen }) => (seen === 0 ? 1 : 0)));
+  const { aux } = program;
+  const gone = new Uint8Array(aux.length);
+  for (let i = 0; i < gone.length; i++) if (aux[i].seen === 0) gone[i] = 1;
+  program.remove(gone);
 }
 
 /** Source: `opt_remove_nops`. */
 export function removeNops(program: FixupProgram): void {
-  program.remove(
-    Uint8Array.from(program.insns, ({ code, dst, src, off, imm }) =>
-      code === JA && (dst | src | off | imm) === 0 ? 1 : 0,
-    ),
-  );
+  const { insns } = program;
+  const gone = new Uint8Array(insns.length);
+  for (let i = 0; i < gone.length; i++) {
+    const { code, dst, src, off, imm } = insns[i];
+    if (code === JA && (dst | src | off | imm) === 0) gone[i] = 1;
+  }
+  program.remove(gone);
 }
 
 /** Without CAP_BPF dead code stays, but goes nowhere. Source: `sanitize_dead_code`. */
