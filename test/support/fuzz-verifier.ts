@@ -223,13 +223,55 @@ const damageMap = (map: VerifierMap | undefined, r: Random): VerifierMap | undef
   return { ...map, ...r.pick(changes)(), ...r.pick(changes)() };
 };
 
+/** Words of a type behind its three common ones: for it alone, for each of its items. */
+const EXTRA_WORDS: Readonly<Record<number, readonly [own: number, each: number]>> = {
+  1: [1, 0],
+  3: [3, 0],
+  4: [0, 3],
+  5: [0, 3],
+  6: [0, 2],
+  13: [0, 2],
+  14: [1, 0],
+  15: [0, 3],
+  17: [1, 0],
+  19: [0, 3],
+};
+
+/** BTF in which types refer to other types than they did, or are of other kinds: loops, functions as members, tags of tags. */
+function rewireBtf(bytes: Uint8Array, r: Random): Uint8Array {
+  const out = bytes.slice();
+  const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
+  const start = view.getUint32(4, true) + view.getUint32(8, true);
+  const end = start + view.getUint32(12, true);
+  const types: number[] = [];
+  for (let at = start; at + 12 <= end && at + 12 <= out.length; ) {
+    types.push(at);
+    const info = view.getUint32(at + 4, true);
+    const [own, each] = EXTRA_WORDS[(info >>> 24) & 31] ?? [0, 0];
+    at += 12 + 4 * (own + each * (info & 0xffff));
+  }
+  for (let n = r.pick([1, 2, 4, 16]); n > 0 && types.length > 0; n--) {
+    const i = r.below(types.length);
+    const at = types[i];
+    // Near ids make loops.
+    const id = r.chance(60) ? Math.min(types.length, Math.max(0, i + 1 + r.between(-3, 3))) : r.below(types.length + 1);
+    const length = ((types[i + 1] ?? end) - at) >> 2;
+    const kind = view.getUint8(at + 7);
+    if (r.chance(20) && length === 3) view.setUint8(at + 7, r.pick([2, 7, 8, 9, 10, 11, 12, 18]));
+    else if (length > 3 && r.chance(60) && at + length * 4 <= end) {
+      view.setUint32(at + 4 * r.between(3, length - 1), r.chance(70) ? id : anyWord(r), true);
+    } else if (![1, 4, 5, 6, 15, 16, 19].includes(kind & 31) || r.chance(20)) view.setUint32(at + 8, id, true);
+  }
+  return out;
+}
+
 /** BTF with other bytes; what cannot be opened stays as it was. */
 function damageBtf(btf: Btf | undefined, r: Random, { btfs }: VerifierSeeds): Btf | undefined {
   if (r.chance(5)) return undefined;
   const bytes = r.chance(90) && btf !== undefined ? btf.bytes : r.pick(btfs);
   for (let tries = 0; tries < 3; tries++) {
     try {
-      return openBtf(mutate(bytes, r));
+      return openBtf(r.chance(60) ? rewireBtf(bytes, r) : mutate(bytes, r));
     } catch (error) {
       if (!(error instanceof FarcallError)) throw error;
     }
@@ -320,9 +362,10 @@ export function damagedObject(bytes: Uint8Array, r: Random): Uint8Array {
     ({ name, data }) => data.length > 0 && (AIMS.test(name) || r.chance(30)),
   );
   for (let n = r.pick([1, 1, 2, 3]); n > 0 && sections.length > 0; n--) {
-    const { data } = r.pick(sections);
+    const { name, data } = r.pick(sections);
     const from = data.byteOffset - bytes.byteOffset;
-    const part = mutate(out.subarray(from, from + data.length), r);
+    const before = out.subarray(from, from + data.length);
+    const part = name === '.BTF' && data.length > 24 && r.chance(70) ? rewireBtf(before, r) : mutate(before, r);
     out.set(part.subarray(0, data.length), from);
   }
   return out;

@@ -1,6 +1,7 @@
 import type { Btf, BtfComposite, BtfType } from '../../btf/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { encodeText } from '../../util/index.ts';
+import { btfResolveErrno } from './btf-resolve.ts';
 
 const KSYM_NAME_LEN = 512;
 const MAX_INT_BITS = 128;
@@ -118,10 +119,10 @@ function rewrittenTypes(btf: Btf): Set<number> {
 const CACHE = new WeakMap<Btf, number>();
 
 /**
- * 0, or -EINVAL where the kernel would not take an object's BTF (`BPF_BTF_LOAD`); a loader goes on without it then. The
+ * 0, or the negative errno with which the kernel would not take an object's BTF (`BPF_BTF_LOAD`); a loader goes on without it then. The
  * usual reason is a function whose parameters have no names.
  *
- * Differs from Linux: only names, sizes and places are checked; what a type's bytes may hold is checked when it is read.
+ * Differs from Linux: names, sizes, places and references are checked; what a type's bytes may hold is checked when it is read.
  * Source: `kernel/bpf/btf.c: btf_check_meta, btf_func_check, btf_func_proto_check, btf_struct_resolve`.
  */
 export function btfLoadErrno(btf: Btf): number {
@@ -135,6 +136,7 @@ export function btfLoadErrno(btf: Btf): number {
     const check = CHECKS[type.kind] as Check<BtfType> | undefined;
     if (check?.(type, checking) === false) errno = -ERRNO.EINVAL;
   }
+  if (errno === 0) errno = btfResolveErrno(btf, checking.rewritten);
   CACHE.set(btf, errno);
   return errno;
 }

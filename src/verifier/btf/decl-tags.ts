@@ -28,10 +28,24 @@ const componentOf = (btf: Btf, tag: number): number => btf.types.extra(tag, 0) |
  * Source: `kernel/bpf/btf.c: btf_find_next_decl_tag`.
  */
 export function btfFindNextDeclTag(btf: Btf, typeId: number, component: number, key: string, lastId: number): number {
-  for (const tag of declTags(btf).get(typeId) ?? []) {
-    if (tag > lastId && componentOf(btf, tag) === component && btf.nameOf(tag).startsWith(key)) return tag;
+  const tags = declTags(btf).get(typeId);
+  if (tags === undefined) return 0;
+  for (let i = firstAfter(tags, lastId); i < tags.length; i++) {
+    if (componentOf(btf, tags[i]) === component && btf.nameOf(tags[i]).startsWith(key)) return tags[i];
   }
   return 0;
+}
+
+/** Place of the first id above `lastId`. */
+function firstAfter(ids: readonly number[], lastId: number): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const mid = (low + high) >>> 1;
+    if (ids[mid] > lastId) high = mid;
+    else low = mid + 1;
+  }
+  return low;
 }
 
 /**
