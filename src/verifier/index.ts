@@ -4,9 +4,12 @@ export { loadStructMetas, type MapRecordSource, recordOfMap } from './btf/record
 export type { FuncLinkage } from './btf-info.ts';
 export type { CfgMarks } from './cfg.ts';
 export * from './explain/index.ts';
+export { MAP_TYPE_RELEASES, PROG_FLAG_RELEASES, PROG_TYPE_RELEASES } from './feature-releases.ts';
 export { type KernelDump, xlatedFromKernel } from './from-kernel.ts';
 export type * from './input.ts';
+export { kernelRules, RULED_RELEASES, releaseNumber } from './kernel-rules.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
+export { type FeatureNeed, type MinimalVersion, minimalVersion, minimalVersionText } from './minimal-version.ts';
 export { roundStackDepth } from './stack-depth.ts';
 export type { BtfField, BtfRecord } from './state/record.ts';
 export { checkStructure, type ProgramStructure, STAGES, type Stage } from './structure.ts';

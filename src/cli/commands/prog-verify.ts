@@ -1,4 +1,5 @@
 import { attachTypeName, bpf_attach_type } from '../../uapi/index.ts';
+import { RULED_RELEASES } from '../../verifier/index.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { byteOrderOf, readInsnBytes } from '../input/insn-input.ts';
@@ -15,11 +16,14 @@ import {
   type VerifySettings,
   verifyPrograms,
 } from '../verify/verify-file.ts';
+import { kernelSummary, verifyMatrix } from '../verify/verify-matrix.ts';
 import { verifyLog, verifyRecord, verifySummary, verifyTable } from '../verify/verify-report.ts';
 import { BTF_FILE, JOBS, ORDER, PROG } from './shared-options.ts';
 
-/** The kernel whose rules are followed. */
+/** The kernel whose rules are followed if none is named. */
 const KERNEL = '6.12';
+/** Every kernel there are rules of. */
+const ALL_KERNELS = 'all';
 const DEFAULT_LOG_LEVEL = 1;
 
 function attachTypeNamed(text: string): number {
@@ -29,11 +33,25 @@ function attachTypeNamed(text: string): number {
   throw usageError('no such attach type', 'a name such as cgroup_inet_ingress, trace_fentry, or a number', `'${text}'`);
 }
 
+function kernelNamed(text: string): string {
+  const release = RULED_RELEASES.find(
+    known => text === known || text.startsWith(`${known}-amd64`) || text.startsWith(`${known}.`),
+  );
+  if (release !== undefined) return release;
+  throw usageError('there are no rules of this kernel', `${RULED_RELEASES.join(', ')} or ${ALL_KERNELS}`, `'${text}'`);
+}
+
+/** The kernels asked for, oldest first. */
+function kernelsOf(options: Options): readonly string[] {
+  const many = options.text('kernels');
+  const one = options.text('kernel');
+  if (many !== undefined && one !== undefined) throw usageError('one kernel or several', '--kernel or --kernels');
+  if (many === undefined) return [kernelNamed(one ?? KERNEL)];
+  const named = many === ALL_KERNELS ? RULED_RELEASES : many.split(',').map(kernelNamed);
+  return RULED_RELEASES.filter(release => named.includes(release));
+}
+
 function settingsOf(options: Options): VerifySettings {
-  const kernel = options.text('kernel') ?? KERNEL;
-  if (kernel !== KERNEL && !kernel.startsWith(`${KERNEL}-amd64`)) {
-    throw usageError('there are no rules of this kernel yet', KERNEL, `'${kernel}'`);
-  }
   const type = options.text('type');
   const attach = options.text('attach');
   return {
@@ -46,6 +64,7 @@ function settingsOf(options: Options): VerifySettings {
     set: options.texts('set'),
     unprivileged: options.flag('unpriv'),
     strictAlignment: options.flag('strict-alignment'),
+    kernels: kernelsOf(options),
   };
 }
 
@@ -99,16 +118,19 @@ async function run(call: Call): Promise<void> {
     all.push(...reports);
     if (reports.length === 0 || out.json) continue;
     const head = inputs.length > 1 ? `${shown++ > 0 ? '\n' : ''}${out.paint('bold', `${reports[0].file}:`)}\n` : '';
-    out.text(head + verifyTable(reports, out.paint));
+    out.text(head + (settings.kernels.length > 1 ? verifyMatrix(reports, out.paint) : verifyTable(reports, out.paint)));
     if (options.has('log-level')) for (const report of reports) out.text(verifyLog(report, out.paint));
   }
-  if (all.length > 1 && !out.json) out.text(`\n${verifySummary(all)}`);
+  if (all.length > 1 && !out.json)
+    out.text(`\n${settings.kernels.length > 1 ? kernelSummary(all) : verifySummary(all)}`);
 }
 
 export const progVerify: Command = {
   summary: 'Verify programs as a Linux kernel does when it loads them',
   description:
-    'Each program is fitted to the kernel as libbpf does, then verified by the rules of Linux 6.12, with its words. ' +
+    'Each program is fitted to the kernel as libbpf does, then verified by the rules of its Linux release, with its words: ' +
+    '6.12 unless another is named. With --kernels, a matrix of programs and kernels, with the first reason of each refusal ' +
+    'and the oldest release that has all a program uses. ' +
     'Verdicts: accept, reject, and error for a program that would never reach the verifier (a missing kernel symbol, a ' +
     'map no kernel makes). Exits with 0 when all are accepted, 1 when some are rejected, 2 when some are not verified.',
   args: [
@@ -129,8 +151,13 @@ export const progVerify: Command = {
       short: 'k',
       value: 'VERSION',
       kind: 'text',
-      default: KERNEL,
-      summary: 'whose rules are followed',
+      summary: `whose rules are followed: ${RULED_RELEASES.join(', ')}; default: ${KERNEL}`,
+    },
+    {
+      name: 'kernels',
+      value: 'all|VERSIONS',
+      kind: 'text',
+      summary: 'several kernels, with commas between, or all there are rules of',
     },
     {
       name: 'log-level',
@@ -168,6 +195,10 @@ export const progVerify: Command = {
       what: "one program, with the verifier's log of every instruction",
     },
     { line: 'farcall prog verify --json *.o | jq "select(.verdict != \\"accept\\")"', what: 'what is refused of many' },
+    {
+      line: 'farcall prog verify --kernels all examples/*.bpf.o',
+      what: 'which kernels take which programs, and why not',
+    },
     { line: 'farcall prog verify --type xdp hex:b7000000020000009500000000000000', what: 'raw instructions' },
   ],
   run,

@@ -44,7 +44,11 @@ export function readBtfFile(file: string): Btf {
   return btf;
 }
 
-/** The kernel BTF an option names: a file, or `default` for the one that comes with farcall. */
-export function kernelBtf(file = 'default'): Btf {
-  return readBtfFile(file === 'default' ? fileURLToPath(packageFile(DEFAULT_KERNEL_BTF)) : file);
+/**
+ * The kernel BTF an option names: a file, or `default` for the one that comes with farcall; there is one of every release whose
+ * rules are known.
+ */
+export function kernelBtf(file = 'default', release = '6.12'): Btf {
+  const own = release === '6.12' ? DEFAULT_KERNEL_BTF : `assets/btf/vmlinux-${release}-amd64.btf.gz`;
+  return readBtfFile(file === 'default' ? fileURLToPath(packageFile(own)) : file);
 }

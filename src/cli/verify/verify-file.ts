@@ -13,7 +13,7 @@ import {
 import type { ObjectSpec, ProgramSpec } from '../../object/index.ts';
 import { BPF_PROG_FLAGS, progTypeName } from '../../uapi/index.ts';
 import { type ByteOrder, FarcallError } from '../../util/index.ts';
-import type { VerifyOptions } from '../../verifier/index.ts';
+import { type MinimalVersion, minimalVersion, releaseNumber, type VerifyOptions } from '../../verifier/index.ts';
 import { type Failure, failureOf } from '../failure.ts';
 import { kernelBtf } from '../input/btf-file.ts';
 import { readKconfig } from '../input/kconfig.ts';
@@ -33,6 +33,8 @@ export interface VerifySettings {
   readonly set: readonly string[];
   readonly unprivileged: boolean;
   readonly strictAlignment: boolean;
+  /** Releases whose rules are followed, one after the other: `6.12`. */
+  readonly kernels: readonly string[];
 }
 
 export interface VerifyFileInput {
@@ -42,8 +44,12 @@ export interface VerifyFileInput {
   readonly raw: { readonly bytes: Uint8Array; readonly order: ByteOrder } | undefined;
 }
 
-/** What became of one program. */
+/** What became of one program in one kernel. */
 export interface VerifyReport {
+  /** `6.12` */
+  readonly kernel: string;
+  /** The oldest release that has all it uses; undefined unless the program could be prepared. */
+  readonly minimal: MinimalVersion | undefined;
   readonly file: string;
   readonly prog: string;
   readonly section: string | undefined;
@@ -63,15 +69,17 @@ export type VerifyOutcome = { readonly report: VerifyReport } | { readonly failu
 
 const ALL: LoadCaps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
 const NONE: LoadCaps = { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false };
-const VERSION = '6.12';
-const KERNEL = '6.12-amd64';
 
-function optionsFor(order: ByteOrder, settings: VerifySettings): VerifyOptions & { readonly caps: LoadCaps } {
+function optionsFor(
+  order: ByteOrder,
+  settings: VerifySettings,
+  release: string,
+): VerifyOptions & { readonly caps: LoadCaps } {
   // A kernel of the other byte order is one nobody recorded.
-  const image = order === 'little' ? kernelImage(KERNEL) : defaultKernelImage('s390x', 'big');
-  const btf: Btf = kernelBtf(settings.btf);
+  const image = order === 'little' ? kernelImage(`${release}-amd64`) : defaultKernelImage('s390x', 'big');
+  const btf: Btf = kernelBtf(settings.btf, release);
   return {
-    kernel: { version: VERSION, arch: image.arch, btf, image },
+    kernel: { version: release, arch: image.arch, btf, image },
     logLevel: settings.logLevel,
     caps: settings.unprivileged ? NONE : ALL,
   };
@@ -82,8 +90,10 @@ const flagsOf = ({ strictAlignment }: VerifySettings): number =>
 
 /** Verifies what a file holds, one program after the other. Throws for a file without programs. */
 export function* verifyPrograms(input: VerifyFileInput): Generator<VerifyOutcome, void, undefined> {
-  if (input.raw !== undefined) yield guarded(input.file, 'prog', () => verifyRaw(input));
-  else for (const image of objectImages(input.file)) yield* verifyImage(image, input.settings);
+  for (const release of input.settings.kernels) {
+    if (input.raw !== undefined) yield guarded(input.file, 'prog', () => verifyRaw(input, release));
+    else for (const image of objectImages(input.file)) yield* verifyImage(image, input.settings, release);
+  }
 }
 
 /** The same, all at once. */
@@ -91,10 +101,11 @@ export const verifyFile = (input: VerifyFileInput): VerifyOutcome[] => [...verif
 
 /** How many programs {@link verifyPrograms} will look at. */
 export function programCount(input: VerifyFileInput): number {
-  if (input.raw !== undefined) return 1;
+  const times = input.settings.kernels.length;
+  if (input.raw !== undefined) return times;
   return objectImages(input.file).reduce((sum, image) => {
     try {
-      return sum + openImage(image).programs.length;
+      return sum + openImage(image).programs.length * times;
     } catch (error) {
       if (error instanceof FarcallError) return sum;
       throw error;
@@ -111,16 +122,16 @@ function guarded(file: string, name: string, make: () => VerifyReport): VerifyOu
   }
 }
 
-function* verifyImage(image: ObjectImage, settings: VerifySettings): Generator<VerifyOutcome> {
+function* verifyImage(image: ObjectImage, settings: VerifySettings, release: string): Generator<VerifyOutcome> {
   let programs: readonly ProgramSpec[];
   let prepared: PreparedObject;
   let options: ReturnType<typeof optionsFor>;
   try {
     const opened = withVariables(openImage(image), settings.set, []);
-    options = optionsFor(opened.order, settings);
+    options = optionsFor(opened.order, settings, release);
     programs = chosen(opened, settings.progs, image.label);
     const { btf, image: kernel } = options.kernel;
-    const kconfig = readKconfig(settings.kconfig);
+    const kconfig = readKconfig([`LINUX_KERNEL_VERSION=${release}.0`, ...settings.kconfig]);
     prepared = prepareObject(opened, { kernelBtf: btf, image: kernel, kconfig, caps: options.caps });
   } catch (error) {
     yield { failure: failureOf(error) };
@@ -151,15 +162,21 @@ function verifyOne(
   const { full: _, ...verdict } = verifyPrepared(ready, spec, options);
   const { insnIdx } = verdict;
   const source = insnIdx === undefined ? undefined : new SourceLines(program, spec.btf).of(insnIdx);
-  return { file, prog: name, section: program.section, type: progTypeName(ready.type), ...verdict, source };
+  const minimal = ready.input === undefined ? undefined : minimalVersion(ready.input, options.kernel.btf);
+  const kernel = options.kernel.version;
+  const shown = { file, kernel, prog: name, section: program.section, type: progTypeName(ready.type) };
+  return { ...shown, ...verdict, source, minimal };
 }
 
-function verifyRaw({ file, settings, raw }: VerifyFileInput): VerifyReport {
+function verifyRaw({ file, settings, raw }: VerifyFileInput, release: string): VerifyReport {
   const { bytes, order } = raw as NonNullable<typeof raw>;
-  const options = optionsFor(order, settings);
+  const options = optionsFor(order, settings, release);
   const { type = 0, attachType } = settings;
   const insns = decodeInsns(bytes, order, { file });
   const input = { name: 'prog', type, attachType, flags: flagsOf(settings), insns };
-  const { full: _, ...verdict } = verifyInsns(prepareInsns(input, options.caps, options.kernel.btf), options);
-  return { file, prog: 'prog', section: undefined, type: progTypeName(type), ...verdict, source: undefined };
+  const prepared = prepareInsns(input, options.caps, options.kernel.btf, releaseNumber(release));
+  const { full: _, ...verdict } = verifyInsns(prepared, options);
+  const minimal = 'errno' in prepared ? undefined : minimalVersion(prepared, options.kernel.btf);
+  const common = { file, kernel: release, prog: 'prog', section: undefined, type: progTypeName(type) };
+  return { ...common, ...verdict, source: undefined, minimal };
 }

@@ -8,6 +8,7 @@ export function verifyRecord(report: VerifyReport): Record<string, unknown> {
   const { stats } = report;
   return {
     file: report.file,
+    kernel: report.kernel,
     prog: report.prog,
     section: report.section,
     type: report.type,
@@ -21,14 +22,20 @@ export function verifyRecord(report: VerifyReport): Record<string, unknown> {
     peak_states: stats?.peakStates,
     stack_depth: stats?.stackDepth,
     verification_us: stats?.verificationUs,
+    minimal_version: report.minimal?.version,
+    minimal_version_needs: report.minimal?.needs.filter(need => need.since === report.minimal?.version),
     log: report.log,
   };
 }
 
-const COLORS: Readonly<Record<VerifyReport['verdict'], Paint>> = { accept: 'green', reject: 'red', error: 'yellow' };
+export const COLORS: Readonly<Record<VerifyReport['verdict'], Paint>> = {
+  accept: 'green',
+  reject: 'red',
+  error: 'yellow',
+};
 
 /** Why a program was not accepted, and where. */
-function reasonOf({ verdict, errno, message, insnIdx, source }: VerifyReport): string {
+export function reasonOf({ verdict, errno, message, insnIdx, source }: VerifyReport): string {
   if (verdict === 'accept') return '';
   const place = insnIdx === undefined ? '' : ` (insn ${insnIdx}${source === undefined ? '' : `, ${at(source)}`})`;
   return `${message === '' ? errnoName(errno) : message}${place}`;

@@ -2,14 +2,17 @@ import type { Btf } from '../../btf/index.ts';
 import { checkMapDef, type MapDef } from '../../maps/index.ts';
 import type { ObjectMap, ObjectSpec } from '../../object/index.ts';
 import { ERRNO, bpf_map_type as M } from '../../uapi/index.ts';
-import { type BtfRecord, recordOfMap, type VerifierMap } from '../../verifier/index.ts';
+import { type BtfRecord, MAP_TYPE_RELEASES, recordOfMap, type VerifierMap } from '../../verifier/index.ts';
 import { keyAndValueFit } from './map-btf.ts';
 import { errorText, type LoadProblem, problem } from './problem.ts';
+import { isIn } from './prog-load.ts';
 import type { StructOpsMap } from './struct-ops.ts';
 
 /** What of the machine map definitions depend on. */
 export interface MapMachine {
   readonly kernelBtf: Btf | undefined;
+  /** Of the kernel, 6012 for 6.12; default: one that has everything. */
+  readonly release?: number;
   /** Elements of a perf event array that does not say how many. */
   readonly cpuCount: number;
 }
@@ -113,6 +116,7 @@ function createMap(draft: Draft, inner: VerifierMap | undefined, machine: MapMac
   const def = perCpu ? { ...draft.def, maxEntries: machine.cpuCount } : draft.def;
   // Without a template libbpf names descriptor 0, which is no map.
   if (MAPS_OF_MAPS.has(type) && def.inner === undefined) return -ERRNO.EINVAL;
+  if (!isIn(MAP_TYPE_RELEASES[type], machine.release)) return -ERRNO.EINVAL;
   const errno = checkMapDef(def);
   if (errno !== 0) return errno;
   const named = draft.btf !== undefined && !WITHOUT_BTF.has(type) && (draft.keyTypeId !== 0 || draft.valueTypeId !== 0);

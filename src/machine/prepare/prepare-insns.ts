@@ -21,10 +21,15 @@ export interface RawProgram {
 }
 
 /** Raw instructions as `bpf(BPF_PROG_LOAD)` gets them, or why the kernel would not look at them. */
-export function prepareInsns(raw: RawProgram, caps: LoadCaps, kernelBtf?: Btf): VerifyInput | LoadProblem {
+export function prepareInsns(
+  raw: RawProgram,
+  caps: LoadCaps,
+  kernelBtf?: Btf,
+  release?: number,
+): VerifyInput | LoadProblem {
   const { name, type, flags = 0, insns, maps = [], license = 'GPL' } = raw;
   const attachType = raw.attachType ?? usableAttachType(type, 0);
-  const target = { attachBtfId: 0, attachesToProg: false, kernelBtf };
+  const target = { attachBtfId: 0, attachesToProg: false, kernelBtf, release };
   const errno = checkProgLoad({ type, attachType, flags, insnCount: insns.length, ...target }, caps);
   if (errno !== 0) return problem(errno, `prog '${name}': BPF program load failed: ${errorText(errno)}`);
   return { name, type, attachType, flags, gplCompatible: GPL_LICENSES.includes(license), insns, maps };

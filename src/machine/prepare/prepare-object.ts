@@ -15,6 +15,7 @@ import {
   funcInfoTable,
   lineInfoTable,
   loadStructMetas,
+  releaseNumber,
   type VerifierMap,
   type VerifyInput,
 } from '../../verifier/index.ts';
@@ -96,7 +97,13 @@ export function prepareObject(given: ObjectSpec, options: PrepareOptions): Prepa
     externProblem(externs) ??
     structOps.problem ??
     btfProblem(spec, btfErrno);
-  const maps = refused ?? mapDefinitions({ ...spec, btf }, { kernelBtf, cpuCount }, structOps.maps);
+  const maps =
+    refused ??
+    mapDefinitions(
+      { ...spec, btf },
+      { kernelBtf, cpuCount, release: releaseNumber(options.image.version) },
+      structOps.maps,
+    );
   const failed = 'errno' in maps ? maps : undefined;
   const facts: ObjectFacts = {
     spec,
@@ -190,21 +197,29 @@ function withoutBtf(extern: ExternValue['extern'], address: bigint | undefined):
   return { ...common, status: 'failed', problem: `${head}: not resolved` };
 }
 
+/** From this release on all places of a USDT are attached at once. */
+const ATTACHES_USDT_AT_ONCE = 6006;
+
 /** Type, attach type and flags under which a program is loaded. */
-function loadKind(program: ProgramSpec, choices: ProgramChoices, { members }: KernelStructOps) {
+function loadKind(program: ProgramSpec, choices: ProgramChoices, { members }: KernelStructOps, release: number) {
   const type = choices.type ?? program.type;
   const def = matchSection(program.section)?.def;
   let attachType = choices.attachType ?? program.attachType;
   if (choices.attachType === undefined && type !== program.type) attachType = usableAttachType(type, attachType);
-  // Linux 6.6 and later attach all places of a USDT at once.
-  if (def?.flags.includes('usdt') === true) attachType = bpf_attach_type.BPF_TRACE_UPROBE_MULTI;
+  if (def?.flags.includes('usdt') === true && release >= ATTACHES_USDT_AT_ONCE)
+    attachType = bpf_attach_type.BPF_TRACE_UPROBE_MULTI;
   const member = type === bpf_prog_type.BPF_PROG_TYPE_STRUCT_OPS ? members.get(program.name) : undefined;
   return { type, attachType: member?.memberIdx ?? attachType, flags: program.flags | (choices.flags ?? 0), member };
 }
 
 function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFacts): PreparedProgram {
   const { spec, btf, options, structOps, places, maps } = facts;
-  const { type, attachType, flags, member } = loadKind(program, choices, structOps);
+  const { type, attachType, flags, member } = loadKind(
+    program,
+    choices,
+    structOps,
+    releaseNumber(options.image.version),
+  );
   const failed = (why: LoadProblem): PreparedProgram => ({ program, type, attachType, input: undefined, problem: why });
   if (facts.problem !== undefined) return failed(facts.problem);
   if (program.problem !== undefined) return failed(problem(ERRNO.EINVAL, program.problem.problem));
@@ -228,6 +243,7 @@ function prepare(program: ProgramSpec, choices: ProgramChoices, facts: ObjectFac
     attachBtfId,
     attachesToProg: false,
     kernelBtf: options.kernelBtf,
+    release: releaseNumber(options.image.version),
   };
   const errno = checkProgLoad(attr, options.caps ?? ALL_CAPS);
   if (errno !== 0) {

@@ -1,5 +1,6 @@
 import type { Btf } from '../../btf/index.ts';
 import { bpf_attach_type as A, BPF_PROG_FLAGS, ERRNO, bpf_prog_type as P } from '../../uapi/index.ts';
+import { PROG_FLAG_RELEASES, PROG_TYPE_RELEASES, releaseNumber } from '../../verifier/index.ts';
 
 /** Who loads. */
 export interface LoadCaps {
@@ -18,6 +19,8 @@ export interface ProgLoadAttr {
   readonly attachBtfId: number;
   readonly attachesToProg: boolean;
   readonly kernelBtf: Btf | undefined;
+  /** The kernel's release, 6012 for 6.12; default: one that has everything. */
+  readonly release?: number;
 }
 
 /** Licenses that let a program call what is GPL only. Source: `include/linux/license.h`. */
@@ -138,7 +141,7 @@ export function usableAttachType(type: number, attachType: number): number {
 /** 0, or the errno (positive) with which the kernel refuses before it verifies. Source: `kernel/bpf/syscall.c: bpf_prog_load`. */
 export function checkProgLoad(attr: ProgLoadAttr, caps: LoadCaps): number {
   const { type, insnCount } = attr;
-  if ((attr.flags & ~KNOWN_FLAGS) !== 0) return ERRNO.EINVAL;
+  if ((attr.flags & (~KNOWN_FLAGS | unknownFlags(attr.release))) !== 0) return ERRNO.EINVAL;
   const bpf = caps.bpf || caps.sysAdmin;
   if (insnCount === 0 || insnCount > (bpf ? MAX_INSNS : MAX_INSNS_UNPRIVILEGED)) return ERRNO.E2BIG;
   if (!bpf && type !== P.BPF_PROG_TYPE_SOCKET_FILTER && type !== P.BPF_PROG_TYPE_CGROUP_SKB) return ERRNO.EPERM;
@@ -149,5 +152,15 @@ export function checkProgLoad(attr: ProgLoadAttr, caps: LoadCaps): number {
   if (attr.attachesToProg && type !== P.BPF_PROG_TYPE_TRACING && type !== P.BPF_PROG_TYPE_EXT) return ERRNO.EINVAL;
   const allowed = ATTACH_TYPES.get(type);
   if (allowed !== undefined && !allowed.includes(attr.attachType)) return ERRNO.EINVAL;
-  return KNOWN_TYPES.has(type) && type !== P.BPF_PROG_TYPE_UNSPEC ? 0 : ERRNO.EINVAL;
+  const known = KNOWN_TYPES.has(type) && isIn(PROG_TYPE_RELEASES[type], attr.release);
+  return known && type !== P.BPF_PROG_TYPE_UNSPEC ? 0 : ERRNO.EINVAL;
+}
+
+/** Whether something that came with `since` is in a kernel's release. */
+export const isIn = (since: string | undefined, release: number | undefined): boolean =>
+  release === undefined || since === undefined || releaseNumber(since) <= release;
+
+/** Load flags a release does not know. */
+function unknownFlags(release: number | undefined): number {
+  return PROG_FLAG_RELEASES.reduce((flags, since, bit) => (isIn(since, release) ? flags : flags | (1 << bit)), 0);
 }
