@@ -49,7 +49,7 @@ int kernel_pointer(struct { unsigned long regs[21]; } *ctx)
 	return name->text != 0;
 }
 
-/* R0 invalid mem access 'scalar': the pointer was moved by a helper that moves packets */
+/* R6 invalid mem access 'scalar': a helper was called that may move the packet */
 SEC("tc")
 int packet_moved(struct __sk_buff *skb)
 {
@@ -219,7 +219,7 @@ int align_pointer(struct xdp_md *ctx)
 {
 	unsigned long data = ctx->data;
 
-	data &= ~3UL;
+	asm volatile("%0 &= -4" : "+r"(data));
 	return *(__u32 *)data == 1;
 }
 
@@ -235,7 +235,7 @@ int packet_misaligned(struct xdp_md *ctx)
 	return *(__u32 *)(data + 27) == 1;
 }
 
-/* R1 is ptr_task_struct invalid ... only read is supported */
+/* only read is supported */
 struct task_struct {
 	int pid;
 	struct task_struct *parent;
@@ -250,7 +250,7 @@ int kernel_write(unsigned long long *ctx)
 	return 0;
 }
 
-/* cannot access ptr member ... / access beyond struct */
+/* access beyond struct task_struct at off 100000 size 1 */
 SEC("tp_btf/sched_switch")
 int kernel_beyond(unsigned long long *ctx)
 {

@@ -57,7 +57,8 @@ function assembled(c: ExplainCase, told: Told): Explanation {
   const { verdict } = c;
   const subjects = c.inWalk ? (told.subjects ?? []) : [];
   const wanted = subjects.map(({ place, frame = c.frame, at = c.at }) => ({ at, frame, place }));
-  const insnIdx = told.insnIdx ?? c.insnIdx;
+  // Where the budget ran out says nothing.
+  const insnIdx = told.budget === true ? undefined : (told.insnIdx ?? c.insnIdx);
   return {
     messageId: verdict.messageId,
     message: messageLines(c),
@@ -65,7 +66,7 @@ function assembled(c: ExplainCase, told: Told): Explanation {
     attempted: told.attempted,
     place: insnIdx === undefined ? undefined : c.place(insnIdx),
     values: subjects.map(subject => shownValue(c, subject)).filter(value => value !== undefined),
-    chain: wanted.length === 0 ? [] : new Slicer(c).trace(wanted),
+    chain: c.inWalk ? new Slicer(c).trace(wanted, told.branchesFrom) : [],
     remedies: told.remedies,
     callers: callersOf(c),
     path: c.inWalk ? pathOf(c) : [],

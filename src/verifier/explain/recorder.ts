@@ -105,12 +105,13 @@ export class PathRecorder implements VerifierObserver {
   }
 
   pathPosition(): number {
-    return this.base + this.steps.length;
+    // Without a path, what matters is where the walk comes from.
+    return this.#withPath ? this.base + this.steps.length : this.#prevIdx;
   }
 
   pathResumed(position: number): void {
     if (!this.#withPath) {
-      this.#prevIdx = -1;
+      this.#prevIdx = position;
       return;
     }
     if (position < this.base) {

@@ -1,4 +1,4 @@
-import type { Explanation, Place, TraceEvent } from './types.ts';
+import type { BudgetReport, Explanation, Place, TraceEvent } from './types.ts';
 
 export interface RenderOptions {
   /** Columns; default 100, at least 60. */
@@ -51,7 +51,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
   const paint = options.paint ?? ((_, text) => text);
   const lines: string[] = [paint('bold', explanation.title)];
   if (explanation.place !== undefined) lines.push('', ...placeLines(explanation.place, paint));
-  for (const caller of explanation.callers) {
+  for (const caller of explanation.callers.toReversed()) {
     lines.push(`    called from ${caller.func === '' ? whereText(caller) : `${caller.func}(), ${whereText(caller)}`}`);
   }
   const heading = (text: string): void => {
@@ -62,6 +62,10 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
   if (explanation.chain.length > 0) {
     heading('How it came to that');
     lines.push(...chainLines(explanation.chain, width, options.maxSteps ?? MAX_STEPS));
+  }
+  if (explanation.budget !== undefined) {
+    heading('Where the work went');
+    lines.push(...budgetLines(explanation.budget));
   }
   if (explanation.remedies.length > 0) {
     heading('What would make it pass');
@@ -112,4 +116,29 @@ function chainLines(chain: readonly TraceEvent[], width: number, maxSteps: numbe
     lines.push(...wrapped(`${event.text}${insnText(event)}`, width, indent, indent));
   });
   return lines;
+}
+
+function budgetLines({ processedInsns, lines, functions, loop }: BudgetReport): string[] {
+  const rows = lines.map(({ place, insns, percent, states }) => [
+    `${percent.toFixed(1)}%`,
+    String(insns),
+    String(states),
+    `${whereText(place)}  ${place.source?.text.trim() ?? place.insn}`,
+  ]);
+  const table = [['share', 'instructions', 'states', 'where'], ...rows];
+  const widths = [0, 1, 2].map(column => Math.max(...table.map(row => row[column].length)));
+  const out = [
+    `  ${processedInsns} instructions were processed; states are what the verifier keeps to compare with later.`,
+  ];
+  for (const row of table) out.push(`  ${widths.map((width, i) => row[i].padStart(width)).join('  ')}  ${row[3]}`);
+  if (functions.length > 1) {
+    out.push(`  By function: ${functions.map(({ name, percent }) => `${name} ${percent.toFixed(1)}%`).join(', ')}`);
+  }
+  if (loop !== undefined) {
+    out.push('', `  The loop that begins at ${whereText(loop.head)} was gone through ${loop.visits} times.`);
+    for (const { name, values } of loop.changing) out.push(`  ${name} was different each time: … ${values.join(', ')}`);
+    if (loop.changing.length === 0)
+      out.push('  Nothing the verifier keeps track of changed in every round: its paths differ inside.');
+  }
+  return out;
 }

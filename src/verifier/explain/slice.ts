@@ -24,6 +24,7 @@ import { targetWords } from './value-words.ts';
 
 /** Events of one explanation. */
 const MAX_EVENTS = 60;
+const MAX_BRANCHES = 6;
 
 /** A place whose history is wanted: as it was before step `at`. */
 export interface Wanted {
@@ -55,8 +56,13 @@ export class Slicer {
     this.#steps = explained.recorder.steps;
   }
 
-  /** The histories of all places wanted, as one list, oldest first. */
-  trace(wanted: readonly Wanted[]): TraceEvent[] {
+  /**
+   * The histories of all places wanted, as one list, oldest first.
+   *
+   * @param branchesFrom step from which on every branch of the path is told too
+   */
+  trace(wanted: readonly Wanted[], branchesFrom?: number): TraceEvent[] {
+    if (branchesFrom !== undefined) this.#branches(branchesFrom);
     const open = [...wanted];
     while (open.length > 0 && this.#events.size < MAX_EVENTS) {
       // What is nearest to the end is told first: it says most where the list is cut.
@@ -66,6 +72,23 @@ export class Slicer {
     // What a function begins with comes before what its first instruction does.
     const entry = ({ insn }: TraceEvent): number => (insn === '' ? 0 : 1);
     return [...this.#events.values()].sort((a, b) => a.step - b.step || entry(a) - entry(b));
+  }
+
+  /** Which way the path went at the last branches. */
+  #branches(from: number): void {
+    const c = this.#case;
+    let told = 0;
+    for (let q = this.#steps.length - 1; q >= from && told < MAX_BRANCHES; q--) {
+      const { idx, frame } = this.#steps[q];
+      const insn = c.input.insns[idx];
+      const role = roleOf(insn);
+      const next = this.#steps[q + 1]?.idx ?? c.insnIdx;
+      if (role !== 'branch' || next === undefined) continue;
+      told++;
+      const taken = next !== idx + 1;
+      const text = `The path ${taken ? 'jumps' : 'does not jump'} here and goes on in ${c.where(next)}.`;
+      this.#emit(q, frame, insn.dst, { kind: 'pass-by', text, taken });
+    }
   }
 
   #traceOne(wanted: Wanted, open: Wanted[]): void {

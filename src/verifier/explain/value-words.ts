@@ -84,7 +84,8 @@ function packetWords(held: Held): string {
   return `${base}; the first ${bytes(range)} ${from} are checked`;
 }
 
-function structWords({ info, type }: Held): string {
+function structWords(held: Held): string {
+  const { info, type } = held;
   let name = '';
   try {
     if (info.btf !== undefined && info.btfId !== 0) name = info.btf.nameOf(info.btfId);
@@ -92,6 +93,8 @@ function structWords({ info, type }: Held): string {
     name = '';
   }
   const what = name === '' ? 'a kernel structure' : `struct ${name}`;
+  if (held.refObjId !== 0 && (type & MEM_ALLOC) === 0)
+    return `${what}, of which the program has a reference to give back`;
   if ((type & MEM_ALLOC) !== 0) return `an object of the program's own, ${what}`;
   if ((type & PTR_TRUSTED) !== 0) return `${what}, which the kernel vouches for`;
   if ((type & MEM_RCU) !== 0) return `${what}, valid inside this RCU section`;
@@ -106,7 +109,9 @@ function pointerWords(held: Held, ctxName: string): string {
   const at = offsetWords(held);
   switch (baseType(type)) {
     case PTR_TO_CTX:
-      return at === '' ? `the context pointer (${ctxName})` : `the context pointer (${ctxName}) moved${at}`;
+      return at === ''
+        ? `the context pointer (${ctxName})`
+        : `the context pointer (${ctxName}) moved${at.replace(' at ', ' to ')}`;
     case CONST_PTR_TO_MAP:
       return `the map ${info.map?.name ?? ''}`.trim();
     case PTR_TO_MAP_VALUE:
@@ -140,7 +145,9 @@ function pointerWords(held: Held, ctxName: string): string {
     case PTR_TO_TP_BUFFER:
       return `a pointer to the tracepoint's data${at}`;
     case PTR_TO_BTF_ID:
-      return `a pointer to ${structWords(held)}${at}`;
+      return at === ''
+        ? `a pointer to ${structWords(held)}`
+        : `a pointer${at.replace(' at ', ' to ')} of ${structWords(held)}`;
     case PTR_TO_MEM: {
       const kind =
         (type & MEM_RINGBUF) !== 0 ? 'a ring buffer record' : (type & MEM_RDONLY) !== 0 ? 'read-only memory' : 'memory';

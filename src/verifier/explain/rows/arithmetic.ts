@@ -1,3 +1,4 @@
+import { baseType, PTR_TO_PACKET_END } from '../../../helpers/index.ts';
 import { BPF_REG_FP } from '../../../isa/index.ts';
 import type { ExplainCase } from '../case.ts';
 import { numberText, rangeOf } from '../number-words.ts';
@@ -69,10 +70,14 @@ const nullMath: TellRow = c => {
 
 const typeMath: TellRow = c => {
   const regno = c.num(0);
+  const held = c.reg(regno);
+  const end = held !== undefined && baseType(held.type) === PTR_TO_PACKET_END;
   return {
     title: 'Pointers of this kind cannot be computed with',
-    attempted: `r${regno} is ${c.regWords(regno)}. The only thing to do with it is to use it as it is (or compare it, the end of a packet).`,
-    remedies: ['Compute with the pointer it came from, or with plain numbers.'],
+    attempted: `r${regno} is ${c.regWords(regno)}. It can only be used as it is${end ? ', in comparisons' : ''}.`,
+    remedies: end
+      ? ['Add on the other side of the comparison: `if (data + 14 > data_end)` instead of `if (data > data_end - 14)`.']
+      : ['Compute with plain numbers, or with the pointer it was made from.'],
     subjects: [reg(regno)],
   };
 };

@@ -3,12 +3,11 @@ import type { ExplainCase } from '../case.ts';
 import { bytesWords } from './access.ts';
 import { reg, type TellRow, type Told } from './row.ts';
 
-const LIMIT = 'The verifier walks through every path of a program and gives up after one million instructions.';
-
-const tooLarge: TellRow = () => ({
+const tooLarge: TellRow = c => ({
   title: 'The program has too many paths to be verified',
   attempted:
-    `${LIMIT} It did so here: below is where they went. Loops are walked round by round, and every branch inside doubles what ` +
+    `The verifier walks through every path of a program and gives up after ${c.options.insnLimit ?? 'one million'} instructions. ` +
+    'It did so here: below is where they went. Loops are walked round by round, and every branch inside doubles what ' +
     'is left to do unless both sides come out alike.',
   remedies: [
     'Make the busiest loop shorter, or use a bounded iterator or callback, which is verified once and not round by round: `bpf_for()`, `bpf_loop()`.',

@@ -283,6 +283,7 @@ const notInitialised: TellRow = c => {
 const stackRange: TellRow = c => {
   const [access, regno, off, size] = [c.str(0), c.num(1), c.num(2), c.num(3)];
   const past = off >= 0 || off + size > 0;
+  if (!past && off >= -512) return unwritten(c, regno, off, size);
   const doing = access.includes('indirect') ? `${calleeOf(c)}() is given r${regno} and` : 'The instruction';
   const verb = access.includes('write') ? 'writes' : access.includes('read') ? 'reads' : 'accesses';
   const room = past
@@ -297,6 +298,21 @@ const stackRange: TellRow = c => {
     subjects: [reg(regno)],
   };
 };
+
+/** Within the stack, but below all that was ever written. */
+function unwritten(c: ExplainCase, regno: number, off: number, size: number): Told {
+  const who = c.insn?.code === 0x85 ? `${calleeOf(c)}() would read` : 'The instruction reads';
+  return {
+    title: 'Stack memory is read that nobody has written',
+    attempted: `${who} ${bytesWords(size)} of the stack at r10 - ${-off}, and on this path nothing was ever stored there.`,
+    remedies: UNWRITTEN_REMEDIES,
+    subjects: regno === 10 ? [] : [reg(regno)],
+  };
+}
+const UNWRITTEN_REMEDIES = [
+  'Initialise the whole variable, its padding too: `struct key k = {};` or `__builtin_memset(&k, 0, sizeof(k));`.',
+  'Loaded with CAP_PERFMON the kernel allows it from Linux 6.3 on; without, it never does.',
+];
 
 const stackVariable: TellRow = c => {
   const regno = c.num(1);
@@ -321,10 +337,7 @@ const stackUninit =
     return {
       title: 'Stack memory is read that nobody has written',
       attempted: `${who} ${bytesWords(c.num(offArg + 2))} of the stack at r10 - ${-c.num(offArg)}; byte ${c.num(offArg + 1)} of them was never written on this path.`,
-      remedies: [
-        'Initialise the whole variable, its padding too: `struct key k = {};` or `__builtin_memset(&k, 0, sizeof(k));`.',
-        'Loaded with CAP_PERFMON the kernel allows it from Linux 6.3 on; without, it never does.',
-      ],
+      remedies: UNWRITTEN_REMEDIES,
       subjects: spi >= 0 && spi < 64 ? [reg(regno), { place: 16 + spi }] : [reg(regno)],
     };
   };

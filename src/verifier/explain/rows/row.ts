@@ -4,7 +4,7 @@ import type { ExplainCase } from '../case.ts';
 export interface Subject {
   readonly place: number;
   /** Default: the frame of the refused instruction. */
-  readonly frame?: number;
+  readonly frame?: number | undefined;
   /** Default: as it is at the end. Otherwise the index of a step it is looked at before. */
   readonly at?: number;
 }
@@ -19,6 +19,8 @@ export interface Told {
   readonly remedies: readonly string[];
   /** Values to show, and whose history to tell. Default: registers the message names. */
   readonly subjects?: readonly Subject[];
+  /** Branches of the path are told from this step on: the message is about which way it went. */
+  readonly branchesFrom?: number;
   /** Where the work went is told. */
   readonly budget?: boolean;
   /** Where the story ends, if not at the instruction the verifier was at. */

@@ -3,6 +3,9 @@ import { ARITHMETIC_ROWS } from './arithmetic.ts';
 import { CALL_ROWS } from './calls.ts';
 import { LIMIT_ROWS } from './limits.ts';
 import { MEMORY_ROWS } from './memory.ts';
+import { OBJECT_ROWS } from './objects.ts';
+import { RESOURCE_ROWS } from './resources.ts';
+import { RETURN_ROWS } from './returns.ts';
 import type { TellRow } from './row.ts';
 import { STRUCTURE_ROWS } from './structure.ts';
 
@@ -11,6 +14,9 @@ export const TELL_ROWS: { readonly [Id in MessageId]?: TellRow } = {
   ...MEMORY_ROWS,
   ...ARITHMETIC_ROWS,
   ...CALL_ROWS,
+  ...RESOURCE_ROWS,
+  ...RETURN_ROWS,
+  ...OBJECT_ROWS,
   ...LIMIT_ROWS,
   ...STRUCTURE_ROWS,
 };
