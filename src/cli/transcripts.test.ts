@@ -44,6 +44,11 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
       '1',
     ],
   ],
+  ['prog-verify-explain', ['prog', 'verify', 'testdata/explain/memory.bpf.o', '--prog', 'index_too_large']],
+  [
+    'prog-verify-unexplained',
+    ['prog', 'verify', 'testdata/explain/limits.bpf.o', '-p', 'no_return', '--explain', 'never'],
+  ],
   ['prog-verify-log', ['prog', 'verify', '--type', 'xdp', 'hex:7110000000000000 9500000000000000', '--log-level', '2']],
   [
     'prog-verify-terminal',
@@ -128,6 +133,11 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['prog-dump-xlated-json', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'alone', '--json', 'opcodes']],
   ['prog-dump-xlated-visual', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', 'visual']],
   ['prog-dump-xlated-hidden', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', '--kptr-restrict']],
+  ['prog-dump-xlated-unverified', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', '--unverified']],
+  ['prog-dump-xlated-ppc64le', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'tail', '--target', 'ppc64le']],
+  ['prog-dump-xlated-rejected', ['prog', 'dump', 'xlated', 'testdata/object/calls.el.o']],
+  ['prog-show-not-loaded', ['prog', 'show', TRACING]],
+  ['prog-dump-xlated-help', ['prog', 'dump', 'xlated', '--help']],
   ['prog-dump-xlated-unprivileged', ['prog', 'dump', 'xlated', FUNCTIONS, '-p', 'quotes', '--unprivileged']],
   ['prog-dump-jited', ['prog', 'dump', 'jited', FUNCTIONS, '-p', 'quotes', '--target', 'ppc64le', 'linum']],
   [

@@ -12,7 +12,7 @@ import {
 import { FarcallError } from '../util/index.ts';
 import { createPpc64Cpu } from './emu-ppc64/index.ts';
 import type { EmulatedCpu, EmulatorOptions } from './emu-types.ts';
-import { type JitEngine, jitEngine } from './jited/index.ts';
+import { type EngineXlate, type JitEngine, jitEngine } from './jited/index.ts';
 
 /** Emulated CPUs by architecture. */
 const CPUS: Partial<Record<KernelArch, (target: JitTarget, options: EmulatorOptions) => EmulatedCpu>> = {
@@ -32,6 +32,8 @@ export interface CompileOptions {
   readonly kernel?: string;
   readonly placement?: (program: string, index: number) => Placement | undefined;
   readonly inject?: (site: string) => number;
+  /** What is compiled in place of what engines run, for programs that are looked at. */
+  readonly xlate?: EngineXlate;
   /** Makes the CPU by `make` and may put something around it, or around the gates it is given; or makes another. */
   readonly wrapCpu?: (
     options: EmulatorOptions,
@@ -97,6 +99,7 @@ export function emulatorEngine(options: CompileOptions): JitEngine {
     mode: options.mode ?? 'own',
     placement: options.placement,
     inject: options.inject,
+    xlate: options.xlate,
     makeCpu: (emulatorOptions, space) => {
       if (emulatorOptions.mem.order !== target.order) {
         throw new FarcallError({

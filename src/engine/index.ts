@@ -11,6 +11,7 @@ export {
   tracingInterpEngine,
 } from './interp/index.ts';
 export {
+  type EngineXlate,
   type JitEngine,
   type JitEngineOptions,
   type JitLoadedProgram,

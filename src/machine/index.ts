@@ -16,6 +16,8 @@ export {
   prepareInsns,
   prepareObject,
   type RawProgram,
+  VerifiedPrograms,
+  type VerifiedProgramsOptions,
   verifyInsns,
   verifyPrepared,
 } from './prepare/index.ts';

@@ -4,6 +4,7 @@ import type { Call, Command } from '../command.ts';
 import { inspectObject } from '../inspect/inspect-object.ts';
 import { INSPECT_OPTIONS, OBJECT_ARG } from '../inspect/options.ts';
 import { reportInspection } from '../inspect/report.ts';
+import { VERIFIED_FORM } from '../inspect/verified.ts';
 
 function run(call: Call): void {
   const { options, out } = call;
@@ -32,7 +33,8 @@ export const kallsyms: Command = {
   summary: 'List the symbols of compiled programs, as /proc/kallsyms does',
   description:
     'The object is loaded into a simulated kernel; each function of each program has a symbol there. They stand in the ' +
-    'order in which Linux publishes them: the functions of a program, then the program.',
+    'order in which Linux publishes them: the functions of a program, then the program. ' +
+    VERIFIED_FORM,
   args: [OBJECT_ARG],
   options: [
     ...INSPECT_OPTIONS,

@@ -6,6 +6,7 @@ import { capstoneDisassembler } from '../inspect/disassembler.ts';
 import { type Inspection, inspectObject } from '../inspect/inspect-object.ts';
 import { INSPECT_OPTIONS, OBJECT_ARG, SEVERAL_LAYOUTS } from '../inspect/options.ts';
 import { between, reportInspection } from '../inspect/report.ts';
+import { VERIFIED_FORM } from '../inspect/verified.ts';
 
 /** Farther than any CPU's call relative to its own address reaches: 8 GB on POWER10. */
 const OUT_OF_REACH = 1n << 34n;
@@ -30,14 +31,15 @@ async function run(call: Call): Promise<void> {
   const { options, out } = call;
   const names = [...new Set(options.texts('layout'))];
   const first = inspectObject(call, { layout: names[0] });
+  const { verified } = first;
   const wanted = names.length > 0 ? names : [defaultLayout(first.target.arch).name];
   for (const name of wanted) findLayout(name);
   const disassemble = await capstoneDisassembler(first.target);
   if (disassemble === undefined) out.note('without @alexaltea/capstone-js the instructions of calls are not shown');
   const views = wanted.map((layout, i) => {
-    const near = i === 0 ? first : inspectObject(call, { layout });
+    const near = i === 0 ? first : inspectObject(call, { layout, verified });
     const placement = farPlacement(near);
-    return { near, far: placement === undefined ? undefined : inspectObject(call, { layout, placement }) };
+    return { near, far: placement === undefined ? undefined : inspectObject(call, { layout, placement, verified }) };
   });
   for (const [i, { name, prog, info, source }] of first.programs.entries()) {
     if (!prog.jited) continue;
@@ -65,7 +67,8 @@ export const progCalls: Command = {
   description:
     'For each call its distance, the form the compiler chose, and the code; what calls within the program take ' +
     'together, what they would take were every callee out of reach, and where a compiler would lead them that knows of ' +
-    'the distance from __bpf_call_base only the 32 bits that imm can hold.',
+    'the distance from __bpf_call_base only the 32 bits that imm can hold. ' +
+    VERIFIED_FORM,
   args: [OBJECT_ARG],
   options: INSPECT_OPTIONS.map(option => (option.name === 'layout' ? SEVERAL_LAYOUTS : option)),
   examples: [

@@ -23,6 +23,7 @@ import {
   wordsGiven,
 } from '../inspect/options.ts';
 import { between, noteLines, reportInspection } from '../inspect/report.ts';
+import { VERIFIED_FORM } from '../inspect/verified.ts';
 
 const WORDS: readonly DumpWord[] = ['opcodes', 'linum'];
 
@@ -69,7 +70,8 @@ export const progDumpJited: Command = {
   summary: 'Disassemble programs as they are compiled, function by function',
   description:
     'In the form of bpftool prog dump jited: for each function its prototype, its symbol, its code beside the source. ' +
-    'With --json one program is an array, as bpftool has it; several are an object a line.',
+    'With --json one program is an array, as bpftool has it; several are an object a line. ' +
+    VERIFIED_FORM,
   args: [OBJECT_ARG, wordArg(WORDS)],
   options: [...INSPECT_OPTIONS, ...wordOptions(WORDS), ...VIEWER_OPTIONS, AS_BPFTOOL],
   examples: [

@@ -24,6 +24,7 @@ import {
   wordsGiven,
 } from '../inspect/options.ts';
 import { between, noteLines, reportInspection } from '../inspect/report.ts';
+import { VERIFIED_FORM } from '../inspect/verified.ts';
 
 /** The program as the caller may see it. */
 function seenBy({ options }: Call, { info, source, name }: InspectedProgram): DumpSource {
@@ -40,10 +41,13 @@ function seenBy({ options }: Call, { info, source, name }: InspectedProgram): Du
   return { ...source, info: seen, symbols: viewer.kallsymsShow ? source.symbols : HIDDEN_SYMBOLS };
 }
 
+/** The one whose kernel's form is known exactly. */
+const USUALLY = 'x86_64';
+
 function run(call: Call): void {
   const { args, options, out } = call;
   const words = wordsGiven(DUMP_WORDS, args.slice(1), options);
-  const inspection = inspectObject(call);
+  const inspection = inspectObject(call, { usually: USUALLY });
   const { programs } = inspection;
   const asBpftool = options.flag('as-bpftool');
   const shown = { opcodes: words.has('opcodes'), linum: words.has('linum'), asBpftool };
@@ -71,12 +75,23 @@ export const progDumpXlated: Command = {
   description:
     'After the fixups of the verifier and with the addresses of the JIT, in the words of bpftool prog dump xlated: ' +
     'prototypes and source lines, the names of callees, maps by id. With --json one program is an array, as bpftool ' +
-    'has it; several are an object a line.',
+    'has it; several are an object a line. ' +
+    VERIFIED_FORM,
   args: [OBJECT_ARG, wordArg(DUMP_WORDS)],
-  options: [...INSPECT_OPTIONS, ...wordOptions(DUMP_WORDS), ...VIEWER_OPTIONS, AS_BPFTOOL],
+  options: [
+    ...INSPECT_OPTIONS.map(option =>
+      option.name === 'target'
+        ? { ...option, summary: `whose kernel it is; default: ${USUALLY}, or the first of the object's byte order` }
+        : option,
+    ),
+    ...wordOptions(DUMP_WORDS),
+    ...VIEWER_OPTIONS,
+    AS_BPFTOOL,
+  ],
   examples: [
     { line: 'farcall prog dump xlated examples/checksum.bpf.o', what: 'all programs' },
     { line: 'farcall prog dump xlated examples/firewall.bpf.o --prog ingress opcodes linum', what: 'one in full' },
+    { line: 'farcall prog dump xlated prog.o --target ppc64le', what: "as farcall's engines run it on PowerPC" },
     { line: 'farcall prog dump xlated prog.o -p main visual | dot -Tsvg > prog.svg', what: 'its control flow graph' },
   ],
   run,

@@ -3,6 +3,7 @@ import type { Call, Command } from '../command.ts';
 import { inspectObject } from '../inspect/inspect-object.ts';
 import { INSPECT_OPTIONS, OBJECT_ARG, VIEWER_OPTIONS, viewerOf } from '../inspect/options.ts';
 import { bootTime, reportInspection } from '../inspect/report.ts';
+import { VERIFIED_FORM } from '../inspect/verified.ts';
 
 function run(call: Call): void {
   const { options, out } = call;
@@ -21,7 +22,8 @@ export const progShow: Command = {
   summary: 'Show programs as their kernel lists them once they are loaded',
   description:
     'The object is loaded into a simulated kernel and compiled; what is printed is what bpftool prog show says there. ' +
-    'Programs are loaded when the command runs; SOURCE_DATE_EPOCH sets another time.',
+    'Programs are loaded when the command runs; SOURCE_DATE_EPOCH sets another time. ' +
+    VERIFIED_FORM,
   args: [OBJECT_ARG],
   options: [...INSPECT_OPTIONS, ...VIEWER_OPTIONS],
   examples: [

@@ -4,6 +4,7 @@ import type { ArgSpec, OptionSpec } from '../command.ts';
 import { BTF_FILE, PROG } from '../commands/shared-options.ts';
 import { usageError } from '../failure.ts';
 import type { Options } from '../options.ts';
+import { UNVERIFIED_VIEW } from './verified.ts';
 
 export const OBJECT_ARG: ArgSpec = { name: 'FILE', summary: 'object file', kind: 'file', required: true };
 
@@ -64,6 +65,7 @@ export const INSPECT_OPTIONS: readonly OptionSpec[] = [
     repeat: true,
     summary: 'values of .kconfig variables: a kernel configuration, or CONFIG_HZ=250; may be repeated',
   },
+  UNVERIFIED_VIEW,
 ];
 
 /** Who looks: what the kernel keeps from callers without privilege. */

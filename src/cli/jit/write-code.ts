@@ -28,9 +28,11 @@ export function writeCode(call: Call, format: Exclude<JitFormat, 'exe'>): void {
   let placement: ((program: string, index: number) => Placement | undefined) | undefined;
   const apart = options.bigint('apart');
   if (apart !== undefined) placement = apartPlacement(first.space.layout, apart);
-  const inspection = placement === undefined ? first : inspectObject(call, { layout, placement });
+  const inspection =
+    placement === undefined ? first : inspectObject(call, { layout, placement, verified: first.verified });
   reportInspection(call, inspection);
   const programs = inspection.programs.flatMap(({ prog }) => (prog.jited ? [prog] : []));
+  if (programs.length === 0 && inspection.failures.length > 0) return;
   if (programs.length === 0) throw usageError('nothing was compiled', 'a program the JIT takes');
   if (format === 'raw' && programs.length > 1) {
     throw usageError(

@@ -16,7 +16,7 @@ export const UNVERIFIED: OptionSpec = {
   summary: 'run it without verifying it first: a program that does what it may not ends in a fault that says where',
 };
 
-const ROOT = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
+export const ROOT = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
 
 /** What verifies programs that are about to run. */
 export function runVerifyOptions(order: ByteOrder, options: Options): VerifyOptions {
@@ -31,17 +31,25 @@ function refusalOf({ message, errno, insnIdx }: ProgramVerdict, place: string): 
   return `${message === '' ? errnoName(errno) : message}${at}`;
 }
 
-function refused(name: string, verdict: ProgramVerdict, place: string, file: string): FarcallError {
+/** @param instead what --unverified is for */
+export function refused(
+  name: string,
+  verdict: ProgramVerdict,
+  place: string,
+  file: string,
+  instead = 'run it all the same',
+): FarcallError {
   const rejected = verdict.verdict === 'reject';
   return new FarcallError({
     code: rejected ? 'run.rejected' : 'run.not-loaded',
     message: `${rejected ? 'the verifier refuses the program' : 'the program cannot be loaded'}: ${refusalOf(verdict, place)}`,
-    expected: '--unverified to run it all the same',
+    expected: `--unverified to ${instead}`,
     where: { file, name },
   });
 }
 
-function placeOf(program: ProgramSpec, spec: ObjectSpec, insnIdx: number | undefined): string {
+/** `, file:line` of a slot, if it is known. */
+export function placeOf(program: ProgramSpec, spec: ObjectSpec, insnIdx: number | undefined): string {
   const line = insnIdx === undefined ? undefined : new SourceLines(program, spec.btf).of(insnIdx);
   return line === undefined ? '' : `, ${line.file.slice(line.file.lastIndexOf('/') + 1)}:${line.line}`;
 }

@@ -28,7 +28,12 @@ export interface JitEngineOptions {
   /** Where a program's functions go; default the next free place. */
   readonly placement?: (program: string, index: number) => Placement | undefined;
   readonly inject?: FaultInjector;
+  /** What makes of a program what is compiled; default {@link xlateForEngine}. */
+  readonly xlate?: EngineXlate;
 }
+
+/** Makes of a program as a machine has it the one a JIT takes; throws FarcallError for one that cannot be loaded. */
+export type EngineXlate = (program: EngineProgram, host: EngineHost, options: XlateOptions) => XlatedProgram;
 
 /** A program of this engine, compiled or left to the interpreter. */
 export interface JitLoadedProgram extends LoadedProgram {
@@ -110,10 +115,10 @@ class JitLoaded implements JitLoadedProgram {
   }
 
   #compile(probeReads: boolean): JitedProgram | InterpretedProgram {
-    const { placement, ...options } = this.#options;
+    const { placement, xlate = xlateForEngine, ...options } = this.#options;
     const zext = options.target.caps(options.mode).needsZext;
     const { space, kernel, host } = this.#state;
-    const result = jitProgram(xlateForEngine(this.program, host, { kernel, probeReads, zext }), {
+    const result = jitProgram(xlate(this.program, host, { kernel, probeReads, zext }), {
       ...options,
       space,
       userLimit: USER_LIMIT,

@@ -1,1 +1,8 @@
-export { type JitEngine, type JitEngineOptions, type JitLoadedProgram, jitEngine, xlateForEngine } from './engine.ts';
+export {
+  type EngineXlate,
+  type JitEngine,
+  type JitEngineOptions,
+  type JitLoadedProgram,
+  jitEngine,
+  xlateForEngine,
+} from './engine.ts';

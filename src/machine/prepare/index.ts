@@ -10,4 +10,5 @@ export {
 } from './prepare-object.ts';
 export type { LoadProblem } from './problem.ts';
 export { checkProgLoad, fixupAttachType, GPL_LICENSES, type LoadCaps, type ProgLoadAttr } from './prog-load.ts';
+export { VerifiedPrograms, type VerifiedProgramsOptions } from './verified-programs.ts';
 export { type ProgramVerdict, verifyInsns, verifyPrepared } from './verify-prepared.ts';
