@@ -48,6 +48,8 @@ function lineOf(insns: readonly Insn[], idx: number, image: KernelImage): string
   return `${raw} ${text} ${symbol}`;
 }
 
+/** Bytes the lab's guest gives the log. */
+const LAB_LOG_BYTES = (64 << 20) - 1;
 const NO_CAPS = { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false };
 const withLogs = rest.includes('--logs');
 const unprivileged = new Map<string, ReadonlySet<string>>();
@@ -93,6 +95,7 @@ function compare(answer: XlatedAnswer): void {
   const verdict = verify(input, {
     kernel: subjects.kernel,
     logLevel: withLogs ? 2 : 0,
+    logSizeBytes: LAB_LOG_BYTES,
     ...(isUnprivileged(answer) ? { caps: NO_CAPS } : {}),
   });
   if (withLogs) {
