@@ -166,9 +166,9 @@ export class VerifierEnv {
   readonly idmapScratch = new IdMap();
   readonly bt = new BacktrackState();
   /** Constants of instructions as 64-bit numbers, once one was asked for. */
-  readonly #imms: Scalar[];
+  #imms: Scalar[] = [];
   /** Texts of instructions that were logged. */
-  readonly insnTexts: string[];
+  insnTexts: string[] = [];
   /** What each instruction writes, for walks back; made when the first one begins. */
   writtenRegs: Uint8Array = new Uint8Array(0);
 
@@ -180,8 +180,6 @@ export class VerifierEnv {
     this.prog = prog;
     this.contract = init.contract;
     this.insns = init.insns;
-    this.#imms = new Array(init.insns.length);
-    this.insnTexts = new Array(init.insns.length);
     this.maps = init.maps;
     this.kernel = init.kernel;
     this.rules = kernelRules(init.kernel.version);
@@ -228,8 +226,10 @@ export class VerifierEnv {
 
   /** The constant of the instruction in hand, sign-extended. */
   get imm(): Scalar {
-    const { insnIdx } = this;
-    return (this.#imms[insnIdx] ??= scalarOfInt32(this.insns[insnIdx].imm));
+    const { insnIdx, insns } = this;
+    // Of its final size at once: holes far apart would make it a dictionary.
+    if (this.#imms.length === 0) this.#imms = new Array(insns.length);
+    return (this.#imms[insnIdx] ??= scalarOfInt32(insns[insnIdx].imm));
   }
 
   newId(): number {

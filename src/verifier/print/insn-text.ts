@@ -31,8 +31,8 @@ const kfuncName = (env: VerifierEnv, { imm, off }: Insn, idx: number): string | 
 
 /** The text of an instruction in the log: `(bf) r2 = r10`. Source: `kernel/bpf/disasm.c: print_bpf_insn`. */
 export function insnText(env: VerifierEnv, idx: number): string {
-  const { insnTexts } = env;
-  return (insnTexts[idx] ??= makeText(env, idx));
+  if (env.insnTexts.length === 0) env.insnTexts = new Array(env.insns.length);
+  return (env.insnTexts[idx] ??= makeText(env, idx));
 }
 
 function makeText(env: VerifierEnv, idx: number): string {
