@@ -8,6 +8,7 @@ import type { Options } from '../options.ts';
 import { parallelMap } from '../parallel.ts';
 import { Progress } from '../progress.ts';
 import { isObjectArg } from '../run/session.ts';
+import { verifyExplanation } from '../verify/explanation-report.ts';
 import {
   programCount,
   type VerifyFileInput,
@@ -65,6 +66,7 @@ function settingsOf(options: Options): VerifySettings {
     unprivileged: options.flag('unpriv'),
     strictAlignment: options.flag('strict-alignment'),
     kernels: kernelsOf(options),
+    explain: options.text('explain') !== 'never',
   };
 }
 
@@ -120,6 +122,7 @@ async function run(call: Call): Promise<void> {
     const head = inputs.length > 1 ? `${shown++ > 0 ? '\n' : ''}${out.paint('bold', `${reports[0].file}:`)}\n` : '';
     out.text(head + (settings.kernels.length > 1 ? verifyMatrix(reports, out.paint) : verifyTable(reports, out.paint)));
     if (options.has('log-level')) for (const report of reports) out.text(verifyLog(report, out.paint));
+    if (settings.kernels.length === 1) for (const report of reports) out.text(verifyExplanation(report, out.paint));
   }
   if (all.length > 1 && !out.json)
     out.text(`\n${settings.kernels.length > 1 ? kernelSummary(all) : verifySummary(all)}`);
@@ -168,6 +171,15 @@ export const progVerify: Command = {
       summary:
         "the verifier's log: 1 paths that fail, 2 every instruction, 4 more for figures; default: 1, not printed",
     },
+    {
+      name: 'explain',
+      value: 'WHEN',
+      kind: 'choice',
+      choices: ['always', 'never'],
+      default: 'always',
+      summary:
+        'why programs are rejected, in plain words, and what would make them pass; with several kernels only in JSON',
+    },
     BTF_FILE,
     {
       name: 'kconfig',
@@ -193,6 +205,10 @@ export const progVerify: Command = {
     {
       line: 'farcall prog verify examples/checksum.bpf.o --prog checksum --log-level 2',
       what: "one program, with the verifier's log of every instruction",
+    },
+    {
+      line: 'farcall prog verify testdata/explain/memory.bpf.o --prog index_too_large',
+      what: 'why a program is rejected, and what would make it pass',
     },
     { line: 'farcall prog verify --json *.o | jq "select(.verdict != \\"accept\\")"', what: 'what is refused of many' },
     {

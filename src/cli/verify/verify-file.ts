@@ -13,7 +13,16 @@ import {
 import type { ObjectSpec, ProgramSpec } from '../../object/index.ts';
 import { BPF_PROG_FLAGS, progTypeName } from '../../uapi/index.ts';
 import { type ByteOrder, FarcallError } from '../../util/index.ts';
-import { type MinimalVersion, minimalVersion, releaseNumber, type VerifyOptions } from '../../verifier/index.ts';
+import {
+  type Explanation,
+  explain,
+  type MinimalVersion,
+  minimalVersion,
+  releaseNumber,
+  type Verdict,
+  type VerifyInput,
+  type VerifyOptions,
+} from '../../verifier/index.ts';
 import { type Failure, failureOf } from '../failure.ts';
 import { kernelBtf } from '../input/btf-file.ts';
 import { readKconfig } from '../input/kconfig.ts';
@@ -35,6 +44,8 @@ export interface VerifySettings {
   readonly strictAlignment: boolean;
   /** Releases whose rules are followed, one after the other: `6.12`. */
   readonly kernels: readonly string[];
+  /** Say why programs are refused. */
+  readonly explain: boolean;
 }
 
 export interface VerifyFileInput {
@@ -62,6 +73,8 @@ export interface VerifyReport {
   readonly source: SourceLine | undefined;
   readonly stats: ProgramVerdict['stats'];
   readonly log: string;
+  /** Refused programs, if asked for. */
+  readonly explanation: Explanation | undefined;
 }
 
 /** A report, or why there is none. */
@@ -159,13 +172,23 @@ function verifyOne(
   const program = spec.programs.find(row => row.name === name) as ProgramSpec;
   const { type, attachType } = settings;
   const ready = prepared.prepare(program, { type, attachType, flags: flagsOf(settings) });
-  const { full: _, ...verdict } = verifyPrepared(ready, spec, options);
+  const { full, ...verdict } = verifyPrepared(ready, spec, options);
+  const explanation = explanationOf(ready.input, full, settings, options);
   const { insnIdx } = verdict;
   const source = insnIdx === undefined ? undefined : new SourceLines(program, spec.btf).of(insnIdx);
   const minimal = ready.input === undefined ? undefined : minimalVersion(ready.input, options.kernel.btf);
   const kernel = options.kernel.version;
   const shown = { file, kernel, prog: name, section: program.section, type: progTypeName(ready.type) };
-  return { ...shown, ...verdict, source, minimal };
+  return { ...shown, ...verdict, source, minimal, explanation };
+}
+
+function explanationOf(
+  input: VerifyInput | undefined,
+  full: Verdict | undefined,
+  settings: VerifySettings,
+  options: VerifyOptions,
+): Explanation | undefined {
+  return settings.explain && input !== undefined && full !== undefined ? explain(input, options, full) : undefined;
 }
 
 function verifyRaw({ file, settings, raw }: VerifyFileInput, release: string): VerifyReport {
@@ -175,8 +198,9 @@ function verifyRaw({ file, settings, raw }: VerifyFileInput, release: string): V
   const insns = decodeInsns(bytes, order, { file });
   const input = { name: 'prog', type, attachType, flags: flagsOf(settings), insns };
   const prepared = prepareInsns(input, options.caps, options.kernel.btf, releaseNumber(release));
-  const { full: _, ...verdict } = verifyInsns(prepared, options);
+  const { full, ...verdict } = verifyInsns(prepared, options);
+  const explanation = explanationOf('errno' in prepared ? undefined : prepared, full, settings, options);
   const minimal = 'errno' in prepared ? undefined : minimalVersion(prepared, options.kernel.btf);
   const common = { file, kernel: release, prog: 'prog', section: undefined, type: progTypeName(type) };
-  return { ...common, ...verdict, source: undefined, minimal };
+  return { ...common, ...verdict, source: undefined, minimal, explanation };
 }

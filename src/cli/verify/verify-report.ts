@@ -1,6 +1,7 @@
 import { errnoName } from '../../uapi/index.ts';
 import { formatTable } from '../format/table.ts';
 import type { Paint, Painter } from '../output.ts';
+import { explanationRecord } from './explanation-report.ts';
 import type { VerifyReport } from './verify-file.ts';
 
 /** A report as JSON data. */
@@ -24,6 +25,7 @@ export function verifyRecord(report: VerifyReport): Record<string, unknown> {
     verification_us: stats?.verificationUs,
     minimal_version: report.minimal?.version,
     minimal_version_needs: report.minimal?.needs.filter(need => need.since === report.minimal?.version),
+    explanation: report.explanation === undefined ? undefined : explanationRecord(report.explanation),
     log: report.log,
   };
 }

@@ -18,6 +18,8 @@ const BUDGET_MESSAGES: ReadonlySet<string> = new Set<MessageId>([
   'jumpsTooComplex',
   'jumpsTooComplexAsync',
 ]);
+const SPECULATIVE =
+  'The path shown is one a CPU may run ahead on by mistake (speculation): without CAP_PERFMON such paths have to be safe too.';
 /** Straight runs of the path that are told. */
 const MAX_SEGMENTS = 1000;
 
@@ -63,7 +65,7 @@ function assembled(c: ExplainCase, told: Told): Explanation {
     messageId: verdict.messageId,
     message: messageLines(c),
     title: told.title,
-    attempted: told.attempted,
+    attempted: c.inWalk && c.env?.curState.speculative === true ? `${told.attempted} ${SPECULATIVE}` : told.attempted,
     place: insnIdx === undefined ? undefined : c.place(insnIdx),
     values: subjects.map(subject => shownValue(c, subject)).filter(value => value !== undefined),
     chain: c.inWalk ? new Slicer(c).trace(wanted, told.branchesFrom) : [],

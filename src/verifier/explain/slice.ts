@@ -377,7 +377,7 @@ export class Slicer {
 function linkWords(name: string, { type }: Held): string {
   const packet = baseType(type) === PTR_TO_PACKET || baseType(type) === PTR_TO_PACKET_META;
   if (packet) return ` (${name} and the pointer compared were made from the same one)`;
-  return ` (${name} is a copy of what is compared)`;
+  return ` (${name} and what is compared were made from the same value)`;
 }
 
 const takenOf = (taken: boolean | undefined): { taken?: boolean } => (taken === undefined ? {} : { taken });

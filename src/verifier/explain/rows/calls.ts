@@ -300,7 +300,44 @@ const argPacket: TellRow = c => ({
   ],
 });
 
+const globalArgs: TellRow = c => {
+  const said = c.argsOf('argNotScalar') ?? c.argsOf('argNotArena');
+  const arg = c.argsOf('argNotCtx') ?? c.argsOf('argMaybeNull');
+  const regno = said !== undefined ? Number(said[0]) : arg !== undefined ? Number(arg[0]) + 1 : undefined;
+  const held = regno === undefined ? '' : ` Argument ${regno} is ${c.regWords(regno)}.`;
+  return {
+    title: `${c.str(1)}() is given an argument that does not fit its declaration`,
+    attempted: `Functions that are not static are verified on their own, for what their declaration says of the arguments, so every call has to keep to that.${held}`,
+    remedies: [
+      'Declare what is really passed: numbers as integers, memory as a pointer to a type of its size, which the function checks for NULL, the context as its own type.',
+      'Or make the function `static`: then it is verified together with its callers.',
+    ],
+    subjects: regno === undefined ? [] : [reg(regno)],
+  };
+};
+
+const wrongLock: TellRow = () => ({
+  title: 'Another lock is released than the one that is held',
+  attempted:
+    'bpf_spin_unlock() is given the lock of another map value (or of another look-up) than bpf_spin_lock() was.',
+  remedies: [
+    'Keep the pointer of the value that was locked, and unlock through that one. Two look-ups of the same key count as different values.',
+  ],
+  subjects: [reg(1)],
+});
+
+const twoLocks: TellRow = () => ({
+  title: 'A second spin lock is taken while one is held',
+  attempted: 'A program may hold one bpf_spin_lock at a time.',
+  remedies: ['Unlock the first one before the second is locked; copy what is needed of the first value.'],
+  subjects: [reg(1)],
+});
+
 export const CALL_ROWS = {
+  globalBadArgs: globalArgs,
+  unlockOther: wrongLock,
+  unlockNone: wrongLock,
+  lockTwo: twoLocks,
   argRegType: argType,
   memArgType: argType,
   helperNotForType: notForType,

@@ -220,9 +220,8 @@ function scalarAccess(c: ExplainCase, regno: number, held: Held, doing: string):
       subjects,
     };
   }
-  const lost = new Slicer(c)
-    .trace([{ at: c.at, frame: c.frame, place: regno }])
-    .findLast(event => event.kind === 'lost');
+  const history = new Slicer(c).trace([{ at: c.at, frame: c.frame, place: regno }]);
+  const lost = history.findLast(event => event.kind === 'lost');
   if (lost !== undefined) {
     return {
       title: 'A pointer is used that is no good any more',
@@ -245,6 +244,11 @@ function scalarAccess(c: ExplainCase, regno: number, held: Held, doing: string):
       'or when the object they point to is given back.',
     remedies: [
       'If it is an address in kernel or user memory, copy from it with `bpf_probe_read_kernel()` or `bpf_probe_read_user()` (or `BPF_CORE_READ()`).',
+      ...(history.some(event => event.text.includes('loaded from the context'))
+        ? [
+            'If it should be a pointer the kernel passes in: check that the section name gives the program the type it is meant to have.',
+          ]
+        : []),
       'If it was a pointer once, the history shows where that was lost: keep the pointer in a local variable, and check and use that.',
     ],
     subjects,

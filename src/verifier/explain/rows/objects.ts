@@ -156,7 +156,53 @@ const untrusted: TellRow = c => {
   };
 };
 
+const attachSleepable: TellRow = c => ({
+  title: `${c.str(0)}() is not a place where a program may sleep`,
+  attempted: `The section name asks for a sleepable program (\`.s\`), attached to ${c.str(0)}(). The kernel allows that only where it says the function may be interrupted so.`,
+  remedies: [
+    'Use a program that does not sleep: leave out the `.s` (`fentry/`, `fmod_ret/`, `lsm/`).',
+    'Or attach to a system call or an LSM hook that may sleep.',
+  ],
+});
+
+const lsmDisabled: TellRow = c => ({
+  title: `Nothing can be attached to the LSM hook ${c.str(1)}()`,
+  attempted: `The kernel keeps programs away from ${c.str(1)}(): its result is not an errno, or the kernel could not go on with one that a program makes.`,
+  remedies: [
+    'Choose another hook that is called on the same way (see `include/linux/lsm_hook_defs.h`), or trace the function with fentry.',
+  ],
+});
+
+const mapRead: TellRow = c => ({
+  title: 'The program reads from a map it may only write',
+  attempted: `The instruction reads ${bytesWords(c.num(2))} at offset ${c.num(1)} of a map that was made with BPF_F_WRONLY_PROG.`,
+  remedies: ['Make the map without BPF_F_WRONLY_PROG.'],
+  subjects: base(c),
+});
+
+const sockAccess: TellRow = c => ({
+  title: 'This field of a socket cannot be accessed like this',
+  attempted: `${bytesWords(c.num(3))} at offset ${c.num(2)} of the socket ${accessOf(c).write ? 'would be written' : 'would be read'} (${c.regWords(c.num(0))}). That is not a field, not of that size, or not one this kind of socket pointer has.`,
+  remedies: [
+    'Use the fields of `struct bpf_sock` by name, with their own size; they cannot be written.',
+    'Some fields need a full socket: `sk = bpf_sk_fullsock(sk); if (!sk) return 0;`.',
+  ],
+  subjects: [reg(c.num(0))],
+});
+
+const atomicTarget: TellRow = c => ({
+  title: 'An atomic operation on memory that does not allow it',
+  attempted: `r${c.num(0)} is ${c.regWords(c.num(0))}. Atomic operations work on the stack and in map values, not on what the kernel rewrites accesses to.`,
+  remedies: ['Read the value, compute, and write it back, or keep the counter in a map.'],
+  subjects: [reg(c.num(0))],
+});
+
 export const OBJECT_ROWS = {
+  attachNotSleepable: attachSleepable,
+  lsmDisabled,
+  mapReadForbidden: mapRead,
+  sockAccess,
+  atomicTarget,
   ctxAccess,
   ptrOffModified: modified,
   ptrOffNegative: modified,
