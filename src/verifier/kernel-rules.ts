@@ -15,8 +15,6 @@ export interface KernelRules {
   readonly helperCount: number;
   /** Sign-extending moves and loads, signed division, unconditional byte swaps, long jumps. 6.6. */
   readonly cpuV4: boolean;
-  /** Load-acquire and store-release (`check_atomic_load`, `check_atomic_store`). 6.15. */
-  readonly acquireRelease: boolean;
   /** Programs of all kinds may ask who runs them (`bpf_base_func_proto`, `cgroup_current_func_proto`). 6.10. */
   readonly baseHelpersComplete: boolean;
   /** Helpers every kind of program may call, that only tracing programs could (`bpf_base_func_proto`). 6.16. */
@@ -27,20 +25,30 @@ export interface KernelRules {
   readonly kfuncsForRawTracepoints: boolean;
   /** Bits of the linear range of flow keys: sums with variables (`check_flow_keys_access`). 7.1. */
   readonly flowKeysArithmetic: boolean;
-  /** A look-up in an array with a known key cannot fail (`can_elide_value_nullness`). 6.14. */
-  readonly elidesNullOfLookups: boolean;
-  /** Tracing programs on a JIT that has private stacks add up no callers' stack (`bpf_enable_priv_stack`). 6.13. */
-  readonly privateStack: boolean;
   /** Comparisons of two variables teach something of both (`reg_set_min_max`). 6.8. */
   readonly comparesVariables: boolean;
   /** With CAP_PERFMON stack may be read that no instruction before reached (`check_stack_slot_within_bounds`). 6.8. */
   readonly readsUnallocatedStack: boolean;
   /** Comparing two pointers tells one cannot be NULL if the other cannot (`check_cond_jmp_op`). 6.2. */
   readonly infersNotNull: boolean;
-  /** Functions called by helpers are walked as if called any number of times (`push_callback_call`). 6.7. */
-  readonly callbacksLoop: boolean;
   /** `_r`, `_w`, `_D` behind names of registers in the log (`print_liveness`). Until 6.17. */
   readonly printsLiveness: boolean;
+  /**
+   * Packets are regions of memory to `check_packet_access`: messages say which end of an access is outside. 7.1.
+   */
+  readonly packetsAreRegions: boolean;
+  /** What may not be left open is checked in one place, which says who would leave it (`check_resource_leak`). 6.13. */
+  readonly checksResourceLeak: boolean;
+  /** What LSM programs return has to suit their hook (`bpf_lsm_get_retval_range`). 6.12. */
+  readonly checksLsmReturn: boolean;
+  /** Some LSM hooks are closed to programs (`bpf_lsm_disabled_hooks`). 6.12. */
+  readonly disablesLsmHooks: boolean;
+  /** Accesses of contexts become those of the kernel's structs as this project knows them: those of 6.12 and later. */
+  readonly convertsContexts: boolean;
+  /** Arguments of kernel functions are told by register, no longer by number (`reg_arg_name`). 7.1. */
+  readonly namesRegisters: boolean;
+  /** Without error injection, system calls may still be modified (`has_arch_syscall_prefix`). 7.1. */
+  readonly modifiesSyscalls: boolean;
   /** Names of LSM hooks no program may be attached to, that 6.12 takes. */
   readonly lsmDisabled: ReadonlySet<string>;
 }
@@ -68,18 +76,21 @@ const V6_12: KernelRules = {
   helperCount: 212,
   baseHelpersComplete: true,
   cpuV4: true,
-  acquireRelease: false,
   tracingHelpersForAll: false,
   kfuncArgsTrusted: false,
   kfuncsForRawTracepoints: false,
   flowKeysArithmetic: false,
-  elidesNullOfLookups: false,
-  privateStack: false,
   comparesVariables: true,
   readsUnallocatedStack: true,
   infersNotNull: true,
-  callbacksLoop: true,
   printsLiveness: true,
+  packetsAreRegions: false,
+  checksResourceLeak: false,
+  checksLsmReturn: true,
+  disablesLsmHooks: true,
+  convertsContexts: true,
+  namesRegisters: false,
+  modifiesSyscalls: false,
   lsmDisabled: NOTHING,
 };
 
@@ -93,21 +104,24 @@ const V6_1: KernelRules = {
   comparesVariables: false,
   readsUnallocatedStack: false,
   infersNotNull: false,
-  callbacksLoop: false,
+  checksLsmReturn: false,
+  disablesLsmHooks: false,
+  convertsContexts: false,
 };
 
 const V7_2: KernelRules = {
   ...V6_12,
   release: 7002,
   knownCodes: knownCodes(7002),
-  acquireRelease: true,
   tracingHelpersForAll: true,
   kfuncArgsTrusted: true,
   kfuncsForRawTracepoints: true,
   flowKeysArithmetic: true,
-  elidesNullOfLookups: true,
-  privateStack: true,
   printsLiveness: false,
+  packetsAreRegions: true,
+  checksResourceLeak: true,
+  namesRegisters: true,
+  modifiesSyscalls: true,
   lsmDisabled: new Set(['bpf_lsm_file_alloc_security']),
 };
 

@@ -200,7 +200,8 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
 
   enter('fixups');
   // Without BTF nobody knows where the kernel's structs have what contexts are made of.
-  if (kernel.btf !== undefined) progress.xlated = xlateVerified(env, input, options.places);
+  if (kernel.btf !== undefined && env.rules.convertsContexts)
+    progress.xlated = xlateVerified(env, input, options.places);
   return undefined;
 }
 

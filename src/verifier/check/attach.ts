@@ -171,6 +171,16 @@ const ATTACH_TO_FUNC: ReadonlySet<number> = new Set([
 /** The kernel has error injection, as far as its BTF tells. */
 const injectsErrors = (btf: Btf): boolean => btf.findByName('within_error_injection_list', 'FUNC') !== 0;
 
+/** What functions of system calls begin with. Source: `has_arch_syscall_prefix`. */
+const SYSCALL_PREFIXES: Readonly<Record<string, string>> = {
+  x86_64: '__x64_',
+  arm64: '__arm64_',
+  s390x: '__s390x_',
+  riscv64: '__riscv_',
+};
+
+const isSyscall = (arch: string, name: string): boolean => name.startsWith(`${SYSCALL_PREFIXES[arch] ?? ''}sys_`);
+
 function mayAttachSleepable({ input, kernel, rules }: Subject, btf: Btf, name: string): boolean {
   if (input.type === P.BPF_PROG_TYPE_LSM) return LSM_SLEEPABLE_HOOKS.has(name);
   if (input.type !== P.BPF_PROG_TYPE_TRACING) return false;
@@ -211,7 +221,9 @@ function checkFunctionTarget(
     const modifiable =
       kfuncIsModifyReturn(name, input, subject.rules) !== undefined ||
       name.startsWith('security_') ||
-      (injectsErrors(btf) && mayInjectError(name));
+      (injectsErrors(btf)
+        ? mayInjectError(name)
+        : subject.rules.modifiesSyscalls && isSyscall(subject.kernel.arch, name));
     if (!modifiable) return log.reject('attachNotModifiable', [name]);
   }
   return { btf, protoId, name, funcName: name };
@@ -262,7 +274,8 @@ function checkAttachTarget(subject: Subject): Rejection | AttachTarget {
 function verifyLsm({ input, log, rules }: Subject, name: string): Rejection | undefined {
   const btfId = input.attachBtfId ?? 0;
   if (!input.gplCompatible) return log.reject('lsmLicense', []);
-  if (LSM_DISABLED_HOOKS.has(name) || rules.lsmDisabled.has(name)) return log.reject('lsmDisabled', [btfId, name]);
+  if ((rules.disablesLsmHooks && LSM_DISABLED_HOOKS.has(name)) || rules.lsmDisabled.has(name))
+    return log.reject('lsmDisabled', [btfId, name]);
   return isLsmHook(name) ? undefined : log.reject('attachTypeName', [btfId, name]);
 }
 

@@ -39,7 +39,7 @@ import { checkMemAccess } from './mem-access.ts';
 import { clearAllPktPointers } from './packet-pointers.ts';
 import { BPF_WRITE, inRcuCs, inSleepable } from './pointer-kinds.ts';
 import { markChainPrecision } from './precision.ts';
-import { checkReferenceLeak } from './return-code.ts';
+import { checkReferenceLeak, checkResourceLeak } from './return-code.ts';
 import { checkBpfSnprintfCall } from './snprintf.ts';
 
 const F = bpf_func_id;
@@ -101,6 +101,10 @@ function getDynptrArgReg(env: VerifierEnv, fn: FuncProto): RegState {
 
 function checkTailCall(env: VerifierEnv): void {
   const state = env.curState;
+  if (env.rules.checksResourceLeak) {
+    checkResourceLeak(env, false, true, 'tail_call');
+    return;
+  }
   if (state.activeLock !== undefined) env.refuse('tailCallLocked');
   try {
     checkReferenceLeak(env, false);

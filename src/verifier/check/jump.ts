@@ -211,7 +211,8 @@ export function checkCondJmpOp(env: VerifierEnv, insn: Insn): void {
   if (insnFlags !== 0) pushInsnHistory(env, thisBranch, insnFlags, undefined);
 
   const isJmp32 = (insn.code & 0x07) === BPF_JMP32;
-  const pred = isBranchTaken(dstReg, srcReg, opcode, isJmp32);
+  const comparable = env.rules.comparesVariables || isRegConst(srcReg, isJmp32) || dstReg.type !== SCALAR_VALUE;
+  const pred = comparable ? isBranchTaken(dstReg, srcReg, opcode, isJmp32) : -1;
   if (pred >= 0) {
     followPredicted(env, insn, pred as 1 | 0, srcReg);
     return;

@@ -376,6 +376,7 @@ export function checkKfuncArgs(env: VerifierEnv, meta: KfuncCallArgMeta, insnIdx
     }
     if (param.kind !== 'ptr') env.refuse('kfuncArgType', i, btfTypeStr(meta.btf, param.typeId));
     if (trusted && param.suffix !== '__nullable' && (registerIsNull(reg) || typeMayBeNull(reg.type))) {
+      if (env.rules.namesRegisters) env.refuse('kfuncRegNull', i + 1);
       env.refuse('kfuncArgNull', i);
     }
     noteReference(env, meta, reg, regno);

@@ -8,7 +8,7 @@ import { elseRefuse } from './else-refuse.ts';
 import { prepareFuncExit } from './func-call.ts';
 import { checkRegArg, DST_OP_NO_MARK, SRC_OP } from './liveness.ts';
 import { checkPtrOffReg } from './mem-region.ts';
-import { checkReferenceLeak } from './return-code.ts';
+import { checkReferenceLeak, checkResourceLeak } from './return-code.ts';
 
 /** R6 has the context, by convention of classic BPF. */
 const CTX_REG = 6;
@@ -30,12 +30,15 @@ export function checkLdAbs(env: VerifierEnv, insn: Insn): void {
   if (insn.dst !== 0 || insn.off !== 0 || (insn.code & 0x18) === BPF_DW || (mode === BPF_ABS && insn.src !== 0))
     env.refuse('ldAbsReserved');
   checkRegArg(env, CTX_REG, SRC_OP);
-  elseRefuse(
-    env,
-    () => checkReferenceLeak(env, false),
-    () => env.refuse('ldAbsReferences'),
-  );
   const { curState, regs } = env;
+  if (env.rules.checksResourceLeak) checkResourceLeak(env, false, true, 'BPF_LD_[ABS|IND]');
+  else {
+    elseRefuse(
+      env,
+      () => checkReferenceLeak(env, false),
+      () => env.refuse('ldAbsReferences'),
+    );
+  }
   if (curState.activeLock !== undefined) env.refuse('ldAbsLocked');
   if (curState.activeRcuLock) env.refuse('ldAbsRcu');
   if (curState.activePreemptLock !== 0) env.refuse('ldAbsPreempt');

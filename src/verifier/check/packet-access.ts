@@ -61,7 +61,11 @@ export function checkPacketAccess(
   if (reg.scalar.sminHi < 0) env.refuse('memMinNegative', regno);
   const { range } = reg.info;
   if (range < 0) env.refuseWith(ERRNO.EINVAL, 'packetOutside', regno);
-  if (!checkMemAccessRegion(env, regno, off, size, range, zeroSizeAllowed)) env.refuse('packetOutside', regno);
+  const regions = env.rules.packetsAreRegions;
+  if (regions && off < 0) env.refuse('memMinNegative', regno);
+  if (!checkMemAccessRegion(env, regno, off, size, range, zeroSizeAllowed)) {
+    env.refuse(regions ? 'memMinOutside' : 'packetOutside', regno);
+  }
   const last = (off + reg.scalar.umaxLo + size - 1) >>> 0;
   if (last > env.maxPktOffset) env.maxPktOffset = last;
 }

@@ -4,6 +4,7 @@ import { bpf_attach_type as A, ERRNO, bpf_prog_type as T } from '../../uapi/inde
 import type { VerifierEnv } from '../env.ts';
 import { regTypeStr } from '../print/reg-type-text.ts';
 import type { RetvalRange } from '../state/func-state.ts';
+import { elseRefuse } from './else-refuse.ts';
 import { checkRegArg, SRC_OP } from './liveness.ts';
 import { isPointerValue } from './pointer-kinds.ts';
 import { markChainPrecision } from './precision.ts';
@@ -113,6 +114,7 @@ export function checkReturnCode(env: VerifierEnv, regno: number, regName: string
     if (reg.type !== SCALAR_VALUE) env.refuse('subprogReturn', regno, regTypeStr(reg.type));
     return;
   }
+  if (!env.rules.checksLsmReturn && prog.type === T.BPF_PROG_TYPE_LSM && !isLsmCgroup) return;
   const allowed = programRange(prog);
   if (allowed === 'any') return;
   if (allowed === 'unsupported') env.refuse('returnAttachType');
@@ -150,4 +152,20 @@ export function checkReferenceLeak(env: VerifierEnv, exceptionExit: boolean): vo
     lingering = true;
   }
   if (lingering) env.fail(ERRNO.EINVAL);
+}
+
+/**
+ * Refuses to go where what a program holds could not be given back any more, saying who would. Source: `check_resource_leak`
+ * of 6.13 and later.
+ */
+export function checkResourceLeak(env: VerifierEnv, exceptionExit: boolean, checkLock: boolean, who: string): void {
+  const state = env.curState;
+  if (checkLock && state.activeLock !== undefined) env.refuse('usedInRegion', who, 'bpf_spin_lock');
+  elseRefuse(
+    env,
+    () => checkReferenceLeak(env, exceptionExit),
+    () => env.refuse('leaksReference', who),
+  );
+  if (checkLock && state.activeRcuLock) env.refuse('usedInRegion', who, 'bpf_rcu_read_lock');
+  if (checkLock && state.activePreemptLock !== 0) env.refuse('usedInRegion', who, 'bpf_preempt_disable');
 }

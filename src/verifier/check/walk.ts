@@ -41,7 +41,7 @@ import { checkRegArg, DST_OP_NO_MARK, SRC_OP } from './liveness.ts';
 import { checkMemAccess, saveAuxPtrType } from './mem-access.ts';
 import { BPF_READ, BPF_WRITE } from './pointer-kinds.ts';
 import { isStateVisited } from './prune.ts';
-import { checkReferenceLeak, checkReturnCode } from './return-code.ts';
+import { checkReferenceLeak, checkResourceLeak, checkReturnCode } from './return-code.ts';
 import { sanitizeMarkInsnSeen } from './sanitize.ts';
 
 const MODE = 0xe0;
@@ -256,12 +256,10 @@ function checkGoto(env: VerifierEnv, insn: Insn): Step {
 /** @param exceptionExit `bpf_throw`: the whole program ends here, whatever its frames */
 function checkExit(env: VerifierEnv, exceptionExit: boolean): Step {
   const state = env.curState;
-  if (state.curframe === 0) {
-    if (state.activeLock !== undefined) env.refuse('spinUnlockMissing');
-    if (state.activeRcuLock) env.refuse('rcuUnlockMissing');
-    if (state.activePreemptLock !== 0) env.refuse('preemptEnableMissing', state.activePreemptLock);
-  }
-  checkReferenceLeak(env, exceptionExit);
+  if (env.rules.checksResourceLeak) {
+    const who = exceptionExit ? 'bpf_throw' : 'BPF_EXIT instruction in main prog';
+    checkResourceLeak(env, exceptionExit, exceptionExit || state.curframe === 0, who);
+  } else checkLeft(env, exceptionExit);
   if (!exceptionExit) {
     if (state.curframe !== 0) {
       prepareFuncExit(env);
@@ -271,4 +269,15 @@ function checkExit(env: VerifierEnv, exceptionExit: boolean): Step {
   }
   env.observer?.pathEnd?.(env.insnIdx, 'exit');
   return PATH_END;
+}
+
+/** Nothing may be held where the program ends. */
+function checkLeft(env: VerifierEnv, exceptionExit: boolean): void {
+  const state = env.curState;
+  if (state.curframe === 0) {
+    if (state.activeLock !== undefined) env.refuse('spinUnlockMissing');
+    if (state.activeRcuLock) env.refuse('rcuUnlockMissing');
+    if (state.activePreemptLock !== 0) env.refuse('preemptEnableMissing', state.activePreemptLock);
+  }
+  checkReferenceLeak(env, exceptionExit);
 }

@@ -59,6 +59,7 @@ export const KFUNC_MESSAGES = {
   kfuncTwoBufSizes: plain('EINVAL', '2 or more rdonly/rdwr_buf_size parameters for kfunc'),
   kfuncArgNotConst: row('EINVAL', (regno: number) => `R${regno} is not a const`),
   kfuncArgType: row('EINVAL', (arg: number, kind: string) => `Unrecognized arg#${arg} type ${kind}`),
+  kfuncRegNull: row('EACCES', (regno: number) => `Possibly NULL pointer passed to trusted R${regno}`),
   kfuncArgNull: row('EACCES', (arg: number) => `Possibly NULL pointer passed to trusted arg${arg}`),
   kfuncTwoReleases: row(
     'EFAULT',

@@ -9,6 +9,8 @@ export const WALK_MESSAGES = {
   stReserved: plain('EINVAL', 'BPF_ST uses reserved fields'),
   callReserved: plain('EINVAL', 'BPF_CALL uses reserved fields'),
   jaReserved: plain('EINVAL', 'BPF_JA uses reserved fields'),
+  usedInRegion: row('EINVAL', (who: string, region: string) => `${who} cannot be used inside ${region}-ed region`),
+  leaksReference: row('EINVAL', (who: string) => `${who} would lead to reference leak`),
   exitReserved: plain('EINVAL', 'BPF_EXIT uses reserved fields'),
   callLocked: plain('EINVAL', 'function calls are not allowed while holding a lock'),
   ldMode: plain('EINVAL', 'invalid BPF_LD mode'),
