@@ -1,4 +1,4 @@
-// What `npm start` shows: a real object opened, its program run on real packets, its maps afterwards; then the same program
+// What `npm start` shows: a real object opened, verified as Linux verifies it, its program run on real packets, its maps afterwards; then the same program
 // compiled for a PowerPC kernel under two address layouts, its symbols and calls there, and the same results from that code.
 //   npm start [-- OBJECT [PACKETS]]
 import { spawnSync } from 'node:child_process';
@@ -27,6 +27,7 @@ function step(title, ...args) {
 }
 
 step('What the object holds', 'obj', 'show', object);
+step('What Linux 6.12 would say of it', 'prog', 'verify', object);
 step('Its program on a minute of traffic, and its maps afterwards', 'prog', 'run', object, '--data-in', packets);
 for (const layout of LAYOUTS) {
   step(
