@@ -1,6 +1,8 @@
 /**
  * Compares what we print of loaded programs with what bpftool printed of them on a real kernel, byte for byte.
- *   npx tsx test/tools/compare-bpftool.ts ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N]
+ *   npx tsx test/tools/compare-bpftool.ts ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N] [--own]
+ * With --own nothing of the kernel's answer goes in: the object is verified and compiled here, for Linux 6.12 on amd64, and the dump
+ * of that is compared, but for ids of maps and addresses.
  * Answers without func_info and line_info have theirs recovered from where bpftool put prototypes and lines, and the names of
  * functions from its calls; what stands there is then looked up in the object.
  * ANSWERS holds a line a program: file, prog, the kernel's bpf_prog_info (id, name, tag, xlated, ksyms, func_lens, jited,
@@ -11,6 +13,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import type { Btf } from '../../src/btf/index.ts';
 import { decodeInsns, encodeInsns, isPseudoCall, isPseudoFunc } from '../../src/isa/index.ts';
 import { type ProgInfo, progTag, tagHashOf } from '../../src/jit/index.ts';
@@ -30,14 +33,20 @@ import { type ObjectSpec, openObject } from '../../src/object/index.ts';
 import { fromHex, toHex } from '../../src/util/index.ts';
 import { addrOf, type LabProgram, labProgInfo } from '../support/lab-prog.ts';
 import { lacksRecords, recoverAnswer, recoverRecords, recoverSymbols } from '../support/lab-recovery.ts';
+import { OwnPrograms, withoutPlaces } from '../support/own-programs.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { objs: { type: 'string' }, ksyms: { type: 'string' }, show: { type: 'string', default: '2' } },
+  options: {
+    objs: { type: 'string' },
+    ksyms: { type: 'string' },
+    show: { type: 'string', default: '2' },
+    own: { type: 'boolean', default: false },
+  },
 });
 const [answers] = positionals;
 if (answers === undefined || options.objs === undefined) {
-  process.stderr.write('usage: compare-bpftool ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N]\n');
+  process.stderr.write('usage: compare-bpftool ANSWERS.jsonl --objs DIR [--ksyms FILE] [--show N] [--own]\n');
   process.exit(2);
 }
 
@@ -152,6 +161,33 @@ function compareTags(info: ProgInfo, place: string): void {
   compare('tags of functions', place, info.progTags.join('\n'), () => tags.join('\n'));
 }
 
+const KERNEL_BTF = new URL('../../assets/btf/vmlinux-6.12-amd64.btf.gz', import.meta.url);
+let ownPrograms: OwnPrograms | undefined;
+/** Our own program's dump, made without the kernel's answer; true where it is equal. */
+function compareOwn(record: LabProgram, spec: ObjectSpec): boolean {
+  ownPrograms ??= new OwnPrograms({
+    image: '6.12-amd64',
+    btf: new Uint8Array(gunzipSync(readFileSync(KERNEL_BTF))),
+    versionCode: (6 << 16) | (12 << 8) | 107,
+  });
+  const place = `${record.file} ${record.prog}`;
+  const own = ownPrograms.inspect(spec, record.prog);
+  if (typeof own === 'string') return compare('own: accepted', place, 'accepted', () => own);
+  const shown = { linux: '6.12', asBpftool: true };
+  const masked = (text: string | undefined): string | undefined => text && withoutPlaces(text);
+  const results = [
+    compare('own: accepted', place, 'accepted', () => 'accepted'),
+    compare('own: tag', place, record.tag, () => own.info.tag),
+    compare('own: tags of functions', place, record.prog_tags, () => own.info.progTags.join('')),
+    compare('own: instructions', place, String(record.verified_insns), () => String(own.info.verifiedInsns)),
+    compare('own: xlated', place, masked(record.bpftool_xlated), () => withoutPlaces(dumpXlated(own.source, shown))),
+    compare('own: xlated json linum', place, masked(record.bpftool_xlated_json_linum), () =>
+      withoutPlaces(`${JSON.stringify(dumpXlatedJson(own.source, { ...shown, linum: true }))}\n`),
+    ),
+  ];
+  return results.every(Boolean);
+}
+
 const counts = { programs: 0, multi: 0, most: 0, sameAll: 0, recovered: 0, gaveUp: 0, withoutLines: 0 };
 const maskTime = (text: string): string =>
   text.replace(/loaded_at \S+/, 'loaded_at T').replace(/"loaded_at":\d+/, '"loaded_at":0');
@@ -174,6 +210,14 @@ for (const line of readFileSync(answers, 'utf8').split('\n')) {
     for (const [first, ...others] of kernelNames.values()) for (const name of others) firstName.set(name, first);
   const spec = specOf(record.file);
   const raw = spec === undefined ? rawOf(record.file, record.prog) : undefined;
+  if (options.own) {
+    if (spec === undefined) continue;
+    counts.programs++;
+    if (record.ksyms.length > 1) counts.multi++;
+    counts.most = Math.max(counts.most, record.ksyms.length);
+    if (compareOwn(record, spec)) counts.sameAll++;
+    continue;
+  }
   const program = spec?.programs.find(({ name }) => name === record.prog);
   const recovered = lacksRecords(record);
   if (recovered) record = { ...record, ...recoverAnswer(record) };

@@ -51,8 +51,8 @@ function labMap(map: ObjectMap): ObjectMap {
   return def === map.def ? map : { ...map, def };
 }
 
-/** Programs of unknown type are socket filters to the lab's guest. */
-function labSpec(spec: ObjectSpec): ObjectSpec {
+/** An object as the lab's guest changes it before it loads it: maps; programs of unknown type are socket filters. */
+export function labSpec(spec: ObjectSpec): ObjectSpec {
   const programs = spec.programs.map(prog => (prog.type === 0 ? { ...prog, type: 1 } : prog));
   return { ...spec, programs, maps: spec.maps.map(labMap) };
 }
