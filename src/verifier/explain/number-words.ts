@@ -28,14 +28,18 @@ export function rangeOf(s: Scalar): NumberRange {
 }
 
 const SMALL = 10_000n;
+const NEAR = 4096n;
 /** `65535`, and large ones also as powers of two where they are near one. */
 export function numberText(value: bigint): string {
   if (value >= -SMALL * SMALL && value <= SMALL * SMALL) return String(value);
   for (const bits of [31n, 32n, 48n, 63n, 64n]) {
     const power = 1n << bits;
-    if (value === power) return `2^${bits}`;
-    if (value === power - 1n) return `2^${bits} - 1`;
-    if (value === -power) return `-2^${bits}`;
+    const below = power - value;
+    if (below === 0n) return `2^${bits}`;
+    if (below > 0n && below < NEAR) return `2^${bits} - ${below}`;
+    const above = power + value;
+    if (above === 0n) return `-2^${bits}`;
+    if (above > 0n && above < NEAR) return `-2^${bits} + ${above}`;
   }
   return String(value);
 }

@@ -62,7 +62,6 @@ const OBJECTS = [
   'examples/tail_parser.bpf.o',
   'examples/load_balancer.bpf.o',
   'examples/firewall.bpf.o',
-  'testdata/explain/kfuncs.bpf.o',
   'testdata/object/calls.el.o',
   'testdata/explain/calls.bpf.o',
   'testdata/explain/stack.bpf.o',

@@ -38,6 +38,9 @@ function wrapped(text: string, width: number, first: string, rest: string): stri
   return lines;
 }
 
+/** A source line on one line: macros and assembly come with blanks and a backslash at the end. */
+const lineText = (text: string): string => text.replace(/\s+/g, ' ').replace(/\\$/, '').trim();
+
 const fileName = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
 
 /** `drop.bpf.c:17`, `instruction 4` */
@@ -108,7 +111,7 @@ function chainLines(chain: readonly TraceEvent[], width: number, maxSteps: numbe
   let lastWhere = '';
   shown.forEach((event, i) => {
     const where = `${whereText(event)}:${event.frame}`;
-    const source = event.source === undefined || where === lastWhere ? '' : `  ${event.source.text.trim()}`;
+    const source = event.source === undefined || where === lastWhere ? '' : `  ${lineText(event.source.text)}`;
     lastWhere = where;
     const number = String(i + 1).padStart(digits);
     const indent = ' '.repeat(digits + 4);
@@ -123,7 +126,7 @@ function budgetLines({ processedInsns, lines, functions, loop }: BudgetReport): 
     `${percent.toFixed(1)}%`,
     String(insns),
     String(states),
-    `${whereText(place)}  ${place.source?.text.trim() ?? place.insn}`,
+    `${whereText(place)}  ${place.source === undefined ? place.insn : lineText(place.source.text)}`,
   ]);
   const table = [['share', 'instructions', 'states', 'where'], ...rows];
   const widths = [0, 1, 2].map(column => Math.max(...table.map(row => row[column].length)));

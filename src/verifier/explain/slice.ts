@@ -203,6 +203,10 @@ export class Slicer {
     switch (roleOf(insn)) {
       case 'mov':
         if (!hasRegOperand(insn)) return { kind: 'origin', text: `${name} becomes ${now}.` };
+        if (this.#losesPointer(q, frame, insn)) {
+          const text = `${name} becomes a part of r${insn.src}, which was a pointer; a part of an address is only a number: ${now}.`;
+          return { kind: 'compute', text, from: [src] };
+        }
         return { kind: 'copy', text: `${name} becomes a copy of r${insn.src}: ${now}.`, from: [src] };
       case 'alu':
         return this.#computed(q, insn, frame, now, hasRegOperand(insn) ? [dst, src] : [dst]);
@@ -218,6 +222,17 @@ export class Slicer {
       default:
         return this.#called(insn, place, now, step);
     }
+  }
+
+  /** A copy of 32 bits, or a sign extension, of an address. */
+  #losesPointer(q: number, frame: number, { dst, src }: Insn): boolean {
+    const from = this.#case.heldBefore(q, frame, src);
+    return (
+      from !== undefined &&
+      from.type !== SCALAR_VALUE &&
+      from.type !== NOT_INIT &&
+      this.#case.heldBefore(q + 1, frame, dst)?.type === SCALAR_VALUE
+    );
   }
 
   #computed(q: number, insn: Insn, frame: number, now: string, operands: readonly Wanted[]): Found {

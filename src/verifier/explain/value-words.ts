@@ -73,13 +73,13 @@ function offsetWords({ off, scalar }: Held): string {
 }
 
 /** What a packet pointer is known to have before it. */
-function packetWords(held: Held): string {
+function packetWords(held: Held, what: string): string {
   const { range } = held.info;
-  if (range === AT_PKT_END) return 'a pointer to exactly the end of the packet';
-  if (range === BEYOND_PKT_END) return 'a pointer past the end of the packet';
+  if (range === AT_PKT_END) return `a pointer to exactly the end of ${what}`;
+  if (range === BEYOND_PKT_END) return `a pointer past the end of ${what}`;
   const where = offsetWords(held);
-  const base = where === '' ? 'a pointer to the start of the packet' : `a pointer into the packet${where}`;
-  const from = tnumIsConst(held.scalar) ? 'of the packet' : 'after the variable offset';
+  const base = where === '' ? `a pointer to the start of ${what}` : `a pointer into ${what}${where}`;
+  const from = tnumIsConst(held.scalar) ? `of ${what}` : 'after the variable offset';
   if (range <= 0) return `${base}, nothing of which is checked against the end`;
   return `${base}; the first ${bytes(range)} ${from} are checked`;
 }
@@ -127,9 +127,9 @@ function pointerWords(held: Held, ctxName: string): string {
         : `an address ${bytes(Number(total))} above the top of the stack`;
     }
     case PTR_TO_PACKET:
-      return packetWords(held);
+      return packetWords(held, 'the packet');
     case PTR_TO_PACKET_META:
-      return `a pointer into the packet's metadata${at}`;
+      return packetWords(held, "the packet's metadata");
     case PTR_TO_PACKET_END:
       return 'the end of the packet';
     case PTR_TO_FLOW_KEYS:

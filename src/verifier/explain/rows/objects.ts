@@ -1,4 +1,4 @@
-import { baseType, PTR_TO_CTX } from '../../../helpers/index.ts';
+import { baseType, PTR_TO_CTX, PTR_TO_MAP_VALUE } from '../../../helpers/index.ts';
 import { progTypeName } from '../../../uapi/index.ts';
 import type { ExplainCase } from '../case.ts';
 import { accessBytes, roleOf } from '../operands.ts';
@@ -12,7 +12,13 @@ function baseReg(c: ExplainCase): number {
   if (insn === undefined) return 1;
   return roleOf(insn) === 'load' ? insn.src : insn.dst;
 }
-const base = (c: ExplainCase): Subject[] => (c.inWalk && c.insn !== undefined ? [reg(baseReg(c))] : []);
+function base(c: ExplainCase): Subject[] {
+  const { insn } = c;
+  if (!c.inWalk || insn === undefined) return [];
+  if (roleOf(insn) !== 'call') return [reg(baseReg(c))];
+  // Of a call's arguments, those that point to map values.
+  return [1, 2, 3, 4, 5].filter(regno => baseType(c.reg(regno)?.type ?? 0) === PTR_TO_MAP_VALUE).map(reg);
+}
 
 const ctxAccess: TellRow = c => {
   const write = accessOf(c).write;
@@ -75,7 +81,7 @@ const readOnly: TellRow = c => ({
 
 const mapWrite: TellRow = c => ({
   title: 'The program writes to a map it may only read',
-  attempted: `The instruction writes ${bytesWords(c.num(2))} at offset ${c.num(1)} of a map that programs may not write: a constant variable (\`const\`, .rodata), or a map made with BPF_F_RDONLY_PROG.`,
+  attempted: `${c.insn !== undefined && roleOf(c.insn) === 'call' ? `${calleeOf(c)}()` : 'The instruction'} writes ${bytesWords(c.num(2))} at offset ${c.num(1)} of a map that programs may not write: a constant variable (\`const\`, .rodata), or a map made with BPF_F_RDONLY_PROG.`,
   remedies: [
     'Remove `const` from a variable that changes; it is then kept in .data or .bss.',
     'Or make the map without BPF_F_RDONLY_PROG.',
