@@ -49,6 +49,14 @@ export interface KernelRules {
   readonly namesRegisters: boolean;
   /** Without error injection, system calls may still be modified (`has_arch_syscall_prefix`). 7.1. */
   readonly modifiesSyscalls: boolean;
+  /** A look-up in an array with a known key cannot fail (`can_elide_value_nullness`). 6.14. */
+  readonly elidesNullOfLookups: boolean;
+  /** Load-acquire and store-release (`check_atomic_load`, `check_atomic_store`). 6.15. */
+  readonly acquireRelease: boolean;
+  /** A helper the program's type does not have is refused in those words. 6.8. */
+  readonly namesProgTypeOfHelper: boolean;
+  /** What a helper only reads of the stack stays known, and messages tell reads and writes (`check_stack_range_initialized`). 6.14. */
+  readonly tellsHelperReads: boolean;
   /** Names of LSM hooks no program may be attached to, that 6.12 takes. */
   readonly lsmDisabled: ReadonlySet<string>;
 }
@@ -90,6 +98,10 @@ const V6_12: KernelRules = {
   disablesLsmHooks: true,
   convertsContexts: true,
   namesRegisters: false,
+  elidesNullOfLookups: false,
+  acquireRelease: false,
+  tellsHelperReads: false,
+  namesProgTypeOfHelper: true,
   modifiesSyscalls: false,
   lsmDisabled: NOTHING,
 };
@@ -107,6 +119,7 @@ const V6_1: KernelRules = {
   checksLsmReturn: false,
   disablesLsmHooks: false,
   convertsContexts: false,
+  namesProgTypeOfHelper: false,
 };
 
 const V7_2: KernelRules = {
@@ -121,6 +134,9 @@ const V7_2: KernelRules = {
   packetsAreRegions: true,
   checksResourceLeak: true,
   namesRegisters: true,
+  elidesNullOfLookups: true,
+  acquireRelease: true,
+  tellsHelperReads: true,
   modifiesSyscalls: true,
   lsmDisabled: new Set(['bpf_lsm_file_alloc_security']),
 };

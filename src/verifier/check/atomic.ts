@@ -5,7 +5,9 @@ import {
   BPF_CMPXCHG,
   BPF_DW,
   BPF_FETCH,
+  BPF_LOAD_ACQ,
   BPF_OR,
+  BPF_STORE_REL,
   BPF_W,
   BPF_XCHG,
   BPF_XOR,
@@ -14,7 +16,7 @@ import {
 import type { KernelArch } from '../../kernels/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { regTypeStr } from '../print/reg-type-text.ts';
-import { checkRegArg, DST_OP, SRC_OP } from './liveness.ts';
+import { checkRegArg, DST_OP, DST_OP_NO_MARK, SRC_OP } from './liveness.ts';
 import { checkMemAccess, saveAuxPtrType } from './mem-access.ts';
 import {
   BPF_READ,
@@ -57,6 +59,33 @@ function jitSupportsInArena(env: VerifierEnv, insn: Insn): boolean {
   return unsupported !== 'all' && !unsupported.includes(insn.imm);
 }
 
+/** What an atomic may not work on. Source: `atomic_ptr_type_ok`. */
+function refuseTarget(env: VerifierEnv, regno: number, insn: Insn, does = 'stores into'): void {
+  if (
+    isCtxReg(env, regno) ||
+    isPktReg(env, regno) ||
+    isFlowKeyReg(env, regno) ||
+    isSkReg(env, regno) ||
+    (isArenaReg(env, regno) && !jitSupportsInArena(env, insn))
+  ) {
+    env.refuse('atomicTarget', regno, regTypeStr(env.regs[regno].type), does);
+  }
+}
+
+/** A load or store that orders others. Source: `check_atomic_load, check_atomic_store` of 6.15 and later. */
+function checkAcquireRelease(env: VerifierEnv, insnIdx: number, insn: Insn): void {
+  const { code, imm, src, dst, off } = insn;
+  const size = code & 0x18;
+  const load = imm === BPF_LOAD_ACQ;
+  const pointer = load ? src : dst;
+  checkRegArg(env, src, SRC_OP);
+  checkRegArg(env, dst, load ? DST_OP_NO_MARK : SRC_OP);
+  refuseTarget(env, pointer, insn, load ? 'loads from' : 'stores into');
+  const { type } = env.regs[pointer];
+  checkMemAccess(env, insnIdx, pointer, off, size, load ? BPF_READ : BPF_WRITE, load ? dst : src, true, false);
+  saveAuxPtrType(env, type, load);
+}
+
 /**
  * Checks an atomic instruction: operands, what it may work on, then a load and a store there.
  *
@@ -65,6 +94,10 @@ function jitSupportsInArena(env: VerifierEnv, insn: Insn): boolean {
 export function checkAtomic(env: VerifierEnv, insnIdx: number, insn: Insn): void {
   const { code, imm, src, dst, off } = insn;
   const size = code & 0x18;
+  if (env.rules.acquireRelease && (imm === BPF_LOAD_ACQ || imm === BPF_STORE_REL)) {
+    checkAcquireRelease(env, insnIdx, insn);
+    return;
+  }
   if (!OPCODES.has(imm)) env.refuse('atomicOpcode', (imm >>> 0).toString(16).padStart(2, '0'));
   if (size !== BPF_W && size !== BPF_DW) env.refuse('atomicSize');
   checkRegArg(env, src, SRC_OP);
@@ -74,15 +107,7 @@ export function checkAtomic(env: VerifierEnv, insnIdx: number, insn: Insn): void
     if (isPointerValue(env, R0)) env.refuse('leaksAddr', R0, 'mem');
   }
   if (isPointerValue(env, src)) env.refuse('leaksAddr', src, 'mem');
-  if (
-    isCtxReg(env, dst) ||
-    isPktReg(env, dst) ||
-    isFlowKeyReg(env, dst) ||
-    isSkReg(env, dst) ||
-    (isArenaReg(env, dst) && !jitSupportsInArena(env, insn))
-  ) {
-    env.refuse('atomicTarget', dst, regTypeStr(env.regs[dst].type));
-  }
+  refuseTarget(env, dst, insn);
   let loadReg = -1;
   if ((imm & BPF_FETCH) !== 0) {
     loadReg = imm === BPF_CMPXCHG ? R0 : src;

@@ -18,6 +18,8 @@ export class CallArgMeta implements MemArgMeta {
   accessSize = 0;
   /** Bytes of memory the helper returns. */
   memSize = 0;
+  /** The constant an array is looked up with; -1 for none. */
+  constMapKey = -1;
   msizeMaxHi = 0;
   msizeMaxLo = 0;
   refObjId = 0;

@@ -33,6 +33,7 @@ import { registerIsNull } from '../state/marks.ts';
 import type { RegState } from '../state/reg.ts';
 import { checkPtrAlignment } from './alignment.ts';
 import type { CallArgMeta } from './call-meta.ts';
+import { canElideValueNullness, constantMapKey } from './constant-key.ts';
 import { argTypeIsDynptr, dynptrGetSpi } from './dynptr.ts';
 import { processDynptrFunc } from './dynptr-arg.ts';
 import { ANY_STRUCT, type FuncProto, kernelStructId } from './func-proto.ts';
@@ -154,6 +155,9 @@ export function checkFuncArg(env: VerifierEnv, arg: number, meta: CallArgMeta, f
     case ARG_PTR_TO_MAP_KEY:
       if (meta.map === undefined) env.refuse('argMapKey');
       checkHelperMemAccess(env, regno, meta.map.keySize, BPF_READ, false, undefined);
+      if (env.rules.elidesNullOfLookups && canElideValueNullness(meta.map)) {
+        meta.constMapKey = constantMapKey(env, regno, meta.map.keySize);
+      }
       break;
     case ARG_PTR_TO_MAP_VALUE:
       if (typeMayBeNull(argType) && isNull) return;

@@ -47,6 +47,7 @@ const F = bpf_func_id;
 function helperProto(env: VerifierEnv, funcId: number): FuncProto {
   if (funcId < 0 || funcId >= env.rules.helperCount) env.refuse('helperInvalid', funcIdName(funcId), funcId);
   const proto = helperContract(env, funcId);
+  if (proto === undefined && !env.rules.namesProgTypeOfHelper) env.refuse('helperUnknown', funcIdName(funcId), funcId);
   if (proto === undefined) env.refuse('helperNotForType', funcIdName(funcId), funcId);
   const fn = funcProtoOf(proto);
   if (!env.prog.gplCompatible && fn.gplOnly) env.refuse('helperGpl');

@@ -5,6 +5,7 @@ import {
   MEM_RCU,
   MEM_RDONLY,
   NOT_INIT,
+  PTR_MAYBE_NULL,
   PTR_TO_BTF_ID,
   PTR_TO_MAP_VALUE,
   PTR_TO_MEM,
@@ -40,9 +41,12 @@ import { btfIsKernel } from './pointer-kinds.ts';
 /** Largest errno a pointer or number can carry (`MAX_ERRNO`). */
 const MAX_ERRNO = 4095;
 
-function returnMapValue(env: VerifierEnv, r0: RegState, retType: number, meta: CallArgMeta): void {
-  const { map } = meta;
+function returnMapValue(env: VerifierEnv, r0: RegState, returned: number, meta: CallArgMeta): void {
+  const { map, constMapKey } = meta;
   if (map === undefined) env.refuse('misconfigured');
+  const found =
+    meta.funcId === bpf_func_id.BPF_FUNC_map_lookup_elem && constMapKey >= 0 && constMapKey < map.maxEntries;
+  const retType = found ? returned & ~PTR_MAYBE_NULL : returned;
   r0.info = mapInfo(map, meta.mapUid);
   r0.type = PTR_TO_MAP_VALUE | typeFlag(retType);
   // Locks are told apart by the id of the pointer; one that may be NULL gets its id for that.

@@ -89,7 +89,7 @@ export function checkHelperMemAccess(
       return;
     }
     case PTR_TO_STACK:
-      checkStackRangeInitialized(env, regno, off, accessSize, zeroSizeAllowed, ACCESS_HELPER, meta);
+      checkStackRangeInitialized(env, regno, off, accessSize, zeroSizeAllowed, ACCESS_HELPER, meta, accessType);
       return;
     case PTR_TO_BTF_ID:
       checkPtrToBtfAccess(env, regs, regno, off, accessSize, BPF_READ, -1);

@@ -75,7 +75,8 @@ export function checkStackAccessWithinBounds(
   const state = func(env, reg);
   const s = reg.scalar;
   const fixed = isConst(s);
-  const what = src === ACCESS_HELPER ? ' indirect access to' : type === BPF_READ ? ' read from' : ' write to';
+  const indirect = src === ACCESS_HELPER && !env.rules.tellsHelperReads;
+  const what = indirect ? ' indirect access to' : type === BPF_READ ? ' read from' : ' write to';
   let minOff: number;
   let maxOff: number;
   if (fixed) {
@@ -289,12 +290,13 @@ export function checkStackRangeInitialized(
   zeroSizeAllowed: boolean,
   type: AccessSrc,
   meta: MemArgMeta | undefined,
+  access: AccessType = BPF_READ,
 ): void {
   const reg = env.regs[regno];
   const state = func(env, reg);
   const s = reg.scalar;
   if (accessSize === 0 && !zeroSizeAllowed) env.refuse('stackZeroSizedRead');
-  const clobber = type === ACCESS_HELPER;
+  const clobber = env.rules.tellsHelperReads ? access === BPF_WRITE : type === ACCESS_HELPER;
   checkStackAccessWithinBounds(env, regno, off, accessSize, type, clobber ? BPF_WRITE : BPF_READ);
 
   let minOff: number;

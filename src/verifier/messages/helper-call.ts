@@ -96,6 +96,7 @@ export const HELPER_CALL_MESSAGES = {
     'EACCES',
     (func: string, regno: number, type: string) => `${func}() may write into memory pointed by R${regno} type=${type}`,
   ),
+  helperUnknown: row('EINVAL', (name: string, id: number) => `unknown func ${name}#${id}`),
   argPossiblyNull: row('EACCES', (regno: number) => `Possibly NULL pointer passed to helper arg${regno}`),
   argNoBtfId: plain('EFAULT', 'verifier internal error: missing arg compatible BTF ID'),
   argPoison: row(

@@ -185,7 +185,7 @@ export const MEMORY_MESSAGES = {
   atomicSize: plain('EINVAL', 'invalid atomic operand size'),
   atomicTarget: row(
     'EACCES',
-    (regno: number, type: string) => `BPF_ATOMIC stores into R${regno} ${type} is not allowed`,
+    (regno: number, type: string, does: string) => `BPF_ATOMIC ${does} R${regno} ${type} is not allowed`,
   ),
 
   // Memory and sizes handed to helpers and kfuncs
