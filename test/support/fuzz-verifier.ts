@@ -303,12 +303,17 @@ const INPUT_DAMAGES: readonly InputDamage[] = [
   ({ maps }, r, { inputs }) => ({ maps: [...r.pick(inputs).maps, ...maps] }),
 ];
 
+const LOGGED_INSNS = 2000;
+
 /** Options a caller may choose, at random. */
 export function anyOptions(kernel: VerifierKernel, r: Random): VerifyOptions {
   const some = (percent: number): boolean => r.chance(percent);
+  const logLevel = some(85) ? 0 : r.pick([1, 2, 4, 7]);
   return {
     kernel: some(97) ? kernel : { ...kernel, btf: undefined },
-    logLevel: some(85) ? 0 : r.pick([1, 2, 4, 7]),
+    logLevel,
+    // Every instruction's line of a million is no matter of milliseconds.
+    insnLimit: logLevel === 0 ? undefined : LOGGED_INSNS,
     logSizeBytes: some(90) ? undefined : r.pick([1, 128, 4096, 1 << 20]),
     mitigations: some(50),
     jitRequested: some(90),

@@ -1,7 +1,8 @@
 /**
  * Feeds damaged objects, damaged BTF, nearly sound programs, random instructions, and damaged programs for the verifier to farcall
  * and checks that each ends in a value or a FarcallError, in time and in memory. Exits 1 if one does not, and writes its bytes to a file.
- *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--only KIND] SEED_FILE…
+ *   npx tsx --max-old-space-size=512 test/tools/fuzz.ts [--count 20000] [--seed 1] [--seconds N] [--only KIND] SEED_FILE…
+ * --seconds ends each kind after that time, whatever its count.
  * KIND: object, btf, ext, near, insn; verify-insn, verify-field, verify-both (programs as `BPF_PROG_LOAD` gets them), verify-object.
  * SEED_FILEs are BPF objects (at least ten for a run that counts); their programs, .BTF and .BTF.ext are the seeds. Each input can be made
  * again from its seed: `--seed N --count 1 --only KIND`. Time is the processor's.
@@ -41,6 +42,7 @@ const option = (name: string, fallback: string): string => {
 const count = Number(option('count', '20000'));
 const seed = Number(option('seed', '1'));
 const only = option('only', '');
+const maxSeconds = Number(option('seconds', 'Infinity'));
 const files = process.argv.slice(2);
 if (files.length === 0) {
   process.stderr.write('usage: fuzz [--count N] [--seed N] [--only KIND] SEED_FILE…\n');
@@ -121,7 +123,9 @@ for (const [kind, run] of Object.entries(kinds)) {
   let most = 0;
   const started = performance.now();
   const startedCpu = cpuMs();
-  for (let i = 0; i < count; i++) {
+  let done = 0;
+  for (; done < count && performance.now() - started < maxSeconds * 1000; done++) {
+    const i = done;
     let input: Uint8Array | undefined;
     let outcome: string;
     const from = cpuMs();
@@ -146,7 +150,7 @@ for (const [kind, run] of Object.entries(kinds)) {
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const rss = Math.round(Math.max(most, process.memoryUsage().rss) / 2 ** 20);
   process.stdout.write(
-    `${kind}: ${count} inputs in ${seconds} s (${((cpuMs() - startedCpu) / 1000).toFixed(0)} s of the processor's), ` +
+    `${kind}: ${done} inputs in ${seconds} s (${((cpuMs() - startedCpu) / 1000).toFixed(0)} s of the processor's), ` +
       `slowest ${slowest.toFixed(0)} ms (--seed ${slowestSeed}), ${rss} MB resident\n`,
   );
   for (const [outcome, n] of [...outcomes].sort((a, b) => b[1] - a[1]))
