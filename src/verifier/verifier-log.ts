@@ -10,6 +10,7 @@ export const BPF_LOG_LEVEL = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2;
 /** What is kept of a log nobody gave a size. */
 const DEFAULT_BYTES = 16 << 20;
 const MAX_SAID = 8;
+const PIECE_CHARS = 1 << 14;
 
 /**
  * The verifier's log, as text, and the maker of rejections. Text is kept in pieces; what does not fit the buffer falls out at
@@ -23,6 +24,9 @@ export class VerifierLog {
   readonly #sizeBytes: number;
   readonly #bounded: boolean;
   #pieces: string[] = [];
+  /** What follows the pieces, as it was written: joined once there is enough, so that few strings are kept. */
+  readonly #recent: string[] = [];
+  #recentChars = 0;
   /** Pieces before this one have fallen out. */
   #head = 0;
   /** Position of the first piece kept, and of the end. */
@@ -57,7 +61,7 @@ export class VerifierLog {
   }
 
   get text(): string {
-    return this.#pieces.slice(this.#head).join('');
+    return this.#pieces.slice(this.#head).join('') + this.#recent.join('');
   }
 
   /** Whole lines written so far. */
@@ -73,14 +77,22 @@ export class VerifierLog {
     if (this.#end > this.#mostBytes) this.#mostBytes = this.#end;
     const fixed = (this.level & BPF_LOG_FIXED) !== 0;
     if (fixed && this.#end - text.length >= this.#sizeBytes) return;
-    this.#pieces.push(text);
+    this.#recent.push(text);
+    this.#recentChars += text.length;
     this.#tail = this.#end;
+    if (this.#recentChars >= PIECE_CHARS) this.#join(fixed);
+  }
+
+  #join(fixed: boolean): void {
+    this.#pieces.push(this.#recent.join(''));
+    this.#recent.length = 0;
+    this.#recentChars = 0;
     if (fixed) return;
     while (this.#end - this.#start - this.#pieces[this.#head].length >= this.#sizeBytes) {
       this.#start += this.#pieces[this.#head].length;
       this.#pieces[this.#head++] = '';
     }
-    if (this.#head > 4096 && this.#head * 2 > this.#pieces.length) {
+    if (this.#head > 64 && this.#head * 2 > this.#pieces.length) {
       this.#pieces = this.#pieces.slice(this.#head);
       this.#head = 0;
     }
@@ -94,13 +106,17 @@ export class VerifierLog {
   reset(position: number): void {
     if (this.level === 0) return;
     let end = this.#tail;
-    while (end > position && this.#pieces.length > this.#head) {
-      const piece = this.#pieces.pop() as string;
-      end -= piece.length;
-      if (end < position) {
-        this.#pieces.push(piece.slice(0, position - end));
-        break;
-      }
+    while (end > position) {
+      const recent = this.#recent.pop();
+      const text = recent ?? (this.#pieces.length > this.#head ? this.#pieces.pop() : undefined);
+      if (text === undefined) break;
+      if (recent !== undefined) this.#recentChars -= text.length;
+      end -= text.length;
+      if (end >= position) continue;
+      const kept = text.slice(0, position - end);
+      this.#recent.push(kept);
+      this.#recentChars += kept.length;
+      break;
     }
     this.#end = position;
     this.#tail = Math.min(this.#tail, position);

@@ -38,6 +38,7 @@ const RINGBUF = ARG_PTR_TO_DYNPTR | DYNPTR_TYPE_RINGBUF | MEM_UNINIT;
 function setUp(slots: number): VerifierEnv {
   const env = new VerifierEnv({
     prog: { capBpf: true, capPerfmon: true },
+    kernel: { version: '6.12' },
     log: new VerifierLog(2),
   } as unknown as ConstructorParameters<typeof VerifierEnv>[0]);
   const frame = new FuncState(-1, 0, 0, newRegs());

@@ -17,6 +17,7 @@ function said(mapType: number, funcId: number, caller: Caller = {}): string {
   const log = new VerifierLog(2);
   const env = new VerifierEnv({
     prog: { type: caller.type ?? P.BPF_PROG_TYPE_XDP, attachType: caller.attachType ?? 0 },
+    kernel: { version: '6.12' },
     log,
     subprogs: { count: caller.functions ?? 1 },
     jit: { subprogTailCalls: caller.subprogTailCalls ?? true },
