@@ -5,9 +5,6 @@ import {
   BPF_PSEUDO_CALL,
   BPF_PSEUDO_FUNC,
   BPF_PSEUDO_KFUNC_CALL,
-  BPF_PSEUDO_MAP_IDX,
-  BPF_PSEUDO_MAP_IDX_VALUE,
-  BPF_PSEUDO_MAP_VALUE,
   CALL,
   findInsnDef,
   type Insn,
@@ -47,14 +44,6 @@ export interface MinimalVersion {
 /** The first release that ran such programs at all (`bpf(2)`). */
 const FIRST = '3.18';
 const OLD_MAX_INSNS = 4096;
-
-const PSEUDO_IMMS: ReadonlyMap<number, readonly [feature: string, since: string]> = new Map([
-  [BPF_PSEUDO_MAP_VALUE, ['addresses of map values', '5.2']],
-  [BPF_PSEUDO_BTF_ID, ['addresses of kernel variables', '5.10']],
-  [BPF_PSEUDO_FUNC, ['callbacks', '5.13']],
-  [BPF_PSEUDO_MAP_IDX, ['maps by index', '5.14']],
-  [BPF_PSEUDO_MAP_IDX_VALUE, ['map values by index', '5.14']],
-]);
 
 class Needs {
   readonly #byFeature = new Map<string, FeatureNeed>();
@@ -116,8 +105,6 @@ function addInsns(needs: Needs, { insns, maps }: VerifyInput, kernelBtf: Btf | u
     }
     if (insn.code === CALL) addCall(needs, insn, idx, kernelBtf);
     if (insn.code !== LD_IMM64) continue;
-    const pseudo = PSEUDO_IMMS.get(insn.src);
-    if (pseudo !== undefined) needs.add('instruction', pseudo[0], pseudo[1], idx);
     const named = insn.src !== 0 && insn.src !== BPF_PSEUDO_BTF_ID && insn.src !== BPF_PSEUDO_FUNC;
     const map = named ? maps[insn.imm] : undefined;
     if (map !== undefined) addMap(needs, map, idx);
@@ -131,9 +118,8 @@ function jumpsBack(insn: Insn, kind: string): boolean {
 }
 
 function addCall(needs: Needs, insn: Insn, idx: number, kernelBtf: Btf | undefined): void {
-  if (insn.src === BPF_PSEUDO_CALL) needs.add('instruction', 'functions of their own', '4.16', idx);
-  else if (insn.src === BPF_PSEUDO_KFUNC_CALL) {
-    needs.add('instruction', 'calls of kernel functions', '5.13', idx);
+  if (insn.src === BPF_PSEUDO_CALL) return;
+  if (insn.src === BPF_PSEUDO_KFUNC_CALL) {
     const id = insn.imm;
     if (kernelBtf === undefined || insn.off !== 0 || id <= 0 || id >= kernelBtf.typeCount) return;
     const name = kernelBtf.nameOf(id);
