@@ -258,3 +258,19 @@ int kernel_beyond(unsigned long long *ctx)
 
 	return prev[100000];
 }
+
+/* R0 pointer arithmetic of map value goes out of range, prohibited for !root (without CAP_PERFMON) */
+SEC("socket")
+int unprivileged_sum(struct __sk_buff *skb)
+{
+	__u32 key = 0;
+	char *value = bpf_map_lookup_elem(&counters, &key);
+
+	if (!value)
+		return 0;
+	value += 64;
+	opaque(value);
+	value -= 32;
+	opaque(value);
+	return *value;
+}

@@ -52,6 +52,7 @@ const CASES: readonly Case[] = [
     ['packet_write', 'packetWrite'],
     ['write_constant', 'mapWriteForbidden'],
     ['leaks_address', 'leaksAddr', UNPRIV],
+    ['unprivileged_sum', 'mapMathRange', UNPRIV],
     ['packet_misaligned', 'packetMisaligned', { strict: true }],
     ['kernel_write', 'btfAccessReadOnly'],
     ['kernel_beyond', 'structWalkBeyond'],

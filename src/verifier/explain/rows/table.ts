@@ -8,6 +8,7 @@ import { RESOURCE_ROWS } from './resources.ts';
 import { RETURN_ROWS } from './returns.ts';
 import type { TellRow } from './row.ts';
 import { STRUCTURE_ROWS } from './structure.ts';
+import { UNPRIVILEGED_ROWS } from './unprivileged.ts';
 
 /** What each message means; `docs/adding/explanation.md` says how to add one. */
 export const TELL_ROWS: { readonly [Id in MessageId]?: TellRow } = {
@@ -19,4 +20,5 @@ export const TELL_ROWS: { readonly [Id in MessageId]?: TellRow } = {
   ...OBJECT_ROWS,
   ...LIMIT_ROWS,
   ...STRUCTURE_ROWS,
+  ...UNPRIVILEGED_ROWS,
 };
