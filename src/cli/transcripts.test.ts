@@ -55,6 +55,18 @@ const CASES: [name: string, argv: string[], options?: CliOptions][] = [
     ['prog', 'verify', 'examples/load_balancer.bpf.o', '--type', 'socket_filter'],
     { tty: true },
   ],
+  [
+    'prog-verify-kernels',
+    [
+      'prog',
+      'verify',
+      '--kernels',
+      'all',
+      '--type',
+      'xdp',
+      'hex:b701000005000000 bf10080000000000 b700000002000000 9500000000000000',
+    ],
+  ],
   ['prog-verify-kernel', ['prog', 'verify', 'examples/load_balancer.bpf.o', '--kernel', 'all']],
   ['prog-run-packet', ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--data-in', FRAME]],
   ['prog-run-packet-json', ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--data-in', FRAME, '--json']],

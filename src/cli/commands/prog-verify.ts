@@ -39,7 +39,11 @@ function kernelNamed(text: string): string {
     known => text === known || text.startsWith(`${known}-amd64`) || text.startsWith(`${known}.`),
   );
   if (release !== undefined) return release;
-  throw usageError('there are no rules of this kernel', `${RULED_RELEASES.join(', ')} or ${ALL_KERNELS}`, `'${text}'`);
+  throw usageError(
+    'there are no rules of this kernel',
+    `${RULED_RELEASES.join(', ')}; all of them with --kernels ${ALL_KERNELS}`,
+    `'${text}'`,
+  );
 }
 
 /** The kernels asked for, oldest first. */
