@@ -16,7 +16,8 @@ export const progJit: Command = {
     'answered when the program ran here, on an emulated CPU. It runs on that CPU or under qemu-user, checks each call ' +
     'against what was recorded, and prints what the program returns; with a capture a line for each packet: its number, ' +
     'the result, and a digest (64-bit FNV-1a) of contexts, packet and map values. It exits with 0; with 2 when a call or a ' +
-    'register differs, with 3 when it faults.',
+    'register differs, with 3 when it faults. Programs are verified first. An executable reads contexts as programs are written; ' +
+    'in the other formats code for x86_64 is that of a kernel: contexts converted, helpers inlined.',
   args: [{ name: 'FILE', summary: 'object file, or raw instructions (with --type)', kind: 'file', required: true }],
   options: JIT_OPTIONS,
   examples: [
