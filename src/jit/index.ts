@@ -15,3 +15,4 @@ export type { FaultInjector } from './steps.ts';
 export { progTag } from './tag.ts';
 export { findTarget, TARGETS } from './targets.ts';
 export * from './types.ts';
+export * from './wasm/index.ts';

@@ -1,0 +1,44 @@
+import { classifyInsn, type Insn, type InsnDef, isInsnProblem } from '../../isa/index.ts';
+import { ERRNO } from '../../uapi/index.ts';
+import { JitError } from '../types.ts';
+
+/** A program's slots, looked up in the instruction table, and its functions. */
+export interface SplitProgram {
+  readonly insns: readonly Insn[];
+  /** Row of each slot; undefined for second slots of `ld_imm64`. */
+  readonly defs: readonly (InsnDef | undefined)[];
+  /** First slot of each function, ascending, and the number of slots. */
+  readonly starts: Int32Array;
+  /** Function that begins at a slot, or -1. */
+  readonly functionAt: Int32Array;
+}
+
+/**
+ * Functions begin at slot 0, where local calls and function addresses point, and at `entries`; each reaches to the next
+ * (`kernel/bpf/verifier.c: add_subprog_and_kfunc`). Throws JitError for slots that are no instruction.
+ */
+export function splitProgram(insns: readonly Insn[], entries: readonly number[]): SplitProgram {
+  const count = insns.length;
+  if (count === 0) throw new JitError(ERRNO.EINVAL, 'the program has no instructions');
+  const defs: (InsnDef | undefined)[] = new Array(count);
+  const functionAt = new Int32Array(count).fill(-1);
+  const begin = (slot: number, from: number): void => {
+    if (slot < 0 || slot >= count)
+      throw new JitError(ERRNO.EINVAL, `insn ${from} names a function at ${slot}, outside the program`);
+    functionAt[slot] = 0;
+  };
+  begin(0, 0);
+  for (const slot of entries) begin(slot, 0);
+  for (let idx = 0; idx < count; idx++) {
+    const def = classifyInsn(insns, idx);
+    if (isInsnProblem(def)) {
+      throw new JitError(ERRNO.ENOTSUPP, `insn ${idx}: ${def.message}: expected ${def.expected}, found ${def.found}`);
+    }
+    defs[idx] = def;
+    if (def.imm === 'subprog') begin(idx + 1 + insns[idx].imm, idx);
+    if (def.slots === 2) defs[++idx] = undefined;
+  }
+  const starts: number[] = [];
+  for (let slot = 0; slot < count; slot++) if (functionAt[slot] >= 0) functionAt[slot] = starts.push(slot) - 1;
+  return { insns, defs, starts: Int32Array.from([...starts, count]), functionAt };
+}

@@ -1,0 +1,159 @@
+import type { InsnDef, InsnKind } from '../../isa/index.ts';
+import { type Emission, type Emit, fault } from './emission.ts';
+import { emitAlu, emitCast, emitEnd, emitImm64, emitMovsx, emitNeg } from './emit-alu.ts';
+import { emitCall, emitCondition, emitExit, emitPacketLoad, emitUnsupported } from './emit-control.ts';
+import { emitAtomic, emitLoad, emitStore } from './emit-memory.ts';
+import type { FunctionGraph } from './function-graph.ts';
+import * as w from './opcodes.ts';
+import { FRAME, LABEL, MAY_GOTO, R10_LOCAL, WORD } from './registers.ts';
+import { writeStructured } from './structure.ts';
+
+/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
+const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
+
+/** Jumps: the structure writes them, a condition first. */
+const nothing: Emit = () => {};
+
+const EMIT: Readonly<Record<InsnKind, Emit>> = {
+  alu: emitAlu,
+  neg: emitNeg,
+  movsx: emitMovsx,
+  end: emitEnd,
+  addr_space_cast: emitCast,
+  ldx: emitLoad,
+  ldxs: emitLoad,
+  load_acq: emitLoad,
+  st: emitStore,
+  stx: emitStore,
+  store_rel: emitStore,
+  atomic: emitAtomic,
+  ld_abs: emitPacketLoad,
+  ld_ind: emitPacketLoad,
+  // Map references were resolved to addresses before; one left here has none.
+  ld_imm64: (e, insn, def, slot) =>
+    (def.imm2 === 'hi' || def.imm === 'subprog' ? emitImm64 : emitUnsupported)(e, insn, def, slot),
+  ja: nothing,
+  jcond: nothing,
+  may_goto: nothing,
+  gotox: emitUnsupported,
+  call: emitCall,
+  callx: emitUnsupported,
+  exit: emitExit,
+};
+
+/** What a function needs of its frame. */
+export interface FrameFacts {
+  readonly usesFrame: boolean;
+  readonly usesMayGoto: boolean;
+  readonly calls: boolean;
+}
+
+const CALLING: ReadonlySet<InsnKind> = new Set(['call', 'callx', 'ld_abs', 'ld_ind']);
+
+export function frameFacts(
+  defs: readonly (InsnDef | undefined)[],
+  insns: Emission['program']['insns'],
+  start: number,
+  end: number,
+): FrameFacts {
+  let usesFrame = false;
+  let usesMayGoto = false;
+  let calls = false;
+  for (let slot = start; slot < end; slot++) {
+    const def = defs[slot];
+    if (def === undefined) continue;
+    const { dst, src } = insns[slot];
+    if ((dst === 10 && typeof def.dst === 'string') || (src === 10 && typeof def.src === 'string')) usesFrame = true;
+    if (def.kind === 'may_goto') usesMayGoto = true;
+    if (CALLING.has(def.kind)) calls = true;
+  }
+  return { usesFrame, usesMayGoto, calls };
+}
+
+/** Fuel: one unit, or the end of the run. */
+function burn(e: Emission, slot: number): void {
+  const { code, globals } = e;
+  code.globalGet(globals.fuel);
+  code.i32(1);
+  code.op(w.I32_SUB);
+  code.tee(WORD);
+  code.globalSet(globals.fuel);
+  code.get(WORD);
+  code.i32(0);
+  code.op(w.I32_LT_S);
+  code.open(w.IF);
+  fault(e, 'step-budget', slot);
+  code.op(w.END);
+}
+
+function prologue(e: Emission, facts: FrameFacts, start: number, unproven: boolean): void {
+  const { code, globals, frameBytes } = e;
+  if (unproven) burn(e, start);
+  if (frameBytes > 0) {
+    code.globalGet(globals.sp);
+    code.tee(WORD);
+    code.op(w.I64_EXTEND_I32_U);
+    code.set(R10_LOCAL);
+    code.get(WORD);
+    code.i32(frameBytes);
+    code.op(w.I32_SUB);
+    code.set(FRAME);
+    if (unproven) {
+      code.get(FRAME);
+      code.globalGet(globals.stackLimit);
+      code.op(w.I32_LT_S);
+      code.open(w.IF);
+      fault(e, 'too-deep', start);
+      code.op(w.END);
+      code.get(FRAME);
+      code.i32(0);
+      code.i32(frameBytes);
+      code.memoryFill();
+    }
+    if (e.movesSp) {
+      code.get(FRAME);
+      code.globalSet(globals.sp);
+    }
+  }
+  if (facts.usesMayGoto) {
+    code.i32(MAY_GOTO_BUDGET);
+    code.set(MAY_GOTO);
+  }
+}
+
+/** The body of one function. @param unproven loops are counted, depth is checked and frames begin zeroed */
+export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFacts, unproven: boolean): void {
+  const { code, program } = e;
+  const { insns, defs } = program;
+  const { slots, first } = graph;
+  const lastOf = (node: number): number => slots[node + 1] - (defs[slots[node + 1] - 1] === undefined ? 2 : 1);
+  writeStructured(
+    graph,
+    code,
+    {
+      node(node) {
+        if (node === 0) {
+          prologue(e, facts, slots[1], unproven);
+          return;
+        }
+        for (let slot = slots[node]; slot < slots[node + 1]; slot++) {
+          const def = defs[slot];
+          if (def !== undefined) EMIT[def.kind](e, insns[slot], def, slot);
+        }
+        if (first[node] === first[node + 1] && defs[lastOf(node)]?.kind !== 'exit') {
+          fault(e, 'left-program', lastOf(node));
+        }
+      },
+      condition(node) {
+        const slot = lastOf(node);
+        emitCondition(e, insns[slot], defs[slot] as InsnDef);
+      },
+      loopHead(node) {
+        if (unproven) burn(e, slots[node]);
+      },
+    },
+    LABEL,
+  );
+  // Every way out was a return; the type of the body asks for a value here.
+  code.op(w.UNREACHABLE);
+}
