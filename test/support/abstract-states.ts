@@ -21,6 +21,7 @@ import {
   type Insn,
   MAX_BPF_STACK,
 } from '../../src/isa/index.ts';
+import { subHi } from '../../src/util/index.ts';
 import { type Scalar, scalarHas } from '../../src/verifier/domain/index.ts';
 import type { VerifierEnv } from '../../src/verifier/env.ts';
 import type { VerifierObserver } from '../../src/verifier/index.ts';
@@ -129,8 +130,10 @@ function covers({ regno, type, off, scalar, framesUp }: AbstractReg, { regs }: I
   // Frames lie one below the other.
   const base = type === PTR_TO_STACK ? regs[20] + MAX_BPF_STACK * framesUp : type === PTR_TO_CTX ? ctxAddr : undefined;
   if (base !== undefined) {
-    const distance = (lo - base - off) | 0;
-    return hi === 0 && scalarHas(scalar, distance >> 31, distance);
+    // What is moved far below its object is a negative number.
+    const fixed = base + off;
+    const start = Math.floor(fixed / 2 ** 32) | 0;
+    return scalarHas(scalar, subHi(hi, lo, start, fixed | 0), (lo - fixed) | 0);
   }
   return (type & PTR_MAYBE_NULL) !== 0 || baseType(type) === 0 || (lo | hi) !== 0;
 }

@@ -46,7 +46,7 @@ describe('in bash', () => {
   const cases: [line: string, offers: string[]][] = [
     ['farcall ', ['obj', 'prog', 'kallsyms', 'map', 'btf', 'insn', 'plugin', 'completion', 'version']],
     ['farcall p', ['prog', 'plugin']],
-    ['farcall prog ', ['run', 'show', 'calls', 'jit', 'dump']],
+    ['farcall prog ', ['run', 'verify', 'show', 'calls', 'jit', 'dump']],
     ['farcall prog dump ', ['raw', 'xlated', 'jited']],
     ['farcall prog dump xlated x.o v', ['visual']],
     ['farcall prog calls x.o --layout x86', ['x86_64', 'x86_64-kaslr']],
