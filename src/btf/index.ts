@@ -24,4 +24,5 @@ export { type MergeBtfOptions, type MergedBtf, mergeBtf } from './merge.ts';
 export { essentialName, essentialNameLength } from './name-index.ts';
 export { remapTypeIds } from './remap.ts';
 export * from './type.ts';
+export * from './type-tests.ts';
 export { BtfBuilder, type BtfCompositeInit, type BtfTypeInit } from './writer.ts';

@@ -11,7 +11,6 @@
  *
  * Source: `include/linux/bpf.h: enum bpf_type_flag, enum bpf_reg_type`.
  */
-export const BPF_BASE_TYPE_BITS = 8;
 export const BPF_BASE_TYPE_MASK = 0xff;
 
 export const PTR_MAYBE_NULL = 1 << 8;

@@ -86,6 +86,11 @@ export const LD_IMM64 = BPF_LD | BPF_IMM | BPF_DW;
 /** The code of every call whose callee is not in a register. */
 export const CALL = 0x85;
 export const EXIT = 0x95;
+/** Jumps without condition: by `off`, and by `imm`. */
+export const JA = 0x05;
+export const GOTOL = 0x06;
+/** A jump once a budget of loops is spent; src 0. */
+export const MAY_GOTO = 0xe5;
 
 /** R10, the read-only frame pointer. */
 export const BPF_REG_FP = 10;

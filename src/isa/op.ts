@@ -1,3 +1,7 @@
+/** Access size and mode of a load or store's code. */
+export const SIZE_MASK = 0x18;
+export const MODE_MASK = 0xe0;
+
 /** The operation of an arithmetic instruction or jump: the high four bits of its code. Source: `include/uapi/linux/bpf.h`. */
 export const OP_MASK = 0xf0;
 

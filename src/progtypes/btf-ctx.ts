@@ -200,7 +200,7 @@ export function btfCtxAccess(off: number, size: number, _write: boolean, prog: P
   access.regType = regType;
 
   if (prog.attachesToProg) {
-    const id = btfTranslateToVmlinux(access, btf, type.id, prog.targetProgType ?? prog.type, arg, prog.kernelBtf);
+    const id = btfTranslateToVmlinux(access.log, btf, type.id, prog.targetProgType ?? prog.type, prog.kernelBtf);
     if (id <= 0) return false;
     access.btf = prog.kernelBtf;
     access.btfId = id;

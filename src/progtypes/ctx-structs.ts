@@ -152,7 +152,5 @@ export const BPF_TCP_SOCK = {
   delivered_ce: 104,
   icsk_retransmits: 108,
 } as const;
-export const BPF_TCP_SOCK_BYTES = 112;
 
 export const BPF_XDP_SOCK = { queue_id: 0 } as const;
-export const BPF_XDP_SOCK_BYTES = 4;

@@ -1,90 +1,88 @@
-import type { Btf, BtfComposite, BtfType } from '../btf/index.ts';
-import { bpf_prog_type, progTypeName } from '../uapi/index.ts';
-import type { CtxAccess } from './contract.ts';
+import { type Btf, btfIsModifier, btfIsPtr, btfIsStructLike, underModifiers, underQualifiers } from '../btf/index.ts';
+import { bpf_prog_type } from '../uapi/index.ts';
 import { kernelStructId } from './kernel-struct.ts';
 
-const T = bpf_prog_type;
+const TYPE_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(bpf_prog_type).map(([name, number]) => [number as number, name]),
+);
 
-type Log = Pick<CtxAccess, 'log'>;
-
-/** Ids of the context's type as programs see it and as the kernel has it, from the kernel's own table; 0 if it has none. */
-export function ctxTypeIds(
-  kernelBtf: Btf | undefined,
-  progType: number,
-): { readonly progTypeId: number; readonly kernTypeId: number } {
-  const id = kernelStructId(kernelBtf, 'bpf_ctx_convert');
-  const table = id === 0 || kernelBtf === undefined ? undefined : (kernelBtf.typeById(id) as BtfComposite);
-  const name = `BPF_PROG_TYPE_${progTypeName(progType).toUpperCase()}`;
-  const find = (suffix: string): number => table?.members.find(m => m.name === `${name}_${suffix}`)?.typeId ?? 0;
-  return { progTypeId: find('prog'), kernTypeId: find('kern') };
+/** The context's type, by id in the kernel's BTF: as programs see it, and as the kernel has it. */
+interface CtxTypeIds {
+  readonly prog: number;
+  readonly kern: number;
 }
 
-/** The kernel's `bpf_ctx_convert` struct itself exists. */
-const hasTable = (kernelBtf: Btf | undefined): kernelBtf is Btf => kernelStructId(kernelBtf, 'bpf_ctx_convert') !== 0;
+/** Undefined where the kernel's BTF has no table of them (`bpf_ctx_convert`). */
+function ctxTypeIds(kernelBtf: Btf | undefined, progType: number): CtxTypeIds | undefined {
+  const table = kernelStructId(kernelBtf, 'bpf_ctx_convert');
+  if (kernelBtf === undefined || table === 0) return undefined;
+  const { types } = kernelBtf;
+  const wanted = `${TYPE_NAMES.get(progType)}_prog`;
+  // Members come in pairs. A type that the kernel was built without has none of its own; Linux then takes the first.
+  let at = 0;
+  for (let i = 0; i < types.vlen(table); i += 2) {
+    if (kernelBtf.stringAt(types.item(table, i, 0)) === wanted) at = i;
+  }
+  return { prog: types.item(table, at, 1), kern: types.item(table, at + 1, 1) };
+}
+
+/** Source: `kernel/bpf/btf.c: find_canonical_prog_ctx_type`. */
+export const findCanonicalProgCtxType = (kernelBtf: Btf | undefined, progType: number): number | undefined =>
+  ctxTypeIds(kernelBtf, progType)?.prog;
+/** Source: `find_kern_ctx_type_id`. */
+export const findKernCtxTypeId = (kernelBtf: Btf | undefined, progType: number): number | undefined =>
+  ctxTypeIds(kernelBtf, progType)?.kern;
 
 /** Source: `btf_is_projection_of`. */
-export const btfIsProjectionOf = (progName: string, kernelName: string): boolean =>
-  (progName === '__sk_buff' && kernelName === 'sk_buff') || (progName === 'xdp_md' && kernelName === 'xdp_buff');
+export const btfIsProjectionOf = (programName: string, kernelName: string): boolean =>
+  (programName === '__sk_buff' && kernelName === 'sk_buff') || (programName === 'xdp_md' && kernelName === 'xdp_buff');
 
-const isModifier = (type: BtfType): type is BtfType & { readonly typeId: number } =>
-  type.kind === 'TYPEDEF' ||
-  type.kind === 'CONST' ||
-  type.kind === 'VOLATILE' ||
-  type.kind === 'RESTRICT' ||
-  type.kind === 'TYPE_TAG';
-
-/** The type under qualifiers and tags, but not under typedefs. */
-function underQualifiers(btf: Btf, typeId: number): BtfType {
-  let type = btf.typeById(typeId);
-  while (isModifier(type) && type.kind !== 'TYPEDEF') type = btf.typeById(type.typeId);
-  return type;
-}
+/** Types whose context may be named by the typedef of the CPU's registers. */
+export const isUserPtRegs = (btf: Btf, pointeeId: number): boolean => {
+  const id = underQualifiers(btf, pointeeId);
+  return btf.kindOf(id) === 'TYPEDEF' && btf.nameOf(id) === 'bpf_user_pt_regs_t';
+};
 
 /**
- * Whether a parameter of type `ptrTypeId` (a pointer) is the context of programs of a type.
+ * Whether a parameter of type `ptrId` points to what programs of a type call their context; only names are compared.
  *
  * Source: `kernel/bpf/btf.c: btf_is_prog_ctx_type`.
+ * @param log takes a line, without newline
  */
 export function btfIsProgCtxType(
-  log: Log,
+  log: (line: string) => void,
   btf: Btf,
-  ptrTypeId: number,
+  ptrId: number,
   progType: number,
-  _arg: number,
   kernelBtf: Btf | undefined,
 ): boolean {
-  const pointer = btf.typeById(ptrTypeId);
-  if (pointer.kind !== 'PTR') return false;
-  if (progType === T.BPF_PROG_TYPE_KPROBE) {
-    const outer = underQualifiers(btf, pointer.typeId);
-    if (outer.kind === 'TYPEDEF' && outer.name === 'bpf_user_pt_regs_t') return true;
-  }
-  const type = btf.typeById(btf.skipModifiers(pointer.typeId));
-  if (type.kind !== 'STRUCT' && type.kind !== 'UNION') return false;
-  const { progTypeId } = ctxTypeIds(kernelBtf, progType);
-  if (kernelBtf === undefined || !hasTable(kernelBtf)) {
-    log.log('btf_vmlinux is malformed');
+  if (!btfIsPtr(btf, ptrId)) return false;
+  const pointeeId = btf.types.third(ptrId);
+  if (progType === bpf_prog_type.BPF_PROG_TYPE_KPROBE && isUserPtRegs(btf, pointeeId)) return true;
+  const id = underModifiers(btf, pointeeId);
+  if (!btfIsStructLike(btf, id)) return false;
+  const name = btf.nameOf(id);
+  let ctx = findCanonicalProgCtxType(kernelBtf, progType);
+  if (kernelBtf === undefined || ctx === undefined) {
+    log('btf_vmlinux is malformed');
     return false;
   }
-  let ctx = kernelBtf.typeById(progTypeId);
   for (;;) {
-    if (ctx.name === '') return false;
-    if (btfIsProjectionOf(ctx.name, type.name) || ctx.name === type.name) return true;
+    const ctxName = kernelBtf.nameOf(ctx);
+    if (ctxName === '') return false;
+    if (btfIsProjectionOf(ctxName, name) || ctxName === name) return true;
     // bpf_user_pt_regs_t is a typedef of a struct that may be named instead.
-    if (!isModifier(ctx)) return false;
-    ctx = kernelBtf.typeById(kernelBtf.skipModifiers(ctx.typeId));
+    if (!btfIsModifier(kernelBtf, ctx)) return false;
+    ctx = underModifiers(kernelBtf, ctx);
   }
 }
 
 /** Id of the kernel's context type, if the parameter is the context of that program type; 0 otherwise. Source: `btf_translate_to_vmlinux`. */
-export function btfTranslateToVmlinux(
-  log: Log,
+export const btfTranslateToVmlinux = (
+  log: (line: string) => void,
   btf: Btf,
-  ptrTypeId: number,
+  ptrId: number,
   progType: number,
-  arg: number,
   kernelBtf: Btf | undefined,
-): number {
-  if (!btfIsProgCtxType(log, btf, ptrTypeId, progType, arg, kernelBtf)) return 0;
-  return ctxTypeIds(kernelBtf, progType).kernTypeId;
-}
+): number =>
+  btfIsProgCtxType(log, btf, ptrId, progType, kernelBtf) ? (findKernCtxTypeId(kernelBtf, progType) ?? 0) : 0;

@@ -5,6 +5,13 @@ export * from './contract.ts';
 export { progTypeContract } from './contracts.ts';
 export { socketConversion } from './convert/sock.ts';
 export * from './ctx-structs.ts';
+export {
+  btfIsProgCtxType,
+  btfIsProjectionOf,
+  findCanonicalProgCtxType,
+  findKernCtxTypeId,
+  isUserPtRegs,
+} from './ctx-type.ts';
 export { bpfIterProgSupported } from './iter-targets.ts';
 export { bpfProgCheckRecur, bpfProgHasTrampoline } from './protos/base.ts';
 export * from './sections.ts';

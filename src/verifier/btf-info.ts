@@ -1,4 +1,4 @@
-import { BTF_LINKAGE, type Btf, type BtfKind } from '../btf/index.ts';
+import { BTF_LINKAGE, type Btf, underModifiers } from '../btf/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { InfoTable } from './structure-input.ts';
 import type { SubprogTable } from './subprogs.ts';
@@ -9,7 +9,6 @@ const FUNC_RECORD_BYTES = 8;
 const LINE_RECORD_BYTES = 16;
 const RELO_RECORD_BYTES = 16;
 const MAX_RECORD_BYTES = 252;
-const MODIFIERS: ReadonlySet<BtfKind> = new Set<BtfKind>(['TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'TYPE_TAG']);
 
 /** A record of func_info together with the BTF that explains it. */
 export interface FuncRecord {
@@ -147,8 +146,7 @@ function checkFuncs({ funcs, subprogs }: BtfInfoSource, log: VerifierLog): Rejec
 }
 
 function returnsInt({ btf, typeId }: FuncRecord): boolean {
-  let id = btf.types.third(btf.types.third(typeId));
-  for (let left = btf.typeCount; left > 0 && MODIFIERS.has(btf.kindOf(id)); left--) id = btf.types.third(id);
+  const id = underModifiers(btf, btf.types.third(btf.types.third(typeId)));
   const kind = btf.kindOf(id);
   return kind === 'ENUM' || kind === 'ENUM64' || (kind === 'INT' && btf.types.third(id) <= 8);
 }

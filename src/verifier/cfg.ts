@@ -1,4 +1,16 @@
-import { BPF_JMP, BPF_JMP32, BPF_PSEUDO_CALL, type Insn, isPseudoFunc, isWide, LD_IMM64 } from '../isa/index.ts';
+import {
+  BPF_CALL,
+  BPF_EXIT,
+  BPF_JA,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_PSEUDO_CALL,
+  type Insn,
+  isPseudoFunc,
+  isWide,
+  LD_IMM64,
+  MAY_GOTO,
+} from '../isa/index.ts';
 import { CALLBACK_HELPERS, CHANGES_PKT_DATA } from './callback-helpers.ts';
 import {
   isIterNext,
@@ -29,10 +41,6 @@ const EXPLORED = 0x20;
 const FALLTHROUGH = 1;
 const BRANCH = 2;
 
-const BPF_JA = 0x00;
-const BPF_CALL = 0x80;
-const BPF_EXIT = 0x90;
-const MAY_GOTO_CODE = 0xe5;
 const MAY_GOTO_SRC = 0;
 
 export interface CfgSource {
@@ -144,7 +152,7 @@ class CfgWalk {
 
   #visitConditional(idx: number, insn: Insn): Step {
     this.#marks.prunePoints[idx] = 1;
-    if (insn.code === MAY_GOTO_CODE && insn.src === MAY_GOTO_SRC) this.#marks.forceCheckpoint[idx] = 1;
+    if (insn.code === MAY_GOTO && insn.src === MAY_GOTO_SRC) this.#marks.forceCheckpoint[idx] = 1;
     const step = this.#push(idx, idx + 1, FALLTHROUGH);
     return step === 'done' ? this.#push(idx, idx + 1 + insn.off, BRANCH) : step;
   }

@@ -11,8 +11,9 @@ export { kernelRules, RULED_RELEASES, releaseNumber } from './kernel-rules.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
 export { type FeatureNeed, type MinimalVersion, minimalVersion, minimalVersionText } from './minimal-version.ts';
 export { roundStackDepth } from './stack-depth.ts';
+export { STAGES, type Stage } from './stages.ts';
 export type { BtfField, BtfRecord } from './state/record.ts';
-export { checkStructure, type ProgramStructure, STAGES, type Stage } from './structure.ts';
+export { checkStructure, type ProgramStructure } from './structure.ts';
 export {
   coreReloTable,
   funcInfoTable,

@@ -1,4 +1,4 @@
-import type { Btf, BtfKind } from '../btf/index.ts';
+import { type Btf, type BtfKind, underModifiers } from '../btf/index.ts';
 import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn } from '../isa/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { JitSupport } from './structure-input.ts';
@@ -104,12 +104,10 @@ export class KfuncCalls {
 const MAX_ARGS = 12;
 const MAX_ARG_BYTES = 16;
 const POINTER_BYTES = 8;
-const MODIFIERS: ReadonlySet<BtfKind> = new Set<BtfKind>(['TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'TYPE_TAG']);
 
 /** Kind and size of what a function takes or gives; -1 for what no register can hold. */
 function passedAs(btf: Btf, typeId: number): { kind: BtfKind; sizeBytes: number } {
-  let id = typeId;
-  for (let left = btf.typeCount; left > 0 && MODIFIERS.has(btf.kindOf(id)); left--) id = btf.types.third(id);
+  const id = underModifiers(btf, typeId);
   const kind = btf.kindOf(id);
   const sized = kind === 'INT' || kind === 'ENUM' || kind === 'ENUM64' || kind === 'STRUCT';
   const sizeBytes = sized ? btf.types.third(id) : kind === 'PTR' ? POINTER_BYTES : typeId === 0 ? 0 : -1;

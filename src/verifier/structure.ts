@@ -1,37 +1,17 @@
-import { checkBtfInfo, checkBtfInfoEarly, type FuncLinkage, funcLinkage, funcName } from './btf-info.ts';
+import { type FuncLinkage, funcLinkage } from './btf-info.ts';
 import { findCallSites } from './call-graph.ts';
-import { type CfgMarks, checkCfg } from './cfg.ts';
+import type { CfgMarks } from './cfg.ts';
 import { findFastcalls } from './fastcall.ts';
 import { KfuncCalls } from './kfunc-calls.ts';
 import { checkPseudoImms, countUsedMaps } from './pseudo-imm.ts';
-import { SourceLines } from './source-lines.ts';
 import { checkMaxStackDepth } from './stack-depth.ts';
 import { estimateStackDepths } from './stack-estimate.ts';
+import { earlyStages, exceptionCallbackOf, type Stage, subprogOf } from './stages.ts';
 import { checkStaticWalk } from './static-walk.ts';
 import { JIT_SUPPORT, type StructureInput, type StructureOptions, type WalkResult } from './structure-input.ts';
-import { addSubprogsAndKfuncs, checkSubprogs, type SubprogTable } from './subprogs.ts';
+import type { SubprogTable } from './subprogs.ts';
 import type { Rejection, Subprog } from './types.ts';
 import { VerifierLog } from './verifier-log.ts';
-
-/** Slots a program may have: with CAP_BPF, and without. */
-const MAX_INSNS = 1_000_000;
-const MAX_INSNS_UNPRIVILEGED = 4096;
-
-/** The stages of `bpf_check` in order, and who refuses in them. `bpf_prog_load` comes before all. */
-export const STAGES = [
-  'bpf_prog_load',
-  'check_btf_info_early',
-  'add_subprog_and_kfunc',
-  'check_subprogs',
-  'check_btf_info',
-  'resolve_pseudo_ldimm64',
-  'check_cfg',
-  'check_attach_btf_id',
-  'do_check',
-  'check_max_stack_depth',
-  'fixups',
-] as const;
-export type Stage = (typeof STAGES)[number];
 
 /** What the stages learn of a program that none of them refused. */
 export interface ProgramStructure {
@@ -66,8 +46,7 @@ export interface ProgramStructure {
  * Source: `kernel/bpf/verifier.c: bpf_check`.
  */
 export function checkStructure(input: StructureInput, options: StructureOptions = {}): Rejection | ProgramStructure {
-  const { insns } = input;
-  const capBpf = options.capBpf ?? true;
+  const { insns, btf, funcInfo, lineInfo, coreRelos } = input;
   const jitRequested = options.jitRequested ?? true;
   const jit = options.jit ?? JIT_SUPPORT.x86_64;
   const log = new VerifierLog();
@@ -75,18 +54,6 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
     log.stage = stage;
   };
 
-  enter('bpf_prog_load');
-  if (insns.length === 0 || insns.length > (capBpf ? MAX_INSNS : MAX_INSNS_UNPRIVILEGED)) {
-    return log.reject('programLength', []);
-  }
-
-  enter('check_btf_info_early');
-  const { btf, funcInfo, lineInfo, coreRelos } = input;
-  const tables = { btf, funcInfo, lineInfo, coreRelos };
-  const funcs = checkBtfInfoEarly(tables, log);
-  if ('ok' in funcs) return funcs;
-
-  enter('add_subprog_and_kfunc');
   const kfuncs = new KfuncCalls({
     jitRequested,
     jit,
@@ -95,24 +62,16 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
     hasSymbol: options.hasKernelSymbol,
     names: input.kfuncs,
   });
-  const subprogs = addSubprogsAndKfuncs({ insns, capBpf, kfuncs, funcInfo: funcs, log });
-  if ('ok' in subprogs) return subprogs;
-
-  enter('check_subprogs');
-  let refused = checkSubprogs(insns, subprogs, log);
-  if (refused !== undefined) return refused;
-
-  enter('check_btf_info');
-  const lines = checkBtfInfo({ ...tables, insns, funcs, subprogs }, log);
-  if ('ok' in lines) return lines;
-
-  enter('resolve_pseudo_ldimm64');
-  refused = checkPseudoImms(insns, log, countUsedMaps(input.maps, log));
-  if (refused !== undefined) return refused;
-
-  enter('check_cfg');
-  const cfg = checkCfg({ insns, subprogs, kfuncs, capBpf, lines: new SourceLines(lines, btf, log), log });
-  if ('ok' in cfg) return cfg;
+  const early = earlyStages({
+    insns,
+    tables: { btf, funcInfo, lineInfo, coreRelos },
+    capBpf: options.capBpf ?? true,
+    kfuncs,
+    log,
+    resolveImms: () => checkPseudoImms(insns, log, countUsedMaps(input.maps, log)) ?? {},
+  });
+  if ('ok' in early) return early;
+  const { subprogs, cfg } = early;
 
   enter('do_check');
   const fastcalls = findFastcalls({ insns, subprogs, kfuncs, type: input.type, jitRequested, jit });
@@ -121,14 +80,14 @@ export function checkStructure(input: StructureInput, options: StructureOptions 
   if (walk === undefined) {
     const estimate = estimateStackDepths(insns, subprogs, kfuncs, fastcalls, true);
     markCallbacks(subprogs, estimate);
-    refused = checkStaticWalk({ insns, subprogs, sites, kfuncs, seen: estimate.seen, jitRequested, jit, log });
+    const refused = checkStaticWalk({ insns, subprogs, sites, kfuncs, seen: estimate.seen, jitRequested, jit, log });
     if (refused !== undefined) return refused;
     walk = estimate;
   } else if ('ok' in walk) return walk;
   else markCallbacks(subprogs, walk);
 
   enter('check_max_stack_depth');
-  refused = checkMaxStackDepth(subprogs, sites, jitRequested, log);
+  const refused = checkMaxStackDepth(subprogs, sites, jitRequested, log);
   if (refused !== undefined) return refused;
   return describe(subprogs, cfg, log);
 }
@@ -141,27 +100,16 @@ function markCallbacks({ list }: SubprogTable, walk: WalkResult): void {
   });
 }
 
-function describe({ list }: SubprogTable, cfg: CfgMarks, log: VerifierLog): ProgramStructure {
+function describe(subprogs: SubprogTable, cfg: CfgMarks, log: VerifierLog): ProgramStructure {
+  const { list } = subprogs;
   return {
     ok: true,
-    subprogs: list.map(subprog => ({
-      start: subprog.start,
-      end: subprog.end,
-      name: funcName(subprog.func),
-      stackDepthBytes: subprog.stackDepthBytes,
-      hasTailCall: subprog.hasTailCall,
-      tailCallReachable: subprog.tailCallReachable,
-      isCallback: subprog.isReferenced || subprog.isCallback,
-      isExceptionCallback: subprog.isExceptionCallback,
-    })),
+    subprogs: list.map(subprogOf),
     hiddenSubprogCount: 0,
     linkage: list.map(subprog => funcLinkage(subprog.func)),
     changesPktData: list.map(subprog => subprog.changesPktData),
     isAsyncCallback: list.map(subprog => subprog.isAsyncCallback),
-    exceptionCallback: Math.max(
-      0,
-      list.findIndex(subprog => subprog.isExceptionCallback),
-    ),
+    exceptionCallback: exceptionCallbackOf(subprogs),
     tailCallReachable: list[0].tailCallReachable,
     cfg,
     log: log.lines,

@@ -1,14 +1,20 @@
 import {
   BPF_ABS,
+  BPF_CALL,
+  BPF_EXIT,
   BPF_IND,
   BPF_JMP,
   BPF_JMP32,
   BPF_LD,
   CALL,
   EXIT,
+  GOTOL,
   type Insn,
   isPseudoCall,
   isPseudoFunc,
+  JA,
+  MODE_MASK,
+  OP_MASK,
 } from '../isa/index.ts';
 import { bpf_func_id } from '../uapi/index.ts';
 import type { FuncRecord } from './btf-info.ts';
@@ -189,10 +195,6 @@ export function addSubprogsAndKfuncs(source: SubprogSource): Rejection | Subprog
   return table;
 }
 
-const JA = BPF_JMP;
-const GOTOL = BPF_JMP32;
-const OP_EXIT_OR_CALL = 0x80;
-
 /**
  * Checks that jumps stay inside their function and that no function runs on into the next, and notes tail calls and
  * packet loads.
@@ -208,10 +210,10 @@ export function checkSubprogs(insns: readonly Insn[], table: SubprogTable, log: 
         subprog.hasTailCall = true;
         subprog.tailCallReachable = true;
       }
-      const mode = insn.code & 0xe0;
+      const mode = insn.code & MODE_MASK;
       if (cls === BPF_LD && (mode === BPF_ABS || mode === BPF_IND)) subprog.hasLdAbs = true;
-      const op = insn.code & 0xf0;
-      if ((cls === BPF_JMP || cls === BPF_JMP32) && op !== OP_EXIT_OR_CALL && op !== 0x90) {
+      const op = insn.code & OP_MASK;
+      if ((cls === BPF_JMP || cls === BPF_JMP32) && op !== BPF_CALL && op !== BPF_EXIT) {
         const target = idx + 1 + (insn.code === GOTOL ? insn.imm : insn.off);
         if (target < subprog.start || target >= subprog.end) return log.reject('jumpOutOfRange', [idx, target], idx);
       }

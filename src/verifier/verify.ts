@@ -1,9 +1,7 @@
 import { progTypeContract } from '../progtypes/index.ts';
 import { BPF_PROG_FLAGS, ERRNO } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
-import { checkBtfInfo, checkBtfInfoEarly } from './btf-info.ts';
 import { findCallSites } from './call-graph.ts';
-import { checkCfg } from './cfg.ts';
 import { checkAttachBtfId } from './check/attach.ts';
 import { doCheckMain, doCheckSubprogs } from './check/functions.ts';
 import { Refusal, VerifierEnv } from './env.ts';
@@ -12,20 +10,16 @@ import type { Verdict, VerifyInput, VerifyOptions } from './input.ts';
 import { InsnAux } from './insn-aux.ts';
 import { KfuncCalls } from './kfunc-calls.ts';
 import { resolvePseudoLdimm64 } from './resolve-ld-imm.ts';
-import { SourceLines } from './source-lines.ts';
 import { checkMaxStackDepth } from './stack-depth.ts';
-import type { Stage } from './structure.ts';
+import { earlyStages, exceptionCallbackOf, type Stage } from './stages.ts';
 import { JIT_SUPPORT } from './structure-input.ts';
-import { addSubprogsAndKfuncs, checkSubprogs, type SubprogTable } from './subprogs.ts';
+import type { SubprogTable } from './subprogs.ts';
 import type { Rejection, XlatedProgram } from './types.ts';
 import { BPF_LOG_FIXED, BPF_LOG_LEVEL, BPF_LOG_STATS, VerifierLog } from './verifier-log.ts';
 import { xlateVerified } from './xlate-verified.ts';
 
 /** Instructions one verification may look at (`BPF_COMPLEXITY_LIMIT_INSNS`). */
 export const COMPLEXITY_LIMIT_INSNS = 1_000_000;
-/** Slots a program may have: with CAP_BPF, and without. */
-const MAX_INSNS = 1_000_000;
-const MAX_INSNS_UNPRIVILEGED = 4096;
 const LOG_MASK = BPF_LOG_LEVEL | BPF_LOG_STATS | BPF_LOG_FIXED;
 const MAX_LOG_BYTES = 0x3fffffff;
 
@@ -105,19 +99,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     log.stage = stage;
   };
 
-  enter('bpf_prog_load');
-  const { insns } = input;
-  if (insns.length === 0 || insns.length > (caps.bpf ? MAX_INSNS : MAX_INSNS_UNPRIVILEGED)) {
-    return log.reject('programLength', []);
-  }
-
-  enter('check_btf_info_early');
-  const { btf, funcInfo, lineInfo, coreRelos } = input;
-  const tables = { btf, funcInfo, lineInfo, coreRelos };
-  const funcs = checkBtfInfoEarly(tables, log);
-  if ('ok' in funcs) return funcs;
-
-  enter('add_subprog_and_kfunc');
+  const { insns, btf, funcInfo, lineInfo, coreRelos } = input;
   const kfuncs = new KfuncCalls({
     jitRequested,
     jit,
@@ -125,27 +107,23 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     kernelBtf: kernel.btf,
     names: undefined,
   });
-  const subprogs = addSubprogsAndKfuncs({ insns, capBpf: caps.bpf, kfuncs, funcInfo: funcs, log });
-  if ('ok' in subprogs) return subprogs;
-  progress.subprogs = subprogs;
-
-  enter('check_subprogs');
-  let refused = checkSubprogs(insns, subprogs, log);
-  if (refused !== undefined) return refused;
-
-  enter('check_btf_info');
-  const lines = checkBtfInfo({ ...tables, insns, funcs, subprogs }, log);
-  if ('ok' in lines) return lines;
-
-  enter('resolve_pseudo_ldimm64');
-  const insnAux = insns.map((_, idx) => new InsnAux(idx));
-  const imms = resolvePseudoLdimm64({ input, kernel, insnAux, caps, jitRequested, log });
-  if ('ok' in imms) return imms;
-
-  enter('check_cfg');
-  const sourceLines = new SourceLines(lines, btf, log);
-  const cfg = checkCfg({ insns, subprogs, kfuncs, capBpf: caps.bpf, lines: sourceLines, log });
-  if ('ok' in cfg) return cfg;
+  let insnAux: InsnAux[] = [];
+  const early = earlyStages({
+    insns,
+    tables: { btf, funcInfo, lineInfo, coreRelos },
+    capBpf: caps.bpf,
+    kfuncs,
+    log,
+    foundSubprogs: found => {
+      progress.subprogs = found;
+    },
+    resolveImms: () => {
+      insnAux = insns.map((_, idx) => new InsnAux(idx));
+      return resolvePseudoLdimm64({ input, kernel, insnAux, caps, jitRequested, log });
+    },
+  });
+  if ('ok' in early) return early;
+  const { subprogs, lines, imms, cfg } = early;
 
   enter('check_attach_btf_id');
   const prog = checkAttachBtfId(input, kernel, {
@@ -161,7 +139,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
   if (contract === undefined) return log.reject('programType', []);
   const fastcalls = findFastcalls({ insns, subprogs, kfuncs, type: prog.type, jitRequested, jit });
   markFastcalls(fastcalls, subprogs, insnAux);
-  sourceLines.forget();
+  lines.forget();
   const env = new VerifierEnv({
     prog,
     contract,
@@ -173,7 +151,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     kfuncs,
     cfg,
     insnAux,
-    lines: sourceLines,
+    lines,
     jit,
     jitRequested,
     strictAlignment: (input.flags & BPF_PROG_FLAGS.BPF_F_STRICT_ALIGNMENT) !== 0,
@@ -182,10 +160,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
     mitigations: options.mitigations ?? true,
     insnLimit: options.insnLimit ?? COMPLEXITY_LIMIT_INSNS,
     exactScalars: options.exactScalars ?? false,
-    exceptionCallbackSubprog: Math.max(
-      0,
-      subprogs.list.findIndex(subprog => subprog.isExceptionCallback),
-    ),
+    exceptionCallbackSubprog: exceptionCallbackOf(subprogs),
     observer: options.observer,
   });
   env.arena = imms.arena;
@@ -195,7 +170,7 @@ function check(input: VerifyInput, options: VerifyOptions, progress: Progress): 
 
   enter('check_max_stack_depth');
   removeFastcallStack(insnAux, subprogs);
-  refused = checkMaxStackDepth(subprogs, findCallSites(insns, subprogs, kfuncs), jitRequested, log);
+  const refused = checkMaxStackDepth(subprogs, findCallSites(insns, subprogs, kfuncs), jitRequested, log);
   if (refused !== undefined) return refused;
 
   enter('fixups');

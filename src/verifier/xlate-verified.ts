@@ -13,7 +13,6 @@ import { defaultLayout } from '../kernels/index.ts';
 import type { LineInfo } from '../object/index.ts';
 import { bpf_map_type } from '../uapi/index.ts';
 import { brandXlated } from './brand.ts';
-import { funcName } from './btf-info.ts';
 import { mayAccessDirectPktData } from './check/packet-access.ts';
 import { BPF_WRITE } from './check/pointer-kinds.ts';
 import type { VerifierEnv } from './env.ts';
@@ -36,8 +35,9 @@ import { FixupProgram } from './fixups/program.ts';
 import { extendVerified } from './fixups/verified-zext.ts';
 import { NEEDS_ZEXT } from './from-kernel.ts';
 import type { VerifierMap, VerifyInput } from './input.ts';
+import { subprogOf } from './stages.ts';
 import type { InfoTable } from './structure-input.ts';
-import type { Subprog, XlatedKfunc, XlatedMap, XlatedPlaces, XlatedProgram } from './types.ts';
+import type { XlatedKfunc, XlatedMap, XlatedPlaces, XlatedProgram } from './types.ts';
 
 /** Machines whose JIT reaches kernel functions at any distance: calls keep their id (`bpf_jit_supports_far_kfunc_call`). */
 const FAR_KFUNCS: ReadonlySet<string> = new Set(['arm64', 's390x', 'ppc64']);
@@ -103,18 +103,7 @@ export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: Xlat
     type: input.type,
     gplCompatible: input.gplCompatible,
     insns: program.insns,
-    subprogs: list.map(
-      (subprog): Subprog => ({
-        start: subprog.start,
-        end: subprog.end,
-        name: funcName(subprog.func),
-        stackDepthBytes: subprog.stackDepthBytes,
-        hasTailCall: subprog.hasTailCall,
-        tailCallReachable: subprog.tailCallReachable,
-        isCallback: subprog.isReferenced || subprog.isCallback,
-        isExceptionCallback: subprog.isExceptionCallback,
-      }),
-    ),
+    subprogs: list.map(subprogOf),
     hiddenSubprogCount,
     kernel: image,
     maps,

@@ -6,6 +6,7 @@ import {
   type Insn,
   isWide,
   LD_IMM64,
+  MAY_GOTO,
   requireInsnDef,
 } from '../isa/index.ts';
 import type { KernelImage } from '../kernels/index.ts';
@@ -18,7 +19,7 @@ import { hiddenExceptionCallback } from './fixups/exception-callback.ts';
 import { functionFlags } from './fixups/function-flags.ts';
 import { type FunctionTable, findFunctions } from './fixups/functions.ts';
 import { argCountOf } from './fixups/helper-call.ts';
-import { MAY_GOTO, MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './fixups/may-goto.ts';
+import { MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './fixups/may-goto.ts';
 import { applyPatches, type Patch } from './fixups/patch.ts';
 import { fixProbeRead } from './fixups/probe-reads.ts';
 import { stackDepths } from './fixups/stack-depths.ts';

@@ -12,9 +12,12 @@ import {
   BPF_ALU64,
   BPF_ATOMIC,
   BPF_CMPXCHG,
+  BPF_END,
   BPF_JMP,
   BPF_JMP32,
   BPF_LDX,
+  BPF_MOV,
+  BPF_NEG,
   BPF_ST,
   BPF_STX,
   BPF_X,
@@ -39,10 +42,6 @@ interface AbstractReg {
 /** How many states back one is looked for among those recorded. */
 const RECENT = 4;
 
-const ALU_MOV = 0xb0;
-const ALU_NEG = 0x80;
-const ALU_END = 0xd0;
-
 /** Registers an instruction reads. Others may be dead, and then states say nothing of them. */
 export function readRegisters(insn: Insn): number[] {
   const cls = insn.code & 7;
@@ -51,8 +50,8 @@ export function readRegisters(insn: Insn): number[] {
   switch (cls) {
     case BPF_ALU:
     case BPF_ALU64:
-      if (op === ALU_NEG || op === ALU_END) return [insn.dst];
-      return op === ALU_MOV ? source : [insn.dst, ...source];
+      if (op === BPF_NEG || op === BPF_END) return [insn.dst];
+      return op === BPF_MOV ? source : [insn.dst, ...source];
     case BPF_LDX:
       return [insn.src];
     case BPF_ST:

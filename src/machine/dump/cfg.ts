@@ -1,4 +1,4 @@
-import { BPF_JMP, BPF_JMP32, type Insn, isPseudoCall, isWide } from '../../isa/index.ts';
+import { BPF_CALL, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32, type Insn, isPseudoCall, isWide } from '../../isa/index.ts';
 import type { DumpEncoding } from '../../jit/index.ts';
 import { localCall } from './calls.ts';
 
@@ -24,13 +24,9 @@ export const ENTRY_BLOCK = 0;
 export const EXIT_BLOCK = 1;
 const FIRST_BLOCK = 2;
 
-const OP_JA = 0x00;
-const OP_CALL = 0x80;
-const OP_EXIT = 0x90;
-
 const opOf = (code: number): number => code & 0xf0;
 const isJump = (code: number): boolean => (code & 7) === BPF_JMP || (code & 7) === BPF_JMP32;
-const isGotol = (code: number): boolean => (code & 7) === BPF_JMP32 && opOf(code) === OP_JA;
+const isGotol = (code: number): boolean => (code & 7) === BPF_JMP32 && opOf(code) === BPF_JA;
 
 /**
  * The functions of a dump and their blocks. Functions are numbered in the order of their first mention, blocks by place.
@@ -72,9 +68,9 @@ function blocksOf(insns: readonly Insn[], start: number, end: number, asBpftool:
   for (let idx = start; idx < end; idx++) {
     const { code } = insns[idx];
     if (isWide(insns[idx])) idx++;
-    if (!isJump(code) || opOf(code) === OP_CALL || (asBpftool && opOf(code) === OP_EXIT)) continue;
-    if (opOf(code) !== OP_EXIT) add(jumpTarget(insns, idx, asBpftool));
-    if (opOf(code) !== OP_JA || !asBpftool) add(idx + 1);
+    if (!isJump(code) || opOf(code) === BPF_CALL || (asBpftool && opOf(code) === BPF_EXIT)) continue;
+    if (opOf(code) !== BPF_EXIT) add(jumpTarget(insns, idx, asBpftool));
+    if (opOf(code) !== BPF_JA || !asBpftool) add(idx + 1);
   }
   const sorted = [...heads].sort((a, b) => a - b);
   const numberAt = new Map(sorted.map((head, i) => [head, FIRST_BLOCK + i]));
@@ -94,8 +90,8 @@ function successors(
   asBpftool: boolean,
 ): number[] {
   const { code } = insns[tail];
-  if (!isJump(code) || (opOf(code) === OP_CALL && !asBpftool)) return [behind];
-  if (opOf(code) === OP_EXIT) return [asBpftool ? behind : EXIT_BLOCK];
+  if (!isJump(code) || (opOf(code) === BPF_CALL && !asBpftool)) return [behind];
+  if (opOf(code) === BPF_EXIT) return [asBpftool ? behind : EXIT_BLOCK];
   const jumped = numberAt.get(jumpTarget(insns, tail, asBpftool)) ?? EXIT_BLOCK;
-  return opOf(code) === OP_JA ? [jumped] : [behind, jumped];
+  return opOf(code) === BPF_JA ? [jumped] : [behind, jumped];
 }

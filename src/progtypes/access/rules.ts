@@ -53,9 +53,6 @@ export const field = (from: number, bytes: number, rule: AccessRule): AccessRow 
 /** Accesses that begin at that very byte. */
 export const at = (from: number, rule: AccessRule): AccessRow => ({ from, end: from + 1, rule });
 
-export const inRows = (rows: readonly (readonly [from: number, end: number])[], off: number): boolean =>
-  rows.some(([from, end]) => off >= from && off < end);
-
 /** The rule of the first row that has the offset, `otherwise` where none has; aligned accesses inside the struct only. */
 export function structRule(sizeBytes: number, rows: readonly AccessRow[], otherwise: AccessRule): AccessRule {
   const rules: AccessRule[] = new Array(sizeBytes).fill(otherwise);

@@ -1,4 +1,4 @@
-import { type Btf, essentialName, kindName } from '../../btf/index.ts';
+import { type Btf, btfIsPtr, essentialName, kindName, underModifiers } from '../../btf/index.ts';
 import {
   ARG_ANYTHING,
   ARG_PTR_TO_ARENA,
@@ -10,12 +10,13 @@ import {
   PTR_MAYBE_NULL,
   PTR_TRUSTED,
 } from '../../helpers/index.ts';
+import { btfIsProgCtxType } from '../../progtypes/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { subprogIsGlobal } from '../check/subprog-facts.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { SubprogArg } from '../subprogs.ts';
 import { btfFindNextDeclTag } from './decl-tags.ts';
-import { btfIsDynptrPtr, btfIsProgCtxType, btfIsPtr, btfValidateProgCtxType, skipModifiers } from './prog-ctx-type.ts';
+import { btfIsDynptrPtr, btfValidateProgCtxType } from './prog-ctx-type.ts';
 import { btfResolveSize, btfTypeStr } from './resolve-size.ts';
 
 /** Arguments that fit registers (`MAX_BPF_FUNC_REG_ARGS`). */
@@ -36,7 +37,7 @@ type Tag = (typeof TAGS)[number];
  * saying so, where there is none or more than one. Source: `btf_get_ptr_to_btf_id`.
  */
 function ptrToBtfId(env: VerifierEnv, arg: number, btf: Btf, ptrId: number): number {
-  const id = skipModifiers(btf, btf.types.third(ptrId));
+  const id = underModifiers(btf, btf.types.third(ptrId));
   const name = btf.nameOf(id);
   const kernelBtf = env.kernel.btf;
   if (kernelBtf === undefined || name === '') {
@@ -75,7 +76,7 @@ export function btfPrepareFuncArgs(env: VerifierEnv, subprogno: number): number 
     if (isGlobal) env.say('globalManyArgs', name, count, MAX_ARGS);
     return EINVAL;
   }
-  if (!isNumber(btf, skipModifiers(btf, types.third(proto)))) {
+  if (!isNumber(btf, underModifiers(btf, types.third(proto)))) {
     if (isGlobal) env.say('globalReturn', name);
     return EINVAL;
   }
@@ -119,10 +120,10 @@ function prepareArg(
     env.say('argTagCombination', i);
     return EINVAL;
   };
-  const id = skipModifiers(btf, argTypeId);
+  const id = underModifiers(btf, argTypeId);
   if (btfIsPtr(btf, id)) {
     const { type, attachType } = env.prog;
-    if (tags.has('ctx') || btfIsProgCtxType(env, btf, id, type)) {
+    if (tags.has('ctx') || btfIsProgCtxType(line => env.log.print(line), btf, id, type, env.kernel.btf)) {
       if (!only('ctx')) return combination();
       if (tags.has('ctx') && !btfValidateProgCtxType(env, btf, id, i, type, attachType)) return EINVAL;
       return { argType: ARG_PTR_TO_CTX, memSize: 0, btfId: 0 };
@@ -144,7 +145,7 @@ function prepareArg(
     }
     if (isGlobal) {
       if (tags.has('nullable')) return combination();
-      const target = skipModifiers(btf, btf.types.third(id));
+      const target = underModifiers(btf, btf.types.third(id));
       const memSize = btfResolveSize(btf, target);
       if (memSize < 0) {
         env.say('argReferenceSize', i, btfTypeStr(btf, target), btf.nameOf(target), memSize);

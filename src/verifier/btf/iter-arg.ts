@@ -1,5 +1,4 @@
-import type { Btf } from '../../btf/index.ts';
-import { btfIsPtr, skipModifiers } from './prog-ctx-type.ts';
+import { type Btf, btfIsPtr, underModifiers } from '../../btf/index.ts';
 
 const ITER_PREFIX = 'bpf_iter_';
 
@@ -9,8 +8,8 @@ const ITER_PREFIX = 'bpf_iter_';
  */
 export function btfCheckIterArg(btf: Btf, protoId: number, argIdx: number): number {
   if (btf.types.vlen(protoId) <= argIdx) return 0;
-  const typeId = skipModifiers(btf, btf.types.item(protoId, argIdx, 1));
+  const typeId = underModifiers(btf, btf.types.item(protoId, argIdx, 1));
   if (!btfIsPtr(btf, typeId)) return 0;
-  const id = skipModifiers(btf, btf.types.third(typeId));
+  const id = underModifiers(btf, btf.types.third(typeId));
   return btf.kindOf(id) === 'STRUCT' && btf.nameOf(id).startsWith(ITER_PREFIX) ? id : 0;
 }

@@ -1,91 +1,9 @@
-import { type Btf, type BtfKind, kindNumber } from '../../btf/index.ts';
+import { type Btf, btfIsPtr, btfIsStructLike, underModifiers } from '../../btf/index.ts';
+import { findCanonicalProgCtxType, isUserPtRegs } from '../../progtypes/index.ts';
 import { bpf_attach_type, bpf_prog_type } from '../../uapi/index.ts';
 import type { VerifierEnv } from '../env.ts';
 
-const PTR = kindNumber('PTR');
-const STRUCT = kindNumber('STRUCT');
-const UNION = kindNumber('UNION');
-const INT = kindNumber('INT');
-const FWD = kindNumber('FWD');
-const TYPEDEF = kindNumber('TYPEDEF');
-const MODIFIERS: ReadonlySet<number> = new Set(
-  (['TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'TYPE_TAG'] as const).map((kind: BtfKind) => kindNumber(kind)),
-);
-
-export const btfIsModifier = (btf: Btf, id: number): boolean => MODIFIERS.has(btf.types.kind(id));
-
-/** The type under typedefs and qualifiers; chains are bounded by the number of types. */
-export function skipModifiers(btf: Btf, id: number): number {
-  for (let left = btf.typeCount; left > 0 && btfIsModifier(btf, id); left--) id = btf.types.third(id);
-  return id;
-}
-
-export const btfIsPtr = (btf: Btf, id: number): boolean => btf.types.kind(id) === PTR;
-/** Struct or union. Source: `btf_type_is_struct`. */
-export const btfIsStructLike = (btf: Btf, id: number): boolean => {
-  const kind = btf.types.kind(id);
-  return kind === STRUCT || kind === UNION;
-};
-
-const TYPE_NAMES = new Map<number, string>(
-  Object.entries(bpf_prog_type).map(([name, number]) => [number as number, name]),
-);
-
-/** Ids, in the kernel's BTF, of the context as programs of a type see it and as the kernel has it; undefined if it says nothing. */
-function ctxConvert(kernelBtf: Btf | undefined, progType: number, which: 'prog' | 'kern'): number | undefined {
-  if (kernelBtf === undefined) return undefined;
-  const table = kernelBtf.findByName('bpf_ctx_convert', 'STRUCT');
-  if (table === 0) return undefined;
-  const wanted = `${TYPE_NAMES.get(progType)}_${which}`;
-  const { types } = kernelBtf;
-  for (let i = 0; i < types.vlen(table); i++) {
-    if (kernelBtf.stringAt(types.item(table, i, 0)) === wanted) return types.item(table, i, 1);
-  }
-  // A type that the kernel was built without has no row of its own; Linux then takes the first one.
-  return types.item(table, which === 'prog' ? 0 : 1, 1);
-}
-
-/** Source: `find_canonical_prog_ctx_type`. */
-export const findCanonicalProgCtxType = (kernelBtf: Btf | undefined, progType: number): number | undefined =>
-  ctxConvert(kernelBtf, progType, 'prog');
-/** Source: `find_kern_ctx_type_id`. */
-export const findKernCtxTypeId = (kernelBtf: Btf | undefined, progType: number): number | undefined =>
-  ctxConvert(kernelBtf, progType, 'kern');
-
-/** Source: `btf_is_projection_of`. */
-export const btfIsProjectionOf = (programName: string, kernelName: string): boolean =>
-  (programName === '__sk_buff' && kernelName === 'sk_buff') || (programName === 'xdp_md' && kernelName === 'xdp_buff');
-
-/**
- * Whether the pointer type `ptrId` of `btf` points to what programs of this type call their context; only names are
- * compared. Source: `kernel/bpf/btf.c: btf_is_prog_ctx_type`.
- */
-export function btfIsProgCtxType(env: VerifierEnv, btf: Btf, ptrId: number, progType: number): boolean {
-  let id = btf.types.third(ptrId);
-  if (progType === bpf_prog_type.BPF_PROG_TYPE_KPROBE) {
-    for (let left = btf.typeCount; left > 0 && btfIsModifier(btf, id) && btf.types.kind(id) !== TYPEDEF; left--)
-      id = btf.types.third(id);
-    if (btf.types.kind(id) === TYPEDEF && btf.nameOf(id) === 'bpf_user_pt_regs_t') return true;
-  }
-  id = skipModifiers(btf, id);
-  if (!btfIsStructLike(btf, id)) return false;
-  const name = btf.nameOf(id);
-  const kernelBtf = env.kernel.btf;
-  let ctx = findCanonicalProgCtxType(kernelBtf, progType);
-  if (kernelBtf === undefined || ctx === undefined) {
-    env.verbose('btf_vmlinux is malformed\n');
-    return false;
-  }
-  for (;;) {
-    const ctxName = kernelBtf.nameOf(ctx);
-    if (ctxName === '') return false;
-    if (btfIsProjectionOf(ctxName, name) || ctxName === name) return true;
-    if (!btfIsModifier(kernelBtf, ctx)) return false;
-    ctx = skipModifiers(kernelBtf, ctx);
-  }
-}
-
-const isInt64 = (btf: Btf, id: number): boolean => btf.types.kind(id) === INT && btf.types.third(id) === 8;
+const isInt64 = (btf: Btf, id: number): boolean => btf.kindOf(id) === 'INT' && btf.types.third(id) === 8;
 
 /** Types whose context may also be written as a `u64 *`, by attach type where it matters. */
 function mayBeU64(progType: number, attachType: number): boolean {
@@ -143,20 +61,18 @@ export function btfValidateProgCtxType(
     env.say('argNotPointer', arg);
     return false;
   }
-  let id = btf.types.third(typeId);
-  if (progType === bpf_prog_type.BPF_PROG_TYPE_KPROBE || progType === bpf_prog_type.BPF_PROG_TYPE_PERF_EVENT) {
-    for (let left = btf.typeCount; left > 0 && btfIsModifier(btf, id) && btf.types.kind(id) !== TYPEDEF; left--)
-      id = btf.types.third(id);
-    if (btf.types.kind(id) === TYPEDEF && btf.nameOf(id) === 'bpf_user_pt_regs_t') return true;
-  }
-  id = skipModifiers(btf, id);
+  const pointeeId = btf.types.third(typeId);
+  const mayBeTypedef =
+    progType === bpf_prog_type.BPF_PROG_TYPE_KPROBE || progType === bpf_prog_type.BPF_PROG_TYPE_PERF_EVENT;
+  if (mayBeTypedef && isUserPtRegs(btf, pointeeId)) return true;
+  const id = underModifiers(btf, pointeeId);
   if (id === 0) return true;
   const name = btf.nameOf(id);
   if (name === '') {
     env.say('argTypeUnnamed', arg);
     return false;
   }
-  const isStruct = btf.types.kind(id) === STRUCT;
+  const isStruct = btf.kindOf(id) === 'STRUCT';
   if (isStruct && mayBeCalled(env, name, progType, attachType)) return true;
   if (mayBeU64(progType, attachType) && isInt64(btf, id)) return true;
   if (
@@ -171,8 +87,8 @@ export function btfValidateProgCtxType(
     env.verbose('btf_vmlinux is malformed\n');
     return false;
   }
-  const ctx = skipModifiers(kernelBtf, canonical);
-  if (kernelBtf.types.kind(ctx) !== STRUCT) {
+  const ctx = underModifiers(kernelBtf, canonical);
+  if (kernelBtf.kindOf(ctx) !== 'STRUCT') {
     env.say('argShouldBeVoid', arg);
     return false;
   }
@@ -184,7 +100,7 @@ export function btfValidateProgCtxType(
 
 /** Whether a pointer points to `struct bpf_dynptr`. Source: `btf_is_dynptr_ptr`. */
 export function btfIsDynptrPtr(btf: Btf, ptrId: number): boolean {
-  const id = skipModifiers(btf, btf.types.third(ptrId));
-  const forward = btf.types.kind(id) === FWD && !btf.types.kindFlag(id);
+  const id = underModifiers(btf, btf.types.third(ptrId));
+  const forward = btf.kindOf(id) === 'FWD' && !btf.types.kindFlag(id);
   return (btfIsStructLike(btf, id) || forward) && btf.nameOf(id) === 'bpf_dynptr';
 }

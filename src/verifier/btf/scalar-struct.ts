@@ -1,6 +1,5 @@
-import type { Btf } from '../../btf/index.ts';
+import { type Btf, btfIsStructLike, underModifiers } from '../../btf/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import { btfIsStructLike, skipModifiers } from './prog-ctx-type.ts';
 
 /** Source: `btf_type_is_scalar`. */
 export function btfIsScalar(btf: Btf, id: number): boolean {
@@ -31,7 +30,7 @@ function isScalarStruct(
   if (passed[level].has(id)) return true;
   const count = btf.types.vlen(id);
   for (let i = 0; i < count; i++) {
-    const member = skipModifiers(btf, btf.types.item(id, i, 1));
+    const member = underModifiers(btf, btf.types.item(id, i, 1));
     if (member !== 0 && btfIsStructLike(btf, member)) {
       if (level >= MAX_LEVEL) {
         env.verbose('max struct nesting depth exceeded\n');
@@ -40,7 +39,7 @@ function isScalarStruct(
       if (!isScalarStruct(env, btf, member, level + 1, passed)) return false;
     } else if (member !== 0 && btf.kindOf(member) === 'ARRAY') {
       if (btf.types.extra(member, 2) === 0) return false;
-      if (!btfIsScalar(btf, skipModifiers(btf, btf.types.extra(member, 0)))) return false;
+      if (!btfIsScalar(btf, underModifiers(btf, btf.types.extra(member, 0)))) return false;
     } else if (!btfIsScalar(btf, member)) return false;
   }
   passed[level].add(id);

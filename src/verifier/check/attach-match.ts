@@ -1,5 +1,4 @@
-import { BTF_LINKAGE, type Btf } from '../../btf/index.ts';
-import { btfIsPtr, btfIsStructLike, skipModifiers } from '../btf/prog-ctx-type.ts';
+import { BTF_LINKAGE, type Btf, btfIsPtr, btfIsStructLike, underModifiers } from '../../btf/index.ts';
 import { btfTypeStr } from '../btf/resolve-size.ts';
 import type { Rejection } from '../types.ts';
 import type { VerifierLog } from '../verifier-log.ts';
@@ -24,7 +23,7 @@ function checkArg(a: FuncRef, b: FuncRef, arg: number, log: VerifierLog): Reject
   const name = a.btf.nameOf(a.funcId);
   const target = b.btf.nameOf(b.funcId);
   const paramOf = ({ btf, funcId }: FuncRef): number =>
-    skipModifiers(btf, btf.types.item(btf.types.third(funcId), arg, 1));
+    underModifiers(btf, btf.types.item(btf.types.third(funcId), arg, 1));
   const type = paramOf(a);
   const other = paramOf(b);
   if (infoOf(a.btf, type) !== infoOf(b.btf, other)) {
@@ -35,8 +34,8 @@ function checkArg(a: FuncRef, b: FuncRef, arg: number, log: VerifierLog): Reject
   }
   if (isNumber(a.btf, type)) return undefined;
   if (!btfIsPtr(a.btf, type)) return log.reject('extArgType', [arg, name]);
-  const struct = skipModifiers(a.btf, a.btf.types.third(type));
-  const otherStruct = skipModifiers(b.btf, b.btf.types.third(other));
+  const struct = underModifiers(a.btf, a.btf.types.third(type));
+  const otherStruct = underModifiers(b.btf, b.btf.types.third(other));
   if (struct === 0 || !btfIsStructLike(a.btf, struct)) return log.reject('extArgCtx', [arg, name]);
   if (otherStruct === 0 || !btfIsStructLike(b.btf, otherStruct)) return log.reject('extArgCtx', [arg, target]);
   const structName = a.btf.nameOf(struct);
@@ -61,8 +60,8 @@ export function btfCheckFuncTypeMatch(a: FuncRef, b: FuncRef, log: VerifierLog):
   const count = a.btf.types.vlen(proto);
   const otherCount = b.btf.types.vlen(otherProto);
   if (count !== otherCount) return log.reject('extArgCount', [name, count, target, otherCount]);
-  const result = skipModifiers(a.btf, a.btf.types.third(proto));
-  const otherResult = skipModifiers(b.btf, b.btf.types.third(otherProto));
+  const result = underModifiers(a.btf, a.btf.types.third(proto));
+  const otherResult = underModifiers(b.btf, b.btf.types.third(otherProto));
   if (infoOf(a.btf, result) !== infoOf(b.btf, otherResult)) {
     return log.reject('extReturn', [btfTypeStr(a.btf, result), name, btfTypeStr(b.btf, otherResult), target]);
   }

@@ -1,9 +1,8 @@
-import type { Btf } from '../../btf/index.ts';
+import { type Btf, underModifiers } from '../../btf/index.ts';
 import { KF_SLEEPABLE } from '../../helpers/index.ts';
 import { isFunctionAbsent } from '../../kernels/index.ts';
 import { bpfIterProgSupported, type ProgFacts } from '../../progtypes/index.ts';
 import { BPF_PROG_FLAGS, bpf_attach_type, bpf_prog_type, ERRNO } from '../../uapi/index.ts';
-import { skipModifiers } from '../btf/prog-ctx-type.ts';
 import type { TargetProgram, VerifierKernel, VerifyInput } from '../input.ts';
 import { type KernelRules, kernelRules } from '../kernel-rules.ts';
 import { btfDistillFuncProto } from '../kfunc-calls.ts';
@@ -89,8 +88,8 @@ function checkStructOpsBtfId(subject: Subject): Rejection | (AttachTarget & { re
   const idx = input.attachType;
   if (idx >= btf.types.vlen(btfId)) return log.reject('structOpsIndex', [idx, structName]);
   const name = btf.stringAt(btf.types.item(btfId, idx, 0));
-  const pointer = skipModifiers(btf, btf.types.item(btfId, idx, 1));
-  const protoId = btf.kindOf(pointer) === 'PTR' ? skipModifiers(btf, btf.types.third(pointer)) : 0;
+  const pointer = underModifiers(btf, btf.types.item(btfId, idx, 1));
+  const protoId = btf.kindOf(pointer) === 'PTR' ? underModifiers(btf, btf.types.third(pointer)) : 0;
   if (protoId === 0 || btf.kindOf(protoId) !== 'FUNC_PROTO') {
     return log.reject('structOpsMember', [name, idx, structName]);
   }

@@ -2,11 +2,16 @@ import {
   BPF_ABS,
   BPF_ALU,
   BPF_ALU64,
+  BPF_CALL,
+  BPF_END,
+  BPF_EXIT,
   BPF_IND,
   BPF_JMP,
   BPF_JMP32,
   BPF_LD,
   BPF_LDX,
+  BPF_MOV,
+  BPF_NEG,
   BPF_PSEUDO_KFUNC_CALL,
   BPF_REG_FP,
   BPF_ST,
@@ -34,12 +39,6 @@ import { subprogIsGlobal } from './subprog-facts.ts';
 
 /** R1 to R5. */
 export const BPF_REGMASK_ARGS = 0x3e;
-
-const OP_MOV = 0xb0;
-const OP_NEG = 0x80;
-const OP_END = 0xd0;
-const OP_CALL = 0x80;
-const OP_EXIT = 0x90;
 
 /** The slots asked for in the frame in hand, as `%llx`. */
 export const slotsText = (bt: BacktrackState): string =>
@@ -134,8 +133,8 @@ function syncLinkedRegs(bt: BacktrackState, linked: readonly number[]): void {
 /** False where linked registers need no second look. */
 function throughAlu(insn: Insn, bt: BacktrackState): boolean {
   const op = insn.code & 0xf0;
-  if (op === OP_END || op === OP_NEG) return false;
-  if (op === OP_MOV) bt.clearReg(insn.dst);
+  if (op === BPF_END || op === BPF_NEG) return false;
+  if (op === BPF_MOV) bt.clearReg(insn.dst);
   if ((insn.code & BPF_X) !== 0 && insn.src !== BPF_REG_FP) bt.setReg(insn.src);
   return true;
 }
@@ -156,13 +155,13 @@ function throughJump(
   if (isPseudoCall(insn)) return intoCaller(env, insn, idx, bt);
   if (idx !== subseqIdx - 1 && isSyncCallbackCallingInsn(env, insn, idx)) return outOfCallback(env, bt);
   const op = insn.code & 0xf0;
-  if (op === OP_CALL) {
+  if (op === BPF_CALL) {
     if (insn.src === BPF_PSEUDO_KFUNC_CALL && insn.imm === 0) return UNKNOWN;
     bt.clearReg(0);
     if ((bt.regMask & BPF_REGMASK_ARGS) !== 0) env.refuse('backtrackRegs', bt.regMask);
     return GO_ON;
   }
-  if (op === OP_EXIT) return intoCallee(env, subseqIdx, bt);
+  if (op === BPF_EXIT) return intoCallee(env, subseqIdx, bt);
   if ((insn.code & BPF_X) !== 0) {
     if (!bt.isRegSet(insn.dst) && !bt.isRegSet(insn.src)) return DONE;
     const flags = hist === undefined ? 0 : hist.flags;

@@ -142,9 +142,6 @@ const MAP_STRUCTS: ReadonlyMap<number, string> = new Map([
   [M.BPF_MAP_TYPE_STACK_TRACE, 'bpf_stack_map'],
 ]);
 
-/** The kernel's struct behind maps of a type; undefined for unknown types. */
-export const mapStructName = (mapType: number): string | undefined => MAP_STRUCTS.get(mapType);
-
 /**
  * A load from the map itself, through the pointer to it: what `struct bpf_map` says of it, among others.
  *

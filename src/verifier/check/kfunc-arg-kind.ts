@@ -1,5 +1,6 @@
+import { btfIsStructLike } from '../../btf/index.ts';
 import { baseType, PTR_TO_BTF_ID, SCALAR_VALUE } from '../../helpers/index.ts';
-import { btfIsProgCtxType, btfIsStructLike } from '../btf/prog-ctx-type.ts';
+import { btfIsProgCtxType } from '../../progtypes/index.ts';
 import { btfTypeStr } from '../btf/resolve-size.ts';
 import { btfIsScalar, btfTypeIsScalarStruct } from '../btf/scalar-struct.ts';
 import type { VerifierEnv } from '../env.ts';
@@ -54,7 +55,7 @@ export function getKfuncPtrArgType(env: VerifierEnv, meta: KfuncCallArgMeta, arg
   const { regs } = env;
   const reg = regs[argno + 1];
   if (meta.funcName === 'bpf_cast_to_kern_ctx') return 'ctx';
-  if (btfIsProgCtxType(env, btf, param.typeId, env.prog.type)) return 'ctx';
+  if (btfIsProgCtxType(line => env.log.print(line), btf, param.typeId, env.prog.type, env.kernel.btf)) return 'ctx';
   if (param.suffix === '__nullable' && registerIsNull(reg)) return 'null';
   if (param.suffix === '__alloc') return 'alloc-btf-id';
   if (param.suffix === '__refcounted_kptr') return 'refcounted-kptr';

@@ -1,3 +1,4 @@
+import { btfIsStructLike, underModifiers } from '../../btf/index.ts';
 import {
   ARG_DONTCARE,
   ARG_PTR_TO_DYNPTR,
@@ -19,8 +20,8 @@ import {
   typeFlag,
   typeMayBeNull,
 } from '../../helpers/index.ts';
+import { btfIsProjectionOf, findKernCtxTypeId } from '../../progtypes/index.ts';
 import { bpf_attach_type, bpf_prog_type } from '../../uapi/index.ts';
-import { btfIsProjectionOf, btfIsStructLike, findKernCtxTypeId, skipModifiers } from '../btf/prog-ctx-type.ts';
 import { btfResolveSize, btfTypeStr } from '../btf/resolve-size.ts';
 import { btfStructIdsMatch, btfTypeIdsNocastAlias } from '../btf/struct-access.ts';
 import { tnumIsConst } from '../domain/index.ts';
@@ -118,7 +119,7 @@ function processKfArgPtrToBtfId(
   const regBtf = own ? (reg.info.btf ?? btf) : btf;
   const regId = own ? reg.info.btfId : reg2btfId(env, reg.type);
   const strict = (isKfuncRelease(meta) && reg.refObjId !== 0) || btfTypeIdsNocastAlias(env, regBtf, regId, btf, refId);
-  const foundId = skipModifiers(regBtf, regId);
+  const foundId = underModifiers(regBtf, regId);
   const same = btfStructIdsMatch(env, regBtf, foundId, reg.off, btf, refId, strict);
   const expectedName = btf.nameOf(refId);
   const foundName = regBtf.nameOf(foundId);

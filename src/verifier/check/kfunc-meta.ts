@@ -1,4 +1,4 @@
-import type { Btf } from '../../btf/index.ts';
+import { type Btf, underModifiers } from '../../btf/index.ts';
 import {
   KF_ACQUIRE,
   KF_DESTRUCTIVE,
@@ -18,7 +18,6 @@ import {
 import type { Insn } from '../../isa/index.ts';
 import type { ProgFacts } from '../../progtypes/index.ts';
 import { bpf_attach_type, bpf_prog_type } from '../../uapi/index.ts';
-import { skipModifiers } from '../btf/prog-ctx-type.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { VerifierMap } from '../input.ts';
 import { DEFAULT_RULES, type KernelRules, releaseNumber } from '../kernel-rules.ts';
@@ -162,9 +161,9 @@ function typeClass(btf: Btf, id: number): KfuncTypeClass {
 
 function paramOf(btf: Btf, protoId: number, index: number): KfuncParam {
   const name = btf.stringAt(btf.types.item(protoId, index, 0));
-  const typeId = skipModifiers(btf, btf.types.item(protoId, index, 1));
+  const typeId = underModifiers(btf, btf.types.item(protoId, index, 1));
   const kind = typeClass(btf, typeId);
-  const pointeeId = kind === 'ptr' ? skipModifiers(btf, btf.types.third(typeId)) : 0;
+  const pointeeId = kind === 'ptr' ? underModifiers(btf, btf.types.third(typeId)) : 0;
   const pointee = pointeeId === 0 ? 'VOID' : btf.kindOf(pointeeId);
   const pointeeName = pointee === 'STRUCT' ? btf.nameOf(pointeeId) : '';
   return {
@@ -193,7 +192,7 @@ export function kfuncProto(btf: Btf, funcId: number): KfuncProto {
     const protoId = btf.types.third(funcId);
     const params: KfuncParam[] = [];
     for (let i = 0; i < btf.types.vlen(protoId); i++) params.push(paramOf(btf, protoId, i));
-    const returnId = skipModifiers(btf, btf.types.third(protoId));
+    const returnId = underModifiers(btf, btf.types.third(protoId));
     const returns = typeClass(btf, returnId);
     const returnSizeBytes = returns === 'scalar' ? btf.types.third(returnId) : 8;
     proto = { name: btf.nameOf(funcId), btf, protoId, params, returnId, returns, returnSizeBytes };

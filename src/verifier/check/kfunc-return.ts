@@ -1,4 +1,4 @@
-import type { Btf } from '../../btf/index.ts';
+import { type Btf, btfIsStructLike, underModifiers } from '../../btf/index.ts';
 import {
   MEM_ALLOC,
   MEM_PERCPU,
@@ -10,7 +10,6 @@ import {
   PTR_TRUSTED,
   PTR_UNTRUSTED,
 } from '../../helpers/index.ts';
-import { btfIsStructLike, skipModifiers } from '../btf/prog-ctx-type.ts';
 import { btfFindStructMeta } from '../btf/record.ts';
 import { btfResolveSize, btfTypeStr } from '../btf/resolve-size.ts';
 import { btfTypeIsScalarStruct } from '../btf/scalar-struct.ts';
@@ -146,7 +145,7 @@ function returnStruct(env: VerifierEnv, meta: KfuncCallArgMeta, pointeeId: numbe
 function returnPointer(env: VerifierEnv, meta: KfuncCallArgMeta, insnIdx: number): void {
   const { regs } = env;
   const { btf, proto } = meta;
-  const pointeeId = skipModifiers(btf, btf.types.third(proto.returnId));
+  const pointeeId = underModifiers(btf, btf.types.third(proto.returnId));
   const special = SPECIAL_RETURNS.get(meta.funcName);
   if (special !== undefined) special(env, meta);
   else if (pointeeId === 0) markRegUnknown(env, regs, 0);
@@ -177,7 +176,7 @@ const ACQUIRES_OWN: ReadonlySet<string> = new Set([
 export function setKfuncReturn(env: VerifierEnv, meta: KfuncCallArgMeta, insnIdx: number): void {
   const { proto, btf } = meta;
   if (isKfuncAcquire(meta) && !ACQUIRES_OWN.has(meta.funcName)) {
-    const pointee = proto.returns === 'ptr' ? skipModifiers(btf, btf.types.third(proto.returnId)) : 0;
+    const pointee = proto.returns === 'ptr' ? underModifiers(btf, btf.types.third(proto.returnId)) : 0;
     if (pointee === 0 || !btfIsStructLike(btf, pointee)) env.refuse('kfuncAcquireReturn');
   }
   if (proto.returns === 'scalar') {

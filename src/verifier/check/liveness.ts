@@ -3,8 +3,10 @@ import {
   BPF_ALU,
   BPF_ALU64,
   BPF_ATOMIC,
+  BPF_CALL,
   BPF_CMPXCHG,
   BPF_DW,
+  BPF_END,
   BPF_FETCH,
   BPF_IMM,
   BPF_JMP,
@@ -88,9 +90,6 @@ export function markIterRead(env: VerifierEnv, reg: RegState, spi: number, nrSlo
   }
 }
 
-const OP_CALL = 0x80;
-const OP_END = 0xd0;
-
 /**
  * Whether the instruction uses all 64 bits of a register. Stores ask what it holds; elsewhere `reg` may be left out.
  */
@@ -105,13 +104,13 @@ export function isReg64(
   switch (code & 7) {
     case BPF_JMP: {
       const op = code & 0xf0;
-      if (op === OP_CALL) return insn.src !== BPF_PSEUDO_CALL && t === SRC_OP;
+      if (op === BPF_CALL) return insn.src !== BPF_PSEUDO_CALL && t === SRC_OP;
       return true;
     }
     case BPF_ALU64:
-      return (code & 0xf0) !== OP_END || (insn.imm !== 16 && insn.imm !== 32);
+      return (code & 0xf0) !== BPF_END || (insn.imm !== 16 && insn.imm !== 32);
     case BPF_ALU:
-      return (code & 0xf0) === OP_END && insn.imm === 64;
+      return (code & 0xf0) === BPF_END && insn.imm === 64;
     case BPF_JMP32:
       // As in Linux, the codes of calls and exits mean nothing here.
       return false;

@@ -1,4 +1,4 @@
-import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
+import { BPF_REG_FP, MAX_BPF_REG, MAY_GOTO } from '../../isa/index.ts';
 import { scalarEqual } from '../domain/index.ts';
 import type { ExploredList, ExploredState, VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
@@ -18,7 +18,6 @@ export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
 
 /** States kept for an instruction without CAP_BPF. */
 const BPF_COMPLEXITY_LIMIT_STATES = 64;
-const MAY_GOTO_CODE = 0xe5;
 
 /** States that may be equivalent to one at `insnIdx`; some are of other instructions. */
 export function exploredState(env: VerifierEnv, insnIdx: number): ExploredList {
@@ -83,7 +82,7 @@ const isIterNextInsn = (env: VerifierEnv, insnIdx: number): boolean => env.insnA
 
 function isMayGotoInsnAt(env: VerifierEnv, insnIdx: number): boolean {
   const { code, src } = env.insns[insnIdx];
-  return code === MAY_GOTO_CODE && src === 0;
+  return code === MAY_GOTO && src === 0;
 }
 
 /** Whether the iterator that R1 points to may give more. */

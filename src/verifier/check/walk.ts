@@ -3,10 +3,11 @@ import {
   BPF_ALU,
   BPF_ALU64,
   BPF_ATOMIC,
+  BPF_CALL,
+  BPF_EXIT,
   BPF_IMM,
   BPF_IND,
-  BPF_JMP,
-  BPF_JMP32,
+  BPF_JA,
   BPF_LD,
   BPF_LDX,
   BPF_MEM,
@@ -18,7 +19,12 @@ import {
   BPF_X,
   CALL,
   EXIT,
+  GOTOL,
   type Insn,
+  JA,
+  MODE_MASK,
+  OP_MASK,
+  SIZE_MASK,
 } from '../../isa/index.ts';
 import { bpf_func_id } from '../../uapi/index.ts';
 import type { VerifierEnv } from '../env.ts';
@@ -43,15 +49,6 @@ import { BPF_READ, BPF_WRITE } from './pointer-kinds.ts';
 import { isStateVisited } from './prune.ts';
 import { checkReferenceLeak, checkResourceLeak, checkReturnCode } from './return-code.ts';
 import { sanitizeMarkInsnSeen } from './sanitize.ts';
-
-const MODE = 0xe0;
-const SIZE = 0x18;
-const OP = 0xf0;
-const OP_JA = 0x00;
-const OP_CALL = 0x80;
-const OP_EXIT = 0x90;
-const JA = BPF_JMP;
-const GOTOL = BPF_JMP32;
 
 /** Where the walk goes after an instruction. */
 const NEXT = 0;
@@ -162,35 +159,35 @@ function checkLoad(env: VerifierEnv, insn: Insn): void {
   const { regs } = env;
   const srcType = regs[insn.src].type;
   const { insnIdx } = env;
-  const isLdsx = (insn.code & MODE) === BPF_MEMSX;
-  checkMemAccess(env, insnIdx, insn.src, insn.off, insn.code & SIZE, BPF_READ, insn.dst, false, isLdsx);
+  const isLdsx = (insn.code & MODE_MASK) === BPF_MEMSX;
+  checkMemAccess(env, insnIdx, insn.src, insn.off, insn.code & SIZE_MASK, BPF_READ, insn.dst, false, isLdsx);
   saveAuxPtrType(env, srcType, true);
   regBoundsSanityCheck(env, regs[insn.dst], 'ldx');
 }
 
 function checkStoreReg(env: VerifierEnv, insn: Insn): void {
-  if ((insn.code & MODE) === BPF_ATOMIC) {
+  if ((insn.code & MODE_MASK) === BPF_ATOMIC) {
     checkAtomic(env, env.insnIdx, insn);
     return;
   }
-  if ((insn.code & MODE) !== BPF_MEM || insn.imm !== 0) env.refuse('stxReserved');
+  if ((insn.code & MODE_MASK) !== BPF_MEM || insn.imm !== 0) env.refuse('stxReserved');
   checkRegArg(env, insn.src, SRC_OP);
   checkRegArg(env, insn.dst, SRC_OP);
   const dstType = env.regs[insn.dst].type;
-  checkMemAccess(env, env.insnIdx, insn.dst, insn.off, insn.code & SIZE, BPF_WRITE, insn.src, false, false);
+  checkMemAccess(env, env.insnIdx, insn.dst, insn.off, insn.code & SIZE_MASK, BPF_WRITE, insn.src, false, false);
   saveAuxPtrType(env, dstType, false);
 }
 
 function checkStoreImm(env: VerifierEnv, insn: Insn): void {
-  if ((insn.code & MODE) !== BPF_MEM || insn.src !== 0) env.refuse('stReserved');
+  if ((insn.code & MODE_MASK) !== BPF_MEM || insn.src !== 0) env.refuse('stReserved');
   checkRegArg(env, insn.dst, SRC_OP);
   const dstType = env.regs[insn.dst].type;
-  checkMemAccess(env, env.insnIdx, insn.dst, insn.off, insn.code & SIZE, BPF_WRITE, -1, false, false);
+  checkMemAccess(env, env.insnIdx, insn.dst, insn.off, insn.code & SIZE_MASK, BPF_WRITE, -1, false, false);
   saveAuxPtrType(env, dstType, false);
 }
 
 function checkLd(env: VerifierEnv, insn: Insn): void {
-  const mode = insn.code & MODE;
+  const mode = insn.code & MODE_MASK;
   if (mode === BPF_ABS || mode === BPF_IND) checkLdAbs(env, insn);
   else if (mode === BPF_IMM) {
     checkLdImm(env, insn);
@@ -201,12 +198,12 @@ function checkLd(env: VerifierEnv, insn: Insn): void {
 
 function checkJump(env: VerifierEnv, insn: Insn): Step {
   env.jmpsProcessed++;
-  switch (insn.code & OP) {
-    case OP_CALL:
+  switch (insn.code & OP_MASK) {
+    case BPF_CALL:
       return checkCall(env, insn);
-    case OP_JA:
+    case BPF_JA:
       return checkGoto(env, insn);
-    case OP_EXIT:
+    case BPF_EXIT:
       if (insn.code !== EXIT || insn.imm !== 0 || insn.src !== 0 || insn.dst !== 0) env.refuse('exitReserved');
       return checkExit(env, false);
     default:

@@ -18,6 +18,7 @@ import {
   BPF_STX,
   BPF_W,
   EXIT,
+  GOTOL,
   type Insn,
   isPseudoCall,
   isPseudoFunc,
@@ -45,7 +46,6 @@ const JOINS_BEFORE_WIDENING = 8;
 const STEPS_PER_INSN = 200;
 const CALL_OP = 0x80;
 const JA_OP = 0x00;
-const GOTOL = BPF_JMP32;
 
 /** How functions are called back, as far as the walks saw. */
 export interface CallbackMarks {

@@ -3,24 +3,24 @@ import {
   BPF_ALU64,
   BPF_ATOMIC,
   BPF_CMPXCHG,
+  BPF_END,
   BPF_FETCH,
   BPF_IMM,
   BPF_JMP,
   BPF_JMP32,
   BPF_LD,
   BPF_LDX,
+  BPF_MOV,
+  BPF_NEG,
   BPF_ST,
   BPF_STX,
   BPF_X,
   type Insn,
+  MODE_MASK,
+  OP_MASK,
 } from '../../isa/index.ts';
 
 const CLASS = 7;
-const MODE = 0xe0;
-const OP = 0xf0;
-const ALU_MOV = 0xb0;
-const ALU_NEG = 0x80;
-const ALU_END = 0xd0;
 const JMP_CALL = 0x80;
 const JMP_EXIT = 0x90;
 
@@ -42,18 +42,18 @@ export function roleOf({ code }: Insn): InsnRole {
   switch (code & CLASS) {
     case BPF_ALU:
     case BPF_ALU64:
-      return (code & OP) === ALU_MOV ? 'mov' : 'alu';
+      return (code & OP_MASK) === BPF_MOV ? 'mov' : 'alu';
     case BPF_LDX:
       return 'load';
     case BPF_LD:
-      return (code & MODE) === BPF_IMM ? 'load-imm' : 'load-abs';
+      return (code & MODE_MASK) === BPF_IMM ? 'load-imm' : 'load-abs';
     case BPF_ST:
       return 'store';
     case BPF_STX:
-      return (code & MODE) === BPF_ATOMIC ? 'atomic' : 'store';
+      return (code & MODE_MASK) === BPF_ATOMIC ? 'atomic' : 'store';
     case BPF_JMP:
     case BPF_JMP32: {
-      const op = code & OP;
+      const op = code & OP_MASK;
       if (op === JMP_CALL) return 'call';
       if (op === JMP_EXIT) return 'exit';
       return op === 0 ? 'other' : 'branch';
@@ -68,8 +68,8 @@ export const hasRegOperand = ({ code }: Insn): boolean => {
   const cls = code & CLASS;
   if (cls === BPF_STX) return true;
   if (cls !== BPF_ALU && cls !== BPF_ALU64 && cls !== BPF_JMP && cls !== BPF_JMP32) return false;
-  const op = code & OP;
-  if ((cls === BPF_ALU || cls === BPF_ALU64) && (op === ALU_NEG || op === ALU_END)) return false;
+  const op = code & OP_MASK;
+  if ((cls === BPF_ALU || cls === BPF_ALU64) && (op === BPF_NEG || op === BPF_END)) return false;
   return (code & BPF_X) !== 0;
 };
 

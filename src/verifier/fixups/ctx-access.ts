@@ -26,6 +26,7 @@ import {
   BPF_W,
   BPF_X,
   type Insn,
+  MODE_MASK,
   makeInsn,
   NOSPEC,
 } from '../../isa/index.ts';
@@ -43,7 +44,6 @@ const PROBED: ReadonlySet<number> = new Set([
 ]);
 const SOCKETS: ReadonlySet<number> = new Set([PTR_TO_SOCKET, PTR_TO_SOCK_COMMON, PTR_TO_TCP_SOCK, PTR_TO_XDP_SOCK]);
 const BYTES = [4, 2, 1, 8] as const;
-const MODE = 0xe0;
 
 /**
  * Accesses of contexts and sockets become accesses of the kernel's structs; loads through kernel pointers may fault and give 0;
@@ -89,8 +89,8 @@ const READ = 1;
 const WRITE = 2;
 const ATOMIC = 3;
 
-const modeOf = (insn: Insn): number => insn.code & MODE;
-const withMode = (insn: Insn, mode: number): Insn => ({ ...insn, code: (insn.code & ~MODE) | mode });
+const modeOf = (insn: Insn): number => insn.code & MODE_MASK;
+const withMode = (insn: Insn, mode: number): Insn => ({ ...insn, code: (insn.code & ~MODE_MASK) | mode });
 
 function accessKind(insn: Insn): typeof NONE | typeof READ | typeof WRITE | typeof ATOMIC {
   const mode = modeOf(insn);

@@ -1,8 +1,7 @@
-import { BPF_CALL, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32, type Insn, makeInsn } from '../../isa/index.ts';
+import { BPF_CALL, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32, type Insn, JA, makeInsn } from '../../isa/index.ts';
 import { jump } from './insns.ts';
 import type { FixupProgram } from './program.ts';
 
-const JA = BPF_JMP | BPF_JA;
 /** A jump to itself: what dead code becomes where it stays. */
 const TRAP: Insn = makeInsn(JA, 0, 0, -1, 0);
 

@@ -6,7 +6,6 @@ import { aluImm, jumpImm, loadFrame, OP, storeFrame, storeFrameImm } from './ins
 export const MAX_LOOPS = 8 * 1024 * 1024;
 /** Stack a function with `may_goto` uses more: the counter. */
 export const MAY_GOTO_STACK_BYTES = 8;
-export const MAY_GOTO = 0xe5;
 
 /**
  * `may_goto` as a count down in the function's frame, right below the stack it uses itself: at 0 it jumps.

@@ -16,6 +16,7 @@ import {
   type Insn,
   LD_IMM64,
   MAX_BPF_STACK,
+  MAY_GOTO,
   makeInsn,
   TAIL_CALL,
 } from '../../isa/index.ts';
@@ -33,7 +34,7 @@ import { fixKfuncCall } from './kfunc-call.ts';
 import { fixPacketLoad } from './ld-abs.ts';
 import { genLookup, indexMask } from './map-lookup.ts';
 import { isMapOperation, mapOperation } from './map-ops.ts';
-import { fixMayGoto, MAY_GOTO, MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './may-goto.ts';
+import { fixMayGoto, MAY_GOTO_STACK_BYTES, mayGotoPrologue } from './may-goto.ts';
 import type { MiscContext, MiscFixup } from './misc-context.ts';
 import type { Patch } from './patch.ts';
 import { guardUserSpace } from './probe-reads.ts';

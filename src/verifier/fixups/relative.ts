@@ -5,6 +5,7 @@ import {
   BPF_PSEUDO_FUNC,
   CALL,
   EXIT,
+  GOTOL,
   type Insn,
   LD_IMM64,
   TAIL_CALL,
@@ -14,7 +15,6 @@ import {
 export const RELATIVE = { none: 0, jumpOff: 1, jumpImm: 2, call: 3, func: 4 } as const;
 export type Relative = (typeof RELATIVE)[keyof typeof RELATIVE];
 
-const GOTOL = 0x06;
 const GOTOX = 0x0d;
 const CALLX = 0x8d;
 /** May not be an instruction's first slot with a target in `off`, though its class is that of jumps. */

@@ -1,9 +1,9 @@
-import { BPF_ALU, BPF_ALU64, BPF_LD, CALL } from '../../isa/index.ts';
+import { BPF_ALU, BPF_ALU64, BPF_LD, CALL, MAY_GOTO } from '../../isa/index.ts';
 import type { Fixup } from './context.ts';
 import { fixDivMod } from './div-mod.ts';
 import { fixCall } from './helper-call.ts';
 import { fixPacketLoad } from './ld-abs.ts';
-import { fixMayGoto, MAY_GOTO } from './may-goto.ts';
+import { fixMayGoto } from './may-goto.ts';
 
 const DIV_MOD = [0x30, 0x38, 0x90, 0x98].flatMap(op => [BPF_ALU | op, BPF_ALU64 | op]);
 const PACKET_LOADS = [0x20, 0x28, 0x30, 0x40, 0x48, 0x50].map(code => BPF_LD | code);

@@ -28,10 +28,3 @@ export function forEachRegInVstate(
     }
   }
 }
-
-/** A spilled register, or undefined where the slot holds none or is not there. Source: `bpf_get_spilled_reg`. */
-export function getSpilledReg(frame: FuncState, spi: number, mask = MASK_SPILL): RegState | undefined {
-  if (spi >= frame.stack.length) return undefined;
-  const slot = frame.stack[spi];
-  return ((1 << (slot.slotTypes >>> 28)) & mask) !== 0 ? slot : undefined;
-}

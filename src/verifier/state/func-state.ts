@@ -16,8 +16,6 @@ export interface RetvalRange {
   readonly max: number;
 }
 
-export const UNKNOWN_RETVAL: RetvalRange = { min: -0x80000000, max: 0x7fffffff };
-
 /** One frame of the path in hand (`struct bpf_func_state`); states put aside have a `FrameImage` of it. */
 export class FuncState {
   /** R0..R10 */

@@ -104,11 +104,6 @@ export function markDynptrReg(reg: RegState, type: number, firstSlot: boolean, d
   reg.info = dynptrInfo(type, firstSlot);
 }
 
-/** Any number, not precise whoever asks. Source: `__mark_reg_unknown_imprecise`. */
-export function markRegUnknownImprecise(reg: RegState): void {
-  setUnknown(reg, SCALAR_VALUE, false);
-}
-
 /** Any number. Source: `__mark_reg_unknown`. */
 export function markRegUnknownRaw(env: VerifierEnv, reg: RegState): void {
   setUnknown(reg, SCALAR_VALUE, !env.bpfCapable);

@@ -12,7 +12,6 @@ import type { ExplainCase } from '../case.ts';
 import type { Held } from '../held.ts';
 import { rangeOf } from '../number-words.ts';
 import { accessBytes, roleOf } from '../operands.ts';
-import { targetWords } from '../value-words.ts';
 
 export const bytesWords = (n: number | bigint): string => (Number(n) === 1 ? '1 byte' : `${n} bytes`);
 
@@ -119,5 +118,3 @@ export function rangeWords({ first, last, unlimited }: Reach): string {
   if (unlimited) return 'bytes of any number';
   return first === last ? `byte ${first}` : `bytes ${first} to ${last}`;
 }
-
-export const regionWords = (held: Held): string => targetWords(held);

@@ -2,7 +2,6 @@ import {
   baseType,
   NOT_INIT,
   PTR_MAYBE_NULL,
-  PTR_TO_BTF_ID,
   PTR_TO_MAP_VALUE,
   PTR_TO_PACKET,
   PTR_TO_PACKET_END,
@@ -364,4 +363,3 @@ export const MEMORY_ROWS = {
   stackInvalidRead: stackUninit(undefined, 0),
   stackUninitRead: stackUninit(1, 2),
 } satisfies Record<string, TellRow>;
-export const isStructPointer = ({ type }: Held): boolean => baseType(type) === PTR_TO_BTF_ID;
