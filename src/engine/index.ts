@@ -19,3 +19,4 @@ export {
   xlateForEngine,
 } from './jited/index.ts';
 export * from './types.ts';
+export * from './wasm/index.ts';

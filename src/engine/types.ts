@@ -3,6 +3,7 @@ import type { HelperDef, HelperEnv } from '../helpers/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { BpfMap } from '../maps/index.ts';
 import type { ProgramSpec } from '../object/index.ts';
+import type { XlatedProgram } from '../verifier/index.ts';
 import type { EmuFaultKind } from './emu-types.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface EngineProgram {
   /** Where it came from: names, line and function records by slot. */
   readonly spec?: ProgramSpec;
   readonly btf?: Btf;
+  /** What the verifier made of exactly these instructions when it accepted them; absent where nobody verified them. */
+  readonly proof?: XlatedProgram;
   /** Slot of the function `bpf_throw` ends in, given the cookie; without one the cookie is what the program returns. */
   readonly exceptionCallback?: number;
 }
@@ -77,7 +80,8 @@ export interface Fault {
 }
 
 interface RunCounts {
-  readonly insnCount: number;
+  /** undefined where the engine did not count: verified programs in WebAssembly, and what was counted when they faulted. */
+  readonly insnCount: number | undefined;
   /** Loads that read 0 because nothing was there; see {@link RunOptions.probeReads}. */
   readonly probedReads: number;
 }
@@ -86,7 +90,7 @@ export type RunResult = RunCounts &
   ({ readonly ok: true; readonly r0: bigint } | { readonly ok: false; readonly fault: Fault });
 
 export interface RunOptions {
-  /** Instructions the run may execute, tail calls and callbacks included; default 2^32. */
+  /** Instructions the run may execute, tail calls and callbacks included; default 10^9, none for verified programs that are compiled. */
   readonly insnBudget?: number;
   /**
    * Loads from addresses where nothing is read 0 instead of faulting, as Linux's loads through BTF pointers do

@@ -255,13 +255,13 @@ export class Machine {
       override: undefined,
     });
     const options = { insnBudget: request.insnBudget, probeReads: request.probeReads ?? row.btfPointers };
-    let insnCount = 0;
+    let insnCount: number | undefined = 0;
     let probedReads = 0;
     let result: RunResult | undefined;
     const from = performance.now();
     for (let i = 0; i < repeat; i++) {
       result = program.loaded.run(BigInt(context.ctxAddr), options);
-      insnCount += result.insnCount;
+      insnCount = result.insnCount === undefined || insnCount === undefined ? undefined : insnCount + result.insnCount;
       probedReads += result.probedReads;
       if (!result.ok) break;
     }

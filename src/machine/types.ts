@@ -85,8 +85,8 @@ export interface TestRunResult {
   readonly ctxOut: Uint8Array | undefined;
   /** Where the program sent the packet, or copies of it. */
   readonly redirects: readonly Redirect[];
-  /** Instructions of all repeats. */
-  readonly insnCount: number;
+  /** Instructions of all repeats; undefined where the engine did not count, see `RunResult`. */
+  readonly insnCount: number | undefined;
   /** Loads that found nothing and read 0, see {@link RunRequest.probeReads}. */
   readonly probedReads: number;
   /** Host time a repeat took on average. */

@@ -6,10 +6,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assemble } from '../../src/asm/index.ts';
+import { wasmEngine } from '../../src/engine/index.ts';
 import { decodeInsns } from '../../src/isa/index.ts';
 import { createMachine } from '../../src/machine/index.ts';
 import { fromHex } from '../../src/util/index.ts';
-import { wasmEngine } from '../support/wasm-engine.ts';
 
 /** A section's text: from its `-- name` line to the next. */
 function section(text: string, name: string): string | undefined {

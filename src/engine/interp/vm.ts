@@ -1,7 +1,7 @@
 import { ProgramFault } from '../../helpers/index.ts';
 import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from '../../isa/index.ts';
 import { type Access, type Region, regionAllows } from '../../mem/index.ts';
-import { u64Of } from '../../util/index.ts';
+import { accessFault } from '../access-fault.ts';
 import type { EngineHost, LoadedProgram } from '../types.ts';
 import type { InterpProgram, Op } from './program.ts';
 
@@ -186,25 +186,14 @@ export class Vm {
   }
 
   #accessFault(op: Op, reg2: number, sizeBytes: number, access: Access): ProgramFault {
-    const base = u64Of(this.r[reg2 + 1], this.r[reg2]);
-    const addr = BigInt.asUintN(64, base + BigInt(op.off));
-    const { mem } = this.host.env;
-    const region = addr < BigInt(mem.u8.length) ? mem.regionAt(Number(addr)) : undefined;
-    const what = `${access} of ${sizeBytes} bytes at r${reg2 >> 1}${op.off < 0 ? op.off : `+${op.off}`} = 0x${addr.toString(16)}`;
     this.faultReg = reg2 >> 1;
-    if (region === undefined) {
-      const null_ =
-        base < 4096n ? `: r${reg2 >> 1} is ${base === 0n ? 'NULL' : `the small number ${base}`}` : ': nothing is there';
-      return new ProgramFault('out-of-bounds', what + null_, addr, sizeBytes);
-    }
-    const at = `${region.kind} ${region.name}+${Number(addr) - region.start}`;
-    const denied = access === 'read' ? !region.readable : !region.writable;
-    if (denied) {
-      const how = region.readable ? 'read-only' : 'not for programs to access';
-      return new ProgramFault('write-protected', `${what} (${at}): ${how}`, addr, sizeBytes);
-    }
-    const cells =
-      region.strideBytes === 0 ? `${region.end - region.start} bytes` : `cells of ${region.cellBytes} bytes`;
-    return new ProgramFault('out-of-bounds', `${what} (${at}): outside its ${cells}`, addr, sizeBytes);
+    return accessFault(this.host.env.mem, {
+      reg: reg2 >> 1,
+      baseHigh: this.r[reg2 + 1],
+      baseLow: this.r[reg2],
+      offBytes: op.off,
+      sizeBytes,
+      access,
+    });
   }
 }

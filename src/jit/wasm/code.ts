@@ -41,6 +41,13 @@ export class Code extends ByteSink {
     this.byte(0);
     this.u32(offBytes);
   }
+  /** An atomic operation of the threads proposal. @param log2 of its size, which its alignment must be */
+  atomic(opcode: number, log2: number, offBytes: number): void {
+    this.byte(w.PREFIX_FE);
+    this.u32(opcode);
+    this.byte(log2);
+    this.u32(offBytes);
+  }
   /** `block`, `loop` or `if`. @param type result type, or VOID */
   open(opcode: number, type: number = w.VOID): void {
     this.byte(opcode);

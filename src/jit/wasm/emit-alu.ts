@@ -3,6 +3,9 @@ import { type Emission, type Emit, reg, reg32, setReg, setReg32 } from './emissi
 import * as w from './opcodes.ts';
 import { REG_LOCAL, WORD } from './registers.ts';
 
+/** Bytes from the address of a function to that of one that would begin a slot later. */
+const FUNC_WORD_BYTES = 8;
+
 /** 64-bit and 32-bit opcodes of an operation; shifts take their count modulo the width, as BPF does. */
 const OPS: Readonly<Record<Exclude<AluOp, 'mov'>, readonly [wide: number, narrow: number]>> = {
   add: [w.I64_ADD, w.I32_ADD],
@@ -211,14 +214,10 @@ export const emitCast: Emit = (e, { dst, src }) => {
   setReg32(e, dst);
 };
 
-/** A constant, or the address of a function: its index in the table. */
+/** A constant, or the address of a function: of the word that holds its index in the table. */
 export const emitImm64: Emit = (e, insn, def, slot) => {
-  const { code, program, imports } = e;
-  if (def.imm === 'subprog') {
-    code.globalGet(imports.tableBase);
-    code.i32(program.functionAt[slot + 1 + insn.imm]);
-    code.op(w.I32_ADD);
-    code.op(w.I64_EXTEND_I32_U);
-  } else code.i64(program.insns[slot + 1].imm, insn.imm);
+  const { code, program } = e;
+  if (def.imm === 'subprog') code.i64(0, e.how.funcBase + FUNC_WORD_BYTES * (slot + 1 + insn.imm));
+  else code.i64(program.insns[slot + 1].imm, insn.imm);
   code.set(REG_LOCAL[insn.dst]);
 };

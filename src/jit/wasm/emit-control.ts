@@ -1,9 +1,11 @@
-import { type Insn, type InsnDef, type JumpOp, MAX_TAIL_CALL_CNT } from '../../isa/index.ts';
+import { type Insn, type InsnDef, type JumpOp, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
+import { InternalError } from '../../util/index.ts';
 import { JitError } from '../types.ts';
-import { type Emission, type Emit, reg, reg32, restoreSp, setReg } from './emission.ts';
+import { type CallShape, kfuncImport, RUN_STATE } from './abi.ts';
+import { type Emission, type Emit, fault, reg, reg32, restoreSp, setReg } from './emission.ts';
 import * as w from './opcodes.ts';
-import { MAY_GOTO, OLD, WORD } from './registers.ts';
+import { LEVEL, MAY_GOTO, WORD } from './registers.ts';
 
 /** 64-bit and 32-bit comparisons; jset is one of its own. */
 const COMPARE: Readonly<Record<Exclude<JumpOp, 'jset'>, readonly [wide: number, narrow: number]>> = {
@@ -53,65 +55,151 @@ export function emitCondition(e: Emission, insn: Insn, def: InsnDef): void {
   code.op(w.I32_EQZ);
 }
 
-const BPF_FUNC_TAIL_CALL = 12;
+/** `bpf_tail_call`, which is no call. */
+export const BPF_FUNC_TAIL_CALL = 12;
 
 function args(e: Emission): void {
   for (let n = 1; n <= 5; n++) reg(e, n);
 }
 
-/** `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on. */
-function emitTailCall(e: Emission): void {
-  const { code, imports, globals } = e;
-  code.globalGet(globals.tailCalls);
-  code.i32(MAX_TAIL_CALL_CNT);
+/** R1.. go where functions outside find them. */
+function storeArgs(e: Emission, count: number): void {
+  for (let n = 1; n <= count; n++) e.state.put64(RUN_STATE.regs + 8 * n, () => reg(e, n));
+}
+
+/** Calls go 8 deep; those of a program that was tail-called from a function count anew. */
+function checkLevel(e: Emission, slot: number): void {
+  if (!e.how.unproven) return;
+  e.code.get(LEVEL);
+  e.code.i32(MAX_CALL_FRAMES);
+  e.code.op(w.I32_GE_U);
+  e.code.open(w.IF);
+  fault(e, 'too-deep', slot);
+  e.code.op(w.END);
+}
+
+/** A function called may have counted deeper: this one's level is as it was. */
+function resumeLevel(e: Emission): void {
+  if (e.how.unproven) e.state.put32(RUN_STATE.level, () => e.code.get(LEVEL));
+}
+
+/** Leaves the index of a program in the table on the stack, or a number below 1. */
+function tailTarget(e: Emission, slot: number): void {
+  const { code, imports } = e;
+  const layout = e.how.tailCalls;
+  if (layout === undefined) {
+    storeArgs(e, 3);
+    code.i32(slot);
+    code.call(imports.tail);
+    return;
+  }
+  reg32(e, 3);
+  reg32(e, 2);
+  code.access(w.I32_LOAD, layout.maxEntries);
   code.op(w.I32_LT_U);
-  code.open(w.IF);
+  code.open(w.IF, w.I32);
   reg32(e, 2);
   reg32(e, 3);
-  code.call(imports.tail);
-  code.tee(WORD);
-  code.i32(0);
-  code.op(w.I32_GE_S);
-  code.open(w.IF);
-  code.globalGet(globals.tailCalls);
-  code.i32(1);
+  code.i32(3);
+  code.op(w.I32_SHL);
   code.op(w.I32_ADD);
-  code.globalSet(globals.tailCalls);
+  code.access(w.I32_LOAD, layout.elements);
+  code.tee(WORD);
+  code.open(w.IF, w.I32);
+  code.get(WORD);
+  code.access(w.I32_LOAD, layout.entry);
+  code.op(w.ELSE);
+  code.i32(0);
+  code.op(w.END);
+  code.op(w.ELSE);
+  code.i32(0);
+  code.op(w.END);
+}
+
+/** `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on. */
+function emitTailCall(e: Emission, slot: number): void {
+  const { code, imports, state } = e;
+  tailTarget(e, slot);
+  code.set(WORD);
+  state.get32(RUN_STATE.tailCalls);
+  code.i32(MAX_TAIL_CALL_CNT);
+  code.op(w.I32_LT_U);
+  code.get(WORD);
+  code.i32(0);
+  code.op(w.I32_GT_S);
+  code.op(w.I32_AND);
+  code.open(w.IF);
+  state.put32(RUN_STATE.tailCalls, () => {
+    state.get32(RUN_STATE.tailCalls);
+    code.i32(1);
+    code.op(w.I32_ADD);
+  });
   restoreSp(e);
+  if (e.how.unproven) state.put32(RUN_STATE.level, () => code.i32(0));
   reg(e, 1);
   for (let n = 2; n <= 5; n++) code.i64(0, 0);
   code.get(WORD);
   code.returnCallIndirect(imports.funcType);
   code.op(w.END);
-  code.op(w.END);
+}
+
+/** A function outside of WebAssembly. */
+function emitOutside(e: Emission, func: number, shape: CallShape, slot: number): void {
+  storeArgs(e, shape.args);
+  e.code.i32(slot);
+  e.code.call(func);
+  if (!shape.returns) return;
+  e.state.get64(RUN_STATE.regs);
+  setReg(e, 0);
+}
+
+function imported(funcs: ReadonlyMap<number | string, number>, key: number | string): number {
+  const index = funcs.get(key);
+  if (index === undefined) throw new InternalError(`no import for ${key}`);
+  return index;
 }
 
 const CALLS: Readonly<Record<string, Emit>> = {
-  call_helper: (e, insn) => {
-    if (insn.imm === BPF_FUNC_TAIL_CALL) {
-      emitTailCall(e);
-      return;
-    }
-    e.code.i32(insn.imm);
-    args(e);
-    e.code.call(e.imports.helper);
-    setReg(e, 0);
+  call_helper: (e, insn, _def, slot) => {
+    if (insn.imm === BPF_FUNC_TAIL_CALL) emitTailCall(e, slot);
+    else emitOutside(e, imported(e.imports.helpers, insn.imm), e.how.helperShape(insn.imm), slot);
   },
-  call_kfunc: (e, insn) => {
-    e.code.i32(insn.imm);
-    e.code.i32(insn.off);
-    args(e);
-    e.code.call(e.imports.kfunc);
-    setReg(e, 0);
+  call_kfunc: (e, insn, _def, slot) => {
+    const { imm, off } = insn;
+    emitOutside(e, imported(e.imports.kfuncs, kfuncImport(imm, off)), e.how.kfuncShape(imm, off), slot);
   },
   call_local: (e, insn, _def, slot) => {
+    checkLevel(e, slot);
     args(e);
     e.code.call(e.firstFunc + e.program.functionAt[slot + 1 + insn.imm]);
     setReg(e, 0);
+    resumeLevel(e);
   },
 };
 
 export const emitCall: Emit = (e, insn, def, slot) => CALLS[def.name](e, insn, def, slot);
+
+/** Calls what a register says, a function of this or another program; or a helper, which is done when the import returns. */
+export const emitCallx: Emit = (e, insn, _def, slot) => {
+  const { code, imports, state } = e;
+  checkLevel(e, slot);
+  storeArgs(e, 5);
+  state.put64(RUN_STATE.regs, () => reg(e, insn.dst));
+  code.i32(slot);
+  code.call(imports.callx);
+  code.tee(WORD);
+  code.i32(0);
+  code.op(w.I32_LT_S);
+  code.open(w.IF, w.I64);
+  state.get64(RUN_STATE.regs);
+  code.op(w.ELSE);
+  args(e);
+  code.get(WORD);
+  code.callIndirect(imports.funcType);
+  code.op(w.END);
+  setReg(e, 0);
+  resumeLevel(e);
+};
 
 export const emitExit: Emit = e => {
   restoreSp(e);
@@ -129,15 +217,13 @@ export const emitPacketLoad: Emit = (e, insn, def) => {
   }
   code.i32(def.sizeBytes);
   code.call(e.imports.packet);
-  code.tee(OLD);
-  code.i64(0, 0);
-  code.op(w.I64_LT_S);
+  code.op(w.I32_EQZ);
   code.open(w.IF);
   restoreSp(e);
   code.i64(0, 0);
   code.op(w.RETURN);
   code.op(w.END);
-  code.get(OLD);
+  e.state.get64(RUN_STATE.regs);
   setReg(e, 0);
 };
 

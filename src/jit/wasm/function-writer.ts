@@ -1,15 +1,18 @@
 import type { InsnDef, InsnKind } from '../../isa/index.ts';
+import { RUN_STATE } from './abi.ts';
 import { type Emission, type Emit, fault } from './emission.ts';
 import { emitAlu, emitCast, emitEnd, emitImm64, emitMovsx, emitNeg } from './emit-alu.ts';
-import { emitCall, emitCondition, emitExit, emitPacketLoad, emitUnsupported } from './emit-control.ts';
+import { emitCall, emitCallx, emitCondition, emitExit, emitPacketLoad, emitUnsupported } from './emit-control.ts';
 import { emitAtomic, emitLoad, emitStore } from './emit-memory.ts';
 import type { FunctionGraph } from './function-graph.ts';
 import * as w from './opcodes.ts';
-import { FRAME, LABEL, MAY_GOTO, R10_LOCAL, WORD } from './registers.ts';
+import { FRAME, LABEL, LEVEL, MAY_GOTO, OLD, R10_LOCAL, WORD } from './registers.ts';
 import { writeStructured } from './structure.ts';
 
 /** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
 const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
+/** Longer frames are zeroed by one instruction, which is a call of the engine's. */
+const MOST_STORED_BYTES = 256;
 
 /** Jumps: the structure writes them, a condition first. */
 const nothing: Emit = () => {};
@@ -37,7 +40,7 @@ const EMIT: Readonly<Record<InsnKind, Emit>> = {
   may_goto: nothing,
   gotox: emitUnsupported,
   call: emitCall,
-  callx: emitUnsupported,
+  callx: emitCallx,
   exit: emitExit,
 };
 
@@ -70,27 +73,53 @@ export function frameFacts(
   return { usesFrame, usesMayGoto, calls };
 }
 
-/** Fuel: one unit, or the end of the run. */
-function burn(e: Emission, slot: number): void {
-  const { code, globals } = e;
-  code.globalGet(globals.fuel);
-  code.i32(1);
-  code.op(w.I32_SUB);
-  code.tee(WORD);
-  code.globalSet(globals.fuel);
-  code.get(WORD);
-  code.i32(0);
-  code.op(w.I32_LT_S);
+/** Takes a block's instructions off what is left, or ends the run. @param slot the block's first */
+function burn(e: Emission, count: number, slot: number): void {
+  const { code, state } = e;
+  state.get64(RUN_STATE.fuel);
+  code.i64(0, count);
+  code.op(w.I64_SUB);
+  code.set(OLD);
+  state.put64(RUN_STATE.fuel, () => code.get(OLD));
+  code.get(OLD);
+  code.i64(0, 0);
+  code.op(w.I64_LT_S);
   code.open(w.IF);
   fault(e, 'step-budget', slot);
   code.op(w.END);
 }
 
-function prologue(e: Emission, facts: FrameFacts, start: number, unproven: boolean): void {
-  const { code, globals, frameBytes } = e;
-  if (unproven) burn(e, start);
+/** One call deeper; callers saw to the limit. */
+function countLevel({ code, state }: Emission): void {
+  state.get32(RUN_STATE.level);
+  code.i32(1);
+  code.op(w.I32_ADD);
+  code.set(LEVEL);
+  state.put32(RUN_STATE.level, () => code.get(LEVEL));
+}
+
+/** Frames begin as zeros: what a program does not set is the same in every run. */
+function zeroFrame(e: Emission): void {
+  const { code, frameBytes } = e;
+  if (frameBytes > MOST_STORED_BYTES) {
+    code.get(FRAME);
+    code.i32(0);
+    code.i32(frameBytes);
+    code.memoryFill();
+    return;
+  }
+  for (let at = 0; at < frameBytes; at += 8) {
+    code.get(FRAME);
+    code.i64(0, 0);
+    code.access(w.I64_STORE, at);
+  }
+}
+
+function prologue(e: Emission, facts: FrameFacts): void {
+  const { code, state, frameBytes } = e;
+  if (e.how.unproven) countLevel(e);
   if (frameBytes > 0) {
-    code.globalGet(globals.sp);
+    state.get32(RUN_STATE.sp);
     code.tee(WORD);
     code.op(w.I64_EXTEND_I32_U);
     code.set(R10_LOCAL);
@@ -98,22 +127,8 @@ function prologue(e: Emission, facts: FrameFacts, start: number, unproven: boole
     code.i32(frameBytes);
     code.op(w.I32_SUB);
     code.set(FRAME);
-    if (unproven) {
-      code.get(FRAME);
-      code.globalGet(globals.stackLimit);
-      code.op(w.I32_LT_S);
-      code.open(w.IF);
-      fault(e, 'too-deep', start);
-      code.op(w.END);
-      code.get(FRAME);
-      code.i32(0);
-      code.i32(frameBytes);
-      code.memoryFill();
-    }
-    if (e.movesSp) {
-      code.get(FRAME);
-      code.globalSet(globals.sp);
-    }
+    zeroFrame(e);
+    if (e.movesSp) state.put32(RUN_STATE.sp, () => code.get(FRAME));
   }
   if (facts.usesMayGoto) {
     code.i32(MAY_GOTO_BUDGET);
@@ -121,11 +136,16 @@ function prologue(e: Emission, facts: FrameFacts, start: number, unproven: boole
   }
 }
 
-/** The body of one function. @param unproven loops are counted, depth is checked and frames begin zeroed */
-export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFacts, unproven: boolean): void {
+/** The body of one function. @param counted instructions are counted, block by block */
+export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFacts, counted: boolean): void {
   const { code, program } = e;
   const { insns, defs } = program;
   const { slots, first } = graph;
+  const insnCount = (node: number): number => {
+    let count = 0;
+    for (let slot = slots[node]; slot < slots[node + 1]; slot++) if (defs[slot] !== undefined) count++;
+    return count;
+  };
   const lastOf = (node: number): number => slots[node + 1] - (defs[slots[node + 1] - 1] === undefined ? 2 : 1);
   writeStructured(
     graph,
@@ -133,9 +153,10 @@ export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFac
     {
       node(node) {
         if (node === 0) {
-          prologue(e, facts, slots[1], unproven);
+          prologue(e, facts);
           return;
         }
+        if (counted) burn(e, insnCount(node), slots[node]);
         for (let slot = slots[node]; slot < slots[node + 1]; slot++) {
           const def = defs[slot];
           if (def !== undefined) EMIT[def.kind](e, insns[slot], def, slot);
@@ -147,9 +168,6 @@ export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFac
       condition(node) {
         const slot = lastOf(node);
         emitCondition(e, insns[slot], defs[slot] as InsnDef);
-      },
-      loopHead(node) {
-        if (unproven) burn(e, slots[node]);
       },
     },
     LABEL,

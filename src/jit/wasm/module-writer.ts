@@ -6,6 +6,10 @@ const MAGIC = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const SECTION = { type: 1, import: 2, function: 3, table: 4, memory: 5, global: 6, export: 7, element: 9, code: 10 };
 const KIND = { func: 0, table: 1, memory: 2, global: 3 } as const;
 
+/** Limits of a shared memory: least and most pages. */
+const SHARED_LIMITS = 3;
+const SHARED_PAGES = 32768;
+
 /** What an import or export is. */
 export type ExternKind = keyof typeof KIND;
 
@@ -42,6 +46,8 @@ export class ModuleWriter {
   readonly #exports: (readonly [name: string, kind: ExternKind, index: number])[] = [];
   readonly #elements: (readonly [global: number, first: number, count: number])[] = [];
   readonly #code = new Code();
+  /** Most pages of the imported memory, if it is shared. */
+  #sharedMost: number | undefined;
   #mark = -1;
   #bodies = 0;
 
@@ -65,6 +71,13 @@ export class ModuleWriter {
     if (declared.length > 0) throw new InternalError(`import of ${name} after a ${kind} of the module's own`);
     this.#imports.push({ module, name, kind, value });
     return this.#count(kind) - 1;
+  }
+
+  /** The import of a memory that threads share: of at most 2 GiB, as the machine's is. */
+  sharedMemory(module: string, name: string): number {
+    const index = this.import(module, name, 'memory', 1);
+    this.#sharedMost = SHARED_PAGES;
+    return index;
   }
 
   func(type: number): number {
@@ -143,7 +156,11 @@ export class ModuleWriter {
       else if (kind === 'global') out.bytes([value, 0]);
       else {
         if (kind === 'table') out.byte(w.FUNCREF);
-        limits(value);
+        if (kind === 'memory' && this.#sharedMost !== undefined) {
+          out.byte(SHARED_LIMITS);
+          out.u32(value);
+          out.u32(this.#sharedMost);
+        } else limits(value);
       }
     });
     section(SECTION.function, this.#funcs, type => out.u32(type));

@@ -25,6 +25,7 @@ export const LOCAL_TEE = 0x22;
 export const GLOBAL_GET = 0x23;
 export const GLOBAL_SET = 0x24;
 
+export const I32_LOAD = 0x28;
 export const I64_LOAD = 0x29;
 export const I64_LOAD8_S = 0x30;
 export const I64_LOAD8_U = 0x31;
@@ -32,6 +33,7 @@ export const I64_LOAD16_S = 0x32;
 export const I64_LOAD16_U = 0x33;
 export const I64_LOAD32_S = 0x34;
 export const I64_LOAD32_U = 0x35;
+export const I32_STORE = 0x36;
 export const I64_STORE = 0x37;
 export const I64_STORE8 = 0x3c;
 export const I64_STORE16 = 0x3d;
@@ -94,6 +96,7 @@ export const I64_SHR_U = 0x88;
 export const I64_ROTL = 0x89;
 
 export const I32_WRAP_I64 = 0xa7;
+export const I64_EXTEND_I32_S = 0xac;
 export const I64_EXTEND_I32_U = 0xad;
 export const I32_EXTEND8_S = 0xc0;
 export const I32_EXTEND16_S = 0xc1;
@@ -103,3 +106,21 @@ export const I64_EXTEND32_S = 0xc4;
 /** Prefix of memory.fill and others. */
 export const PREFIX_FC = 0xfc;
 export const MEMORY_FILL = 11;
+/** Prefix of atomic operations. */
+export const PREFIX_FE = 0xfe;
+/** By operation: the i64 form, and behind it (+5) that of the low 32 bits, zero-extended. */
+export const ATOMIC_ADD = 0x1f;
+export const ATOMIC_AND = 0x2d;
+export const ATOMIC_OR = 0x34;
+export const ATOMIC_XOR = 0x3b;
+export const ATOMIC_XCHG = 0x42;
+export const ATOMIC_CMPXCHG = 0x49;
+export const ATOMIC_LOW_FORM = 5;
+export const I64_ATOMIC_LOAD = 0x11;
+export const I64_ATOMIC_LOAD8_U = 0x14;
+export const I64_ATOMIC_LOAD16_U = 0x15;
+export const I64_ATOMIC_LOAD32_U = 0x16;
+export const I64_ATOMIC_STORE = 0x18;
+export const I64_ATOMIC_STORE8 = 0x1b;
+export const I64_ATOMIC_STORE16 = 0x1c;
+export const I64_ATOMIC_STORE32 = 0x1d;

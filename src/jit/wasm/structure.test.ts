@@ -38,7 +38,6 @@ function runCode(graph: FlowGraph, choose: () => number, most: number): number[]
         if (succsOf(graph, n).length === 0) code.op(w.RETURN);
       },
       condition: () => code.call(ask),
-      loopHead() {},
     },
     0,
   );

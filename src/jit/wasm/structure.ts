@@ -10,8 +10,6 @@ export interface NodeWriter {
   node(node: number): void;
   /** Of a node with two successors: leaves an i32 on the stack, not 0 to go to the first. */
   condition(node: number): void;
-  /** At the beginning of each round of a loop that `node` is the first of. */
-  loopHead(node: number): void;
 }
 
 // What is left to do, on a stack of its own: input decides how deep it gets.
@@ -144,8 +142,6 @@ class Structure {
       this.#push(END, 0, 0);
       this.#labelAt[node] = this.#depth;
       this.#enter(w.LOOP, IF_LABEL - 1);
-      // A dispatcher counts as the first of the nodes it leads to.
-      this.#writer.loopHead(node === this.#dispatcher ? this.#graph.succ[this.#graph.first[node]] : node);
     }
     for (let child = this.#child[node]; child >= 0; child = this.#sibling[child]) {
       this.#push(TREE, child, 0);

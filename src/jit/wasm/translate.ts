@@ -1,25 +1,45 @@
-import { type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
+import { type Insn, type InsnDef, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { JitError } from '../types.ts';
-import { declareGlobals, declareImports } from './abi.ts';
-import type { Emission } from './emission.ts';
+import { type CallShape, declareImports, MAIN_STATE, type OutsideCalls, StateAccess } from './abi.ts';
+import { accessCheckType, writeAccessCheck } from './access-check.ts';
+import type { Emission, EmissionOptions, TailCallLayout } from './emission.ts';
+import { BPF_FUNC_TAIL_CALL } from './emit-control.ts';
+import { writeEntries } from './entries.ts';
 import { functionGraph } from './function-graph.ts';
 import { splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
 import { ModuleWriter } from './module-writer.ts';
-import { I32, I32_WRAP_I64, I64, I64_EXTEND_I32_U, I64_SHR_U } from './opcodes.ts';
+import { I32, I64 } from './opcodes.ts';
 import { I32_LOCALS, I64_LOCALS } from './registers.ts';
 
 export interface WasmOptions {
   /**
-   * The program was not verified: loops and calls burn fuel, calls are at most as deep as the stack, frames of 512 bytes begin
-   * zeroed. Accesses are checked against the size of the memory only, either way. Default false.
+   * The program was not verified: calls are at most 8 deep, frames have 512 bytes, and unless said otherwise instructions
+   * are counted and accesses checked. Default false.
    */
   readonly unproven?: boolean;
+  /** Each access goes to a region or frame that exists, or the `access` import decides. Default `unproven`. */
+  readonly checked?: boolean;
+  /** Loads of checked code may find nothing and read 0. Default false. */
+  readonly probeReads?: boolean;
+  /** Every block takes its instructions off `RUN_STATE.fuel`. Default `unproven`. */
+  readonly counted?: boolean;
+  /** Threads share the memory: atomic operations are those of WebAssembly. Default false. */
+  readonly shared?: boolean;
+  /** Where the state of a run lies; default {@link MAIN_STATE}. */
+  readonly stateAddr?: number;
   /** Slots at which functions begin that no instruction names: the exception callback. */
   readonly entries?: readonly number[];
-  /** Bytes of stack of the function that begins at `slot`, as the verifier found; default 512. */
-  stackDepthBytes?(slot: number): number;
+  /** Address of a function that begins at slot 0; one at slot n is 8 n further. Needed where instructions take addresses. */
+  readonly funcBase?: number;
+  /** Bytes of stack of each function in order, as the verifier found; others are given 512, as all are if the numbers differ. */
+  readonly stackDepths?: readonly number[];
+  /** How helpers and kernel functions are called; default five arguments and a result. */
+  helperShape?(id: number): CallShape;
+  kfuncShape?(btfId: number, fdIdx: number): CallShape;
+  /** Tail calls find their targets in the memory; otherwise by the `tail` import. */
+  readonly tailCalls?: TailCallLayout;
 }
 
 /** A translated program: one module, to be instantiated with the imports that `WasmImports` describes. */
@@ -27,6 +47,8 @@ export interface WasmProgram {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** First slot of each function; function i becomes element `tableBase + i` of the table. */
   readonly functionSlots: readonly number[];
+  /** The functions of the import object it needs beside those every program has. */
+  readonly calls: OutsideCalls;
 }
 
 const FRAME_ALIGN_BYTES = 16;
@@ -38,58 +60,76 @@ function frameBytesOf(depthBytes: number): number {
   return Math.ceil(depthBytes / FRAME_ALIGN_BYTES) * FRAME_ALIGN_BYTES;
 }
 
+/** Functions outside of the program, each once. */
+function outsideCalls(insns: readonly Insn[], defs: readonly (InsnDef | undefined)[]): OutsideCalls {
+  const helpers = new Set<number>();
+  const kfuncs = new Map<string, readonly [number, number]>();
+  for (let slot = 0; slot < insns.length; slot++) {
+    const name = defs[slot]?.name;
+    const { imm, off } = insns[slot];
+    if (name === 'call_helper' && imm !== BPF_FUNC_TAIL_CALL) helpers.add(imm);
+    else if (name === 'call_kfunc') kfuncs.set(`${imm} ${off}`, [imm, off]);
+  }
+  return { helpers: [...helpers], kfuncs: [...kfuncs.values()] };
+}
+
+const ANY_SHAPE: CallShape = { args: 5, returns: true };
+
 /**
  * A program as engines take it to one WebAssembly module: map references are plain constants, helpers are called by number,
- * contexts have the layout user space sees. Exports: `main(r1..r5) → r0`, `run(ctx: i32) → low half of r0`, and the
- * globals of `WASM_GLOBALS`. Time and memory are linear in the program.
+ * contexts have the layout user space sees. Exports: `main(r1..r5) → r0` and what {@link writeEntries} has. Time and
+ * memory are linear in the program.
  *
- * Throws JitError: ENOTSUPP for what has no translation (gotox, callx, unresolved map references, unknown instructions),
+ * Throws JitError: ENOTSUPP for what has no translation (gotox, unresolved map references, unknown instructions),
  * EINVAL for jumps out of a function.
  */
 export function translateProgram(insns: readonly Insn[], options: WasmOptions = {}): WasmProgram {
   const unproven = options.unproven ?? false;
+  const checked = options.checked ?? unproven;
+  const counted = options.counted ?? unproven;
+  const shared = options.shared ?? false;
+  const stateAddr = options.stateAddr ?? MAIN_STATE;
+  const depths = options.stackDepths;
   const program = splitProgram(insns, options.entries ?? []);
   const { starts, defs } = program;
   const count = starts.length - 1;
   const module = new ModuleWriter();
-  const imports = declareImports(module);
-  const globals = declareGlobals(module);
+  const calls = outsideCalls(insns, defs);
+  const imports = declareImports(module, calls, shared);
   const firstFunc = module.func(imports.funcType);
   for (let func = 1; func < count; func++) module.func(imports.funcType);
+  const how: EmissionOptions = {
+    unproven,
+    shared,
+    check: checked
+      ? { read: module.func(accessCheckType(module)), write: module.func(accessCheckType(module)) }
+      : undefined,
+    funcBase: options.funcBase ?? 0,
+    helperShape: id => options.helperShape?.(id) ?? ANY_SHAPE,
+    kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
+    tailCalls: options.tailCalls,
+  };
   for (let func = 0; func < count; func++) {
     const facts = frameFacts(defs, insns, starts[func], starts[func + 1]);
-    const depth = unproven ? MAX_BPF_STACK : (options.stackDepthBytes?.(starts[func]) ?? MAX_BPF_STACK);
+    const depth = unproven || depths?.length !== count ? MAX_BPF_STACK : depths[func];
     const frameBytes = unproven || facts.usesFrame ? frameBytesOf(depth) : 0;
     const graph = functionGraph(program, func);
     const code = module.body([
       [I64_LOCALS, I64],
       [I32_LOCALS, I32],
     ]);
-    const movesSp = facts.calls && frameBytes > 0;
-    const e: Emission = { code, program, imports, globals, firstFunc, frameBytes, movesSp };
-    writeFunction(e, graph, facts, unproven);
+    const movesSp = (facts.calls || checked) && frameBytes > 0;
+    const state = new StateAccess(code, stateAddr);
+    const e: Emission = { code, program, imports, state, how, firstFunc, frameBytes, movesSp };
+    writeFunction(e, graph, facts, counted);
     module.endBody();
   }
-  writeRun(module, firstFunc, globals.r0High);
+  if (checked) {
+    writeAccessCheck(module, imports, options.probeReads === true ? 'probe' : 'read', stateAddr);
+    writeAccessCheck(module, imports, 'write', stateAddr);
+  }
+  writeEntries(module, firstFunc, stateAddr);
   module.export('main', 'func', firstFunc);
   module.element(imports.tableBase, firstFunc, count);
-  return { bytes: module.finish(), functionSlots: Array.from(starts.subarray(0, count)) };
-}
-
-/** The entry that passes no BigInt: R1 is an address, the high half of R0 stays in a global. */
-function writeRun(module: ModuleWriter, main: number, r0High: number): void {
-  module.export('run', 'func', module.func(module.type([I32], [I32])));
-  const code = module.body([[1, I64]]);
-  code.get(0);
-  code.op(I64_EXTEND_I32_U);
-  for (let n = 2; n <= 5; n++) code.i64(0, 0);
-  code.call(main);
-  code.tee(1);
-  code.i64(0, 32);
-  code.op(I64_SHR_U);
-  code.op(I32_WRAP_I64);
-  code.globalSet(r0High);
-  code.get(1);
-  code.op(I32_WRAP_I64);
-  module.endBody();
+  return { bytes: module.finish(), functionSlots: Array.from(starts.subarray(0, count)), calls };
 }
