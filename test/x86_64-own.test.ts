@@ -224,10 +224,4 @@ describe('refusals', () => {
     }
     expect(compiled).toBeGreaterThan(100);
   });
-
-  it('compatible mode, for now', () => {
-    const env = { cpu: 'x86-64-v1', mode: 'compat', space, userLimit: 0n, pcrel: false } as const;
-    expect(() => TARGET.compiler(input([exit]), env)).toThrow(expect.objectContaining({ errno: 524 }));
-    expect(TARGET.caps('compat')).toMatchObject({ subprogTailCalls: true, farKfuncCalls: false, needsZext: false });
-  });
 });

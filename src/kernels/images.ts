@@ -3,6 +3,7 @@ import { KERNEL_6_1_AMD64 } from './generated/6.1-amd64.ts';
 import { KERNEL_6_12_AMD64 } from './generated/6.12-amd64.ts';
 import { KERNEL_6_12_ARM64 } from './generated/6.12-arm64.ts';
 import { KERNEL_6_12_PPC64EL } from './generated/6.12-ppc64el.ts';
+import { KERNEL_6_12_RISCV64 } from './generated/6.12-riscv64.ts';
 import { KERNEL_7_2_AMD64 } from './generated/7.2-amd64.ts';
 import { KERNEL_7_2_PPC64EL } from './generated/7.2-ppc64el.ts';
 import { TableKernel } from './image.ts';
@@ -26,11 +27,11 @@ const TABLES: readonly KernelTable[] = [
   KERNEL_6_12_PPC64EL,
   KERNEL_6_12_AMD64,
   KERNEL_6_12_ARM64,
+  KERNEL_6_12_RISCV64,
   KERNEL_7_2_PPC64EL,
   KERNEL_7_2_AMD64,
   KERNEL_6_1_AMD64,
   generic('ppc64', 'big', KERNEL_6_12_PPC64EL),
-  generic('riscv64', 'little', KERNEL_6_12_ARM64),
   generic('s390x', 'big', KERNEL_6_12_ARM64),
 ];
 

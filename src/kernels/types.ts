@@ -78,6 +78,12 @@ export interface KernelStructs {
   readonly htabElemKey: number;
   /** `struct htab_elem`: the byte an LRU map's look-up sets. */
   readonly htabElemLruRef: number;
+  /** x86-64: the per-CPU variable `this_cpu_off`, as GS has it. */
+  readonly thisCpuOff?: number;
+  /** arm64 and riscv64, `struct thread_info`: the CPU's number. */
+  readonly threadInfoCpu?: number;
+  /** riscv64: distance of the array `__per_cpu_offset` from `__bpf_call_base`. */
+  readonly perCpuOffsets?: number;
 }
 
 /** A range of the simulated address space. `end` is exclusive. */

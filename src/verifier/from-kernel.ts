@@ -58,6 +58,8 @@ export interface KernelDump {
   readonly probes?: Iterable<number>;
   /** Slots of accesses of an arena (PROBE_MEM32), which a dump shows as ordinary ones. */
   readonly arenaAccesses?: Iterable<number>;
+  /** Slots of tail calls whose array and index the verifier knew, which JITs may compile to a direct jump. */
+  readonly directTailCalls?: Iterable<number>;
   readonly arena?: { readonly kernVmStart: bigint; readonly userVmStart: bigint };
   /** First slot of the exception callback; a hidden one is found where `stackDepths` counts it. */
   readonly exceptionCallback?: number;
@@ -101,6 +103,11 @@ function fromKernel(dump: KernelDump): XlatedProgram {
   const insns = undoDump(given, dump, numbers);
   markProbes(insns, dump.probes ?? [], BPF_PROBE_MEM);
   markProbes(insns, dump.arenaAccesses ?? [], BPF_PROBE_MEM32);
+  let known = 0;
+  // As the verifier does: imm is the place in the program's table of such calls, and 1.
+  for (const idx of dump.directTailCalls ?? []) {
+    if (insns[idx]?.code === TAIL_CALL) insns[idx] = { ...insns[idx], imm: ++known };
+  }
   const extra = (dump.funcInfo ?? []).map(info => info.insnIdx);
   let functions = findFunctions(insns, withCallback(extra, dump.exceptionCallback));
   const hidden = dump.exceptionCallback === undefined ? hiddenCallback(insns, functions, dump.stackDepths) : undefined;

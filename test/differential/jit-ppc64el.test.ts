@@ -32,7 +32,7 @@ const newSpace = () => createKernelSpace(findLayout('ppc64-radix'), kernelImage(
 describe('from a kernel dump to images and program info', () => {
   it.each(recorded.map(answer => [answer.name, answer] as const))('%s', (_name, answer) => {
     const space = newSpace();
-    const xlated = xlatedOfAnswer(answer, space, kfuncsOf(answer));
+    const xlated = xlatedOfAnswer(answer, { space, kfunc: kfuncsOf(answer) });
     const result = jitProgram(xlated, {
       target: findTarget('ppc64le'),
       space,
@@ -64,7 +64,7 @@ describe.each(['power8', 'power9', 'power10'])('own code for %s', cpu => {
     let theirs = 0;
     for (const answer of recorded) {
       const space = newSpace();
-      const result = jitProgram(xlatedOfAnswer(answer, space, kfuncsOf(answer)), {
+      const result = jitProgram(xlatedOfAnswer(answer, { space, kfunc: kfuncsOf(answer) }), {
         target: findTarget('ppc64le'),
         space,
         cpu,

@@ -4,22 +4,24 @@ import {
   BPF_MEMSX,
   BPF_PROBE_MEM,
   BPF_PROBE_MEMSX,
+  BPF_PSEUDO_KFUNC_CALL,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_VALUE,
   CALL,
   decodeInsns,
+  EXIT,
   type Insn,
-  isPseudoCall,
-  isPseudoFunc,
   LD_IMM64,
   makeInsn,
   TAIL_CALL,
 } from '../../src/isa/index.ts';
-import { compatCompiler } from '../../src/jit/ppc64/compat/index.ts';
-import type { Callee, CompiledFunc, TargetEnv } from '../../src/jit/types.ts';
+import { findTarget } from '../../src/jit/index.ts';
+import { funcInput, markCalls } from '../../src/jit/split.ts';
+import type { Callee, CompiledFunc, FuncInput, TargetEnv } from '../../src/jit/types.ts';
 import type { KernelSpace } from '../../src/kernels/index.ts';
-import { fromHex } from '../../src/util/index.ts';
-import type { XlatedMap } from '../../src/verifier/index.ts';
+import { fromHex, hi32, lo32, toHex } from '../../src/util/index.ts';
+import { type XlatedKfunc, type XlatedMap, type XlatedProgram, xlatedFromKernel } from '../../src/verifier/index.ts';
+import { isJump, type LabTarget, labTarget } from './lab-targets.ts';
 
 /** What a kernel said of a program it compiled. */
 export interface JitAnswer {
@@ -40,14 +42,18 @@ export interface JitAnswer {
 
 export interface Kfunc {
   readonly addr: bigint;
+  readonly name?: string;
   readonly args: readonly { readonly sizeBytes: number; readonly signed: boolean }[];
 }
 
 export interface JitSubject {
   readonly space: KernelSpace;
-  /** Default power9. */
+  /** Default: the lab's ppc64el. */
+  readonly lab?: LabTarget;
+  /** Default: what the lab's machine is. */
   readonly cpu?: string;
-  kfunc?(btfId: number): Kfunc | undefined;
+  /** By what the dump's calls have in `imm`. */
+  kfunc?(imm: number): Kfunc | undefined;
 }
 
 export interface Difference {
@@ -60,143 +66,36 @@ export interface Difference {
   readonly theirs: string;
 }
 
-/** Unlike any address: takes all five instructions to load. */
-const GUESS = 0x11112222;
+/** Bytes shown of a difference. */
+const SHOWN_BYTES = 4;
 
-const hexWord = (word: number | undefined) => (word === undefined ? '-' : (word >>> 0).toString(16).padStart(8, '0'));
+const isMapRef = ({ code, src }: Insn): boolean =>
+  code === LD_IMM64 && (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE);
 
-function words(bytes: Uint8Array): Int32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Int32Array.from({ length: bytes.length / 4 }, (_, i) => view.getInt32(4 * i, true));
-}
-
-/** Reads a constant's load back: `li` or `lis`, `ori`, `sldi`, `oris`, `ori`, each but the first optional. */
-function readConstant(image: Int32Array, at: number, reg: number): { value: bigint; count: number } | undefined {
-  const first = image[at] >>> 0;
-  if (((first >>> 21) & 31) !== reg || ((first >>> 16) & 31) !== 0) return undefined;
-  let value = BigInt((first << 16) >> 16);
-  if (first >>> 26 === 15) value <<= 16n;
-  else if (first >>> 26 !== 14) return undefined;
-  let count = 1;
-  const logical = (op: number) => {
-    const word = image[at + count] >>> 0;
-    if (word >>> 26 !== op || ((word >>> 21) & 31) !== reg || ((word >>> 16) & 31) !== reg) return;
-    value |= BigInt(word & 0xffff) << (op === 25 ? 16n : 0n);
-    count++;
-  };
-  const shifted = () => image[at + count] >>> 0 === (0x780007c6 | (reg << 21) | (reg << 16)) >>> 0;
-  const before = count;
-  logical(24);
-  if (shifted()) {
-    count++;
-    value <<= 32n;
-    logical(25);
-    logical(24);
-  } else if (first >>> 26 === 14) {
-    // A number of 16 bits ends here; an `ori` behind it is the next instruction's.
-    count = before;
-    value = BigInt((first << 16) >> 16);
-  }
-  return { value: BigInt.asUintN(64, value), count };
-}
-
-const MAPPED = [8, 3, 4, 5, 6, 7, 27, 28, 29, 30, 31, 12];
-
-/** Starts of functions, ascending: what local calls and function addresses name. */
-function functionStarts(insns: readonly Insn[]): number[] {
-  const starts = new Set([0]);
-  for (let slot = 0; slot < insns.length; slot++) {
-    const insn = insns[slot];
-    if (isPseudoCall(insn)) starts.add(slot + insn.off + 1);
-    else if (isPseudoFunc(insn)) starts.add(slot + insn.imm + 1);
-    if (insn.code === LD_IMM64) slot++;
-  }
-  return [...starts].sort((a, b) => a - b);
-}
-
-interface Piece {
-  readonly insns: Insn[];
-  readonly funcRefs: Map<number, number>;
-}
-
-/** The dump as the JIT had it, save what the dump hides. */
-function split(insns: readonly Insn[], starts: readonly number[]): Piece[] {
-  return starts.map((start, i) => {
-    const piece: Piece = { insns: [], funcRefs: new Map() };
-    for (let slot = start; slot < (starts[i + 1] ?? insns.length); slot++) {
-      const insn = insns[slot];
-      if (insn.code === CALL && insn.src === 1) {
-        piece.insns.push(makeInsn(CALL, 0, 1, starts.indexOf(slot + insn.off + 1), 1));
-      } else if (insn.code === CALL && insn.src === 0 && insn.imm === 12) {
-        piece.insns.push(makeInsn(TAIL_CALL, 0, 0, 0, 0));
-      } else if (insn.code === LD_IMM64) {
-        if (isPseudoFunc(insn)) piece.funcRefs.set(slot - start, starts.indexOf(slot + insn.imm + 1));
-        piece.insns.push(insn, insns[++slot]);
-      } else {
-        piece.insns.push(insn);
-      }
-    }
-    return piece;
+/** Everything of a program but what its dump hides: maps lie where nobody lies. */
+function withoutHidden(answer: JitAnswer, dump: readonly Insn[], subject: JitSubject, guess: bigint): XlatedProgram {
+  const { space, kfunc } = subject;
+  const ids = new Set<number>();
+  for (const insn of dump) if (isMapRef(insn)) ids.add(insn.imm);
+  const calls = new Set(
+    dump.filter(({ code, src }) => code === CALL && src === BPF_PSEUDO_KFUNC_CALL).map(insn => insn.imm),
+  );
+  return xlatedFromKernel({
+    name: 'p',
+    type: 1,
+    insns: dump,
+    kernel: space.kernel,
+    stackDepths: answer.stackDepths,
+    maps: [...ids].map(
+      (id): XlatedMap => ({ id, name: `${id}`, addr: guess, values: { start: guess, sizeBytes: 0x100000000 } }),
+    ),
+    kfuncs: [...calls].map((imm): XlatedKfunc => {
+      const known = kfunc?.(imm);
+      const name = known?.name ?? (known && space.kernel.symbolAt(Number(known.addr - space.callBase)));
+      return { imm, off: 0, name: name ?? `kfunc ${imm}`, args: known?.args };
+    }),
+    lineInfo: answer.lineSlots?.map(insnIdx => ({ insnIdx, fileNameOff: 0, lineOff: 0, line: 1, column: 1 })),
   });
-}
-
-/**
- * Puts back what a dump hides, as the kernel's image shows it: the addresses behind map references, and which loads
- * are probes. Nothing else is taken from the image.
- *
- * @param addrs addresses of maps seen so far, by `id` and `id+offset`; a second reference has to agree
- */
-function recover(
-  piece: Piece,
-  image: Int32Array,
-  compile: (insns: readonly Insn[]) => Int32Array,
-  addrs: Map<string, bigint>,
-): string | undefined {
-  const hidden = (insn: Insn) =>
-    insn.code === LD_IMM64 && (insn.src === BPF_PSEUDO_MAP_FD || insn.src === BPF_PSEUDO_MAP_VALUE);
-  const { insns } = piece;
-  const refs: { slot: number; key: string; offset: number }[] = [];
-  for (let slot = 0; slot < insns.length; slot++) {
-    const insn = insns[slot];
-    if (insn.code !== LD_IMM64) continue;
-    if (hidden(insn)) {
-      const value = insn.src === BPF_PSEUDO_MAP_VALUE;
-      refs.push({ slot, key: `${insn.imm}${value ? '+' : ''}`, offset: value ? insns[slot + 1].imm : 0 });
-      insns[slot] = makeInsn(LD_IMM64, insn.dst, 0, 0, GUESS);
-      insns[slot + 1] = makeInsn(0, 0, 0, 0, GUESS);
-    }
-    slot++;
-  }
-  const slotOffs = compile(insns);
-  let shift = 0;
-  let ref = 0;
-  for (let slot = 0; slot < insns.length; slot++) {
-    const insn = insns[slot];
-    const at = slotOffs[slot] / 4 + shift;
-    if (refs[ref]?.slot === slot) {
-      const found = readConstant(image, at, MAPPED[insn.dst]);
-      if (found === undefined) return `no constant for the map at slot ${slot}`;
-      insns[slot] = makeInsn(LD_IMM64, insn.dst, 0, 0, Number(BigInt.asIntN(32, found.value)));
-      insns[slot + 1] = makeInsn(0, 0, 0, 0, Number(BigInt.asIntN(32, found.value >> 32n)));
-      const base = found.value - BigInt(refs[ref].offset);
-      const known = addrs.get(refs[ref].key);
-      if (known !== undefined && known !== base) return `map ${refs[ref].key} at slot ${slot} lies elsewhere`;
-      addrs.set(refs[ref].key, base);
-      shift += found.count - 5;
-      ref++;
-    }
-    if (insn.code === LD_IMM64) slot++;
-    const mode = insn.code & 0xe0;
-    if ((insn.code & 7) !== BPF_LDX || (mode !== BPF_MEM && mode !== BPF_MEMSX)) continue;
-    const guard = 0x39200000 | (MAPPED[insn.src] << 16) | (insn.off & 0xffff);
-    // addi r9,src,off; lis r10,0xc000; sldi r10,r10,32; cmpld r9,r10; bgt; li dst,0; b
-    if (image[at] === guard && image[at + 1] === 0x3d40c000 && image[at + 2] === 0x794a07c6) {
-      const probe = mode === BPF_MEM ? BPF_PROBE_MEM : BPF_PROBE_MEMSX;
-      insns[slot] = makeInsn((insn.code & 0x1f) | probe, insn.dst, insn.src, insn.off, insn.imm);
-      shift += 7;
-    }
-  }
-  return undefined;
 }
 
 /** A function as the kernel and as the compatible mode compiled it. */
@@ -205,73 +104,163 @@ interface Pair {
   /** Its first slot in the program. */
   readonly start: number;
   readonly compiled: CompiledFunc;
-  /** The kernel's words. */
-  readonly image: Int32Array;
+  /** The kernel's bytes. */
+  readonly image: Uint8Array;
 }
 
 interface Alike {
   readonly pairs: readonly Pair[];
+  readonly xlated: XlatedProgram;
   /** Addresses by map id, with `+` of its values. */
   readonly addrs: ReadonlyMap<string, bigint>;
 }
 
+/** One function whose hidden parts are found by walking its image slot by slot. */
+class Walk {
+  readonly insns: Insn[];
+  readonly #image: Uint8Array;
+  readonly #lab: LabTarget;
+  readonly #compile: (insns: readonly Insn[]) => CompiledFunc;
+  #offs: Int32Array;
+
+  constructor(
+    insns: readonly Insn[],
+    image: Uint8Array,
+    lab: LabTarget,
+    compile: (insns: readonly Insn[]) => CompiledFunc,
+  ) {
+    this.insns = insns.slice();
+    this.#image = image;
+    this.#lab = lab;
+    this.#compile = compile;
+    this.#offs = compile(this.insns).slotOffs;
+  }
+
+  #bytesOf(slot: number): number {
+    return this.#offs[slot + 1] - this.#offs[slot];
+  }
+
+  #put(slot: number, insn: Insn): void {
+    this.insns[slot] = insn;
+    this.#offs = this.#compile(this.insns).slotOffs;
+  }
+
+  /**
+   * Puts back what a dump hides, as the kernel's image shows it: addresses behind map references, which loads are probes,
+   * which tail calls know their entry. Nothing else is taken from the image.
+   *
+   * @param addrs addresses of maps seen so far, by `id` and `id+`; a second reference has to agree
+   */
+  recover(dump: readonly Insn[], addrs: Map<string, bigint>): string | undefined {
+    const image = this.#image;
+    const lab = this.#lab;
+    let at = this.#offs[0];
+    for (let slot = 0; slot < this.insns.length; slot++) {
+      const insn = this.insns[slot];
+      if (isMapRef(dump[slot])) {
+        const found = lab.readConstant(image, at, insn.dst);
+        if (found === undefined) return `no constant for the map at slot ${slot}`;
+        const value = BigInt.asUintN(64, found.value);
+        const isValue = dump[slot].src === BPF_PSEUDO_MAP_VALUE;
+        const key = `${dump[slot].imm}${isValue ? '+' : ''}`;
+        const base = value - (isValue ? BigInt(dump[slot + 1].imm >>> 0) : 0n);
+        const known = addrs.get(key);
+        if (known !== undefined && known !== base) return `map ${key} at slot ${slot} lies elsewhere`;
+        addrs.set(key, base);
+        this.insns[slot] = makeInsn(LD_IMM64, insn.dst, 0, 0, lo32(value));
+        this.insns[++slot] = makeInsn(0, 0, 0, 0, hi32(value));
+        at += found.bytes;
+        continue;
+      }
+      if (insn.code === LD_IMM64) {
+        at += this.#offs[slot + 2] - this.#offs[slot];
+        slot++;
+        continue;
+      }
+      if (isPlainLoad(insn) && lab.isProbe?.(image, at, insn)) {
+        const mode = (insn.code & 0xe0) === BPF_MEM ? BPF_PROBE_MEM : BPF_PROBE_MEMSX;
+        this.#put(slot, { ...insn, code: (insn.code & 0x1f) | mode });
+      } else if (insn.code === TAIL_CALL && lab.isDirectTailCall?.(image, at)) {
+        this.#put(slot, { ...insn, imm: 1 });
+      }
+      at +=
+        isJump(insn) && lab.jumpBytes !== undefined
+          ? lab.jumpBytes(image, at, { insn, bytes: this.#bytesOf(slot), distance: this.#distance(slot) })
+          : this.#bytesOf(slot);
+    }
+    return undefined;
+  }
+
+  #distance(slot: number): number {
+    const { code, off, imm } = this.insns[slot];
+    if (code === EXIT) return 0;
+    return this.#offs[slot + 1 + (code === 0x06 ? imm : off)] - this.#offs[slot + 1];
+  }
+}
+
+function isPlainLoad({ code }: Insn): boolean {
+  const mode = code & 0xe0;
+  return (code & 7) === BPF_LDX && (mode === BPF_MEM || mode === BPF_MEMSX);
+}
+
 /** Compiles a program the kernel compiled, at the same addresses; a text: it could not be made ready for that. */
 function compileAlike(answer: JitAnswer, subject: JitSubject): Alike | string {
+  const lab = subject.lab ?? labTarget('ppc64el');
+  const target = findTarget(lab.target);
   const dump = decodeInsns(fromHex(answer.xlated));
-  const starts = functionStarts(dump);
   const count = answer.ksyms.length;
-  if (starts.length !== count) return `${starts.length} functions in the dump, ${count} images`;
-  if (answer.stackDepths.length !== count) return `${answer.stackDepths.length} stack depths, ${count} images`;
+  if (answer.stackDepths.length < count) return `${answer.stackDepths.length} stack depths, ${count} images`;
+  const xlated = withoutHidden(answer, dump, subject, lab.guess);
+  const shown = xlated.subprogs.length - xlated.hiddenSubprogCount;
+  if (shown !== count) return `${shown} functions in the dump, ${count} images`;
+  const marked = markCalls(xlated, () => {});
   const theirs = fromHex(answer.jited);
   const at = answer.ksyms.map(text => BigInt(`0x${text}`));
+  // Hidden ones have no place anybody is told; nothing calls them.
+  while (at.length < xlated.subprogs.length) at.push(at[0]);
   const callees = at.map((addr): Callee => ({ bpfFunc: addr, entry: addr, localEntry: addr + 4n }));
   const env: TargetEnv = {
-    cpu: subject.cpu ?? 'power9',
+    cpu: subject.cpu ?? lab.cpu,
     mode: 'compat',
     space: subject.space,
-    userLimit: 0xc000000000000000n,
+    userLimit: subject.space.layout.userLimit,
     pcrel: false,
   };
   const addrs = new Map<string, bigint>();
   const pairs: Pair[] = [];
   let base = 0;
-  for (const [index, piece] of split(dump, starts).entries()) {
-    const image = words(theirs.subarray(base, base + answer.funcLens[index]));
+  for (let index = 0; index < count; index++) {
+    const image = theirs.subarray(base, base + answer.funcLens[index]);
     base += answer.funcLens[index];
-    const compile = (insns: readonly Insn[]): CompiledFunc =>
-      compatCompiler(
-        {
-          index,
-          isFunc: count > 1,
-          insns,
-          funcRefs: piece.funcRefs,
-          stackDepthBytes: answer.stackDepths[index],
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: true,
-          arena: undefined,
-          kfuncAddr: imm => subject.kfunc?.(imm)?.addr,
-          kfuncArgs: imm => subject.kfunc?.(imm)?.args,
-        },
-        env,
-        { elf: 2, order: 'little' },
-      ).emit(at[index], callees);
-    const problem = recover(piece, image, insns => compile(insns).slotOffs, addrs);
+    const input = funcInput(xlated, marked, index, imm => subject.kfunc?.(imm)?.addr);
+    const compile = (insns: readonly Insn[]): CompiledFunc => {
+      const func: FuncInput = { ...input, insns };
+      return target.compiler(func, env).emit(at[index], callees);
+    };
+    const { start, end } = xlated.subprogs[index];
+    const walk = new Walk(input.insns, image, lab, compile);
+    const problem = walk.recover(dump.slice(start, end), addrs);
     if (problem !== undefined) return `function ${index}: ${problem}`;
-    pairs.push({ insns: piece.insns, start: starts[index], compiled: compile(piece.insns), image });
+    pairs.push({ insns: walk.insns, start, compiled: compile(walk.insns), image });
   }
-  return { pairs, addrs };
+  return { pairs, xlated, addrs };
 }
 
-/** What a dump hides and the images show: where maps are, and the slots of loads that are probes. */
-export function hiddenByDump(
-  answer: JitAnswer,
-  subject: JitSubject,
-): { readonly maps: readonly XlatedMap[]; readonly probes: readonly number[] } {
+/** What a dump hides and the images show. */
+export interface Hidden {
+  readonly maps: readonly XlatedMap[];
+  /** Slots of loads that may fault. */
+  readonly probes: readonly number[];
+  /** Slots of tail calls that know their entry. */
+  readonly directTailCalls: readonly number[];
+}
+
+export function hiddenByDump(answer: JitAnswer, subject: JitSubject): Hidden {
   const alike = compileAlike(answer, subject);
   if (typeof alike === 'string') throw new Error(alike);
   const ids = new Set([...alike.addrs.keys()].map(key => Number.parseInt(key, 10)));
+  const slotsOf = (wanted: (insn: Insn) => boolean): number[] =>
+    alike.pairs.flatMap(({ insns, start }) => insns.flatMap((insn, slot) => (wanted(insn) ? [start + slot] : [])));
   return {
     maps: [...ids].map(id => {
       const start = alike.addrs.get(`${id}+`);
@@ -283,11 +272,8 @@ export function hiddenByDump(
       const values = start === undefined ? {} : { values: { start, sizeBytes } };
       return { id, name: `${id}`, addr: alike.addrs.get(`${id}`) ?? 0n, ...values };
     }),
-    probes: alike.pairs.flatMap(({ insns, start }) =>
-      insns.flatMap(({ code }, slot) =>
-        (code & 7) === BPF_LDX && (code & 0xe0) === BPF_PROBE_MEM ? [start + slot] : [],
-      ),
-    ),
+    probes: slotsOf(({ code }) => (code & 7) === BPF_LDX && (code & 0xe0) === BPF_PROBE_MEM),
+    directTailCalls: slotsOf(({ code, imm }) => code === TAIL_CALL && imm !== 0),
   };
 }
 
@@ -296,14 +282,16 @@ export function compareWithKernel(answer: JitAnswer, subject: JitSubject): reado
   const alike = compileAlike(answer, subject);
   if (typeof alike === 'string') return alike;
   return alike.pairs.flatMap(({ insns, compiled, image }, func) => {
-    const ours = words(compiled.bytes.subarray(0, compiled.jitedLen));
+    const ours = compiled.bytes.subarray(0, compiled.jitedLen);
     const wrong = firstDifference(ours, image);
     if (wrong < 0) return [];
     const { slotOffs } = compiled;
     let slot = 0;
-    while (slot + 1 < insns.length && slotOffs[slot + 1] <= wrong * 4) slot++;
-    const insn = wrong * 4 < slotOffs[0] ? undefined : insns[slot];
-    return [{ func, offBytes: wrong * 4, slot, insn, ours: hexWord(ours[wrong]), theirs: hexWord(image[wrong]) }];
+    while (slot + 1 < insns.length && slotOffs[slot + 1] <= wrong) slot++;
+    const insn = wrong < slotOffs[0] ? undefined : insns[slot];
+    const from = compiled.slotOffs[0] % 4 === 0 ? wrong & ~3 : wrong;
+    const shown = (bytes: Uint8Array): string => toHex(bytes.subarray(from, from + SHOWN_BYTES)) || '-';
+    return [{ func, offBytes: from, slot, insn, ours: shown(ours), theirs: shown(image) }];
   });
 }
 
@@ -320,7 +308,7 @@ export function lineAddresses(answer: JitAnswer, subject: JitSubject): readonly 
   });
 }
 
-function firstDifference(a: Int32Array, b: Int32Array): number {
+function firstDifference(a: Uint8Array, b: Uint8Array): number {
   const length = Math.max(a.length, b.length);
   for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
   return -1;

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { type Btf, openBtf } from '../../src/btf/index.ts';
+import { findTarget } from '../../src/jit/index.ts';
 import type { KernelSpace } from '../../src/kernels/index.ts';
 import type { JitAnswer, Kfunc } from './lab-jit.ts';
+import { type LabTarget, labSpace } from './lab-targets.ts';
 
 /** A line of a kernel lab's output: a program's answer, or a blob. */
 interface Line {
@@ -26,8 +28,10 @@ export interface Lab {
   readonly programs: readonly JitAnswer[];
   /** Programs it accepted and left to its interpreter. */
   readonly uncompiled: number;
-  /** Needs the kernel's BTF and the lab's kallsyms. */
-  kfunc(btfId: number): Kfunc | undefined;
+  /** Address space with the kernel where it lay. */
+  readonly space: KernelSpace;
+  /** By what calls have in `imm`, a BTF id or a distance. Needs the lab's kallsyms, and for ids the kernel's BTF. */
+  kfunc(imm: number): Kfunc | undefined;
 }
 
 /** Every symbol of the kernel itself, which the recorded tables of src/kernels do not all have. */
@@ -55,19 +59,24 @@ function parameter(btf: Btf, typeId: number): { sizeBytes: number; signed: boole
  *
  * @param btfPath the kernel's BTF, as it is or gzipped
  */
-export function readLab(path: string, btfPath: string | undefined, space: KernelSpace): Lab {
+export function readLab(path: string, btfPath: string | undefined, lab: LabTarget): Lab {
   // A lab that was stopped leaves half a line behind.
   const lines = readFileSync(path, 'utf8')
     .split('\n')
     .flatMap(text => (text.endsWith('}') ? [JSON.parse(text) as Line] : []));
   const symbols = readKallsyms(lines);
+  const space = labSpace(lab, symbols.get('_text'));
   const callBase = symbols.get('__bpf_call_base');
   if (callBase !== undefined && callBase !== space.callBase) {
     throw new Error(`__bpf_call_base is at ${callBase.toString(16)}, not at ${space.callBase.toString(16)}`);
   }
   const bytes = btfPath === undefined ? undefined : readFileSync(btfPath);
   const btf = bytes === undefined ? undefined : openBtf(bytes[0] === 0x1f ? gunzipSync(bytes) : bytes);
+  const names = new Map<bigint, string>();
+  for (const [name, addr] of symbols) if (!names.has(addr) || /^bpf_/.test(name)) names.set(addr, name);
+  const far = findTarget(lab.target).caps('compat').farKfuncCalls;
   return {
+    space,
     uncompiled: lines.filter(({ errno, prog, jited }) => prog !== undefined && errno === 0 && !jited).length,
     programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log, linfo, jlinfo }) => {
       if (errno !== 0 || !jited || xlated === undefined) return [];
@@ -84,13 +93,17 @@ export function readLab(path: string, btfPath: string | undefined, space: Kernel
         },
       ];
     }),
-    kfunc(btfId) {
-      const func = btf?.typeById(btfId);
+    kfunc(imm) {
+      if (!far) {
+        const addr = space.callBase + BigInt(imm);
+        return { addr, name: names.get(addr), args: [] };
+      }
+      const func = btf?.typeById(imm);
       if (btf === undefined || func?.kind !== 'FUNC') return undefined;
       const addr = symbols.get(func.name);
       const proto = btf.typeById(func.typeId);
       if (addr === undefined || proto.kind !== 'FUNC_PROTO') return undefined;
-      return { addr, args: proto.params.map(({ typeId }) => parameter(btf, typeId)) };
+      return { addr, name: func.name, args: proto.params.map(({ typeId }) => parameter(btf, typeId)) };
     },
   };
 }

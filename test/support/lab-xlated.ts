@@ -1,23 +1,20 @@
 import { BPF_PSEUDO_KFUNC_CALL, CALL, decodeInsns } from '../../src/isa/index.ts';
-import type { KernelSpace } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
 import { type XlatedKfunc, type XlatedProgram, xlatedFromKernel } from '../../src/verifier/index.ts';
-import { hiddenByDump, type JitAnswer, type Kfunc } from './lab-jit.ts';
+import { hiddenByDump, type JitAnswer, type JitSubject } from './lab-jit.ts';
 
 /** The program a kernel's JIT was given, from its dump, and from its images what the dump hides. */
-export function xlatedOfAnswer(
-  answer: JitAnswer,
-  space: KernelSpace,
-  kfunc: (btfId: number) => Kfunc | undefined,
-): XlatedProgram {
+export function xlatedOfAnswer(answer: JitAnswer, subject: JitSubject): XlatedProgram {
+  const { space, kfunc } = subject;
   const ids = new Set(
     decodeInsns(fromHex(answer.xlated))
       .filter(({ code, src }) => code === CALL && src === BPF_PSEUDO_KFUNC_CALL)
       .map(({ imm }) => imm),
   );
   const kfuncs = [...ids].map((imm): XlatedKfunc => {
-    const known = kfunc(imm);
-    const name = known === undefined ? undefined : space.kernel.symbolAt(Number(known.addr - space.callBase));
+    const known = kfunc?.(imm);
+    const name =
+      known?.name ?? (known === undefined ? undefined : space.kernel.symbolAt(Number(known.addr - space.callBase)));
     return { imm, off: 0, name: name ?? `kfunc ${imm}`, args: known?.args };
   });
   return xlatedFromKernel({
@@ -26,7 +23,7 @@ export function xlatedOfAnswer(
     insns: fromHex(answer.xlated),
     kernel: space.kernel,
     stackDepths: answer.stackDepths,
-    ...hiddenByDump(answer, { space, kfunc }),
+    ...hiddenByDump(answer, subject),
     kfuncs,
     lineInfo: answer.lineSlots?.map(insnIdx => ({ insnIdx, fileNameOff: 0, lineOff: 0, line: 1, column: 1 })),
   });

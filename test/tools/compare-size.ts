@@ -1,39 +1,41 @@
 /**
  * Bytes of farcall's own code against those of a kernel's images of the same programs, at the same addresses. Input: lines
- * of `ask 6.12-ppc64el DIR OUT.jsonl --log 4 --ksyms`.
- *   npx tsx test/tools/compare-size.ts OUT.jsonl [--btf VMLINUX.BTF] [--cpu CPU] [--all]
+ * of `ask 6.12-ARCH DIR OUT.jsonl --log 4 --ksyms`.
+ *   npx tsx test/tools/compare-size.ts OUT.jsonl [--arch ppc64el] [--btf VMLINUX.BTF] [--cpu CPU] [--all]
  */
 import { parseArgs } from 'node:util';
 import { findTarget, jitProgram } from '../../src/jit/index.ts';
-import { createKernelSpace, defaultLayout, kernelImage } from '../../src/kernels/index.ts';
 import { readLab } from '../support/lab-lines.ts';
+import { labTarget } from '../support/lab-targets.ts';
 import { xlatedOfAnswer } from '../support/lab-xlated.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    arch: { type: 'string', default: 'ppc64el' },
     btf: { type: 'string' },
-    cpu: { type: 'string', default: 'power9' },
+    cpu: { type: 'string' },
     all: { type: 'boolean', default: false },
   },
 });
 const [path] = positionals;
 if (path === undefined) {
-  process.stderr.write('usage: compare-size OUT.jsonl [--btf VMLINUX.BTF] [--cpu CPU] [--all]\n');
+  process.stderr.write('usage: compare-size OUT.jsonl [--arch ARCH] [--btf VMLINUX.BTF] [--cpu CPU] [--all]\n');
   process.exit(2);
 }
 
-const space = createKernelSpace(defaultLayout('ppc64'), kernelImage('6.12-ppc64el'), { keepOut: [] });
-const { programs, kfunc } = readLab(path, values.btf, space);
-const target = findTarget('ppc64le');
+const lab = labTarget(values.arch);
+const cpu = values.cpu ?? lab.cpu;
+const { programs, kfunc, space } = readLab(path, values.btf, lab);
+const target = findTarget(lab.target);
 const rows: { name: string; theirs: number; ours: number }[] = [];
 const failed = new Map<string, number>();
 for (const answer of programs) {
   try {
-    const result = jitProgram(xlatedOfAnswer(answer, space, kfunc), {
+    const result = jitProgram(xlatedOfAnswer(answer, { space, lab, kfunc }), {
       target,
       space,
-      cpu: values.cpu,
+      cpu,
       placement: index => ({ at: BigInt(`0x${answer.ksyms[index]}`) }),
     });
     if (!result.ok || !result.prog.jited) throw new Error(result.ok ? 'interpreted' : result.rejection.message);
@@ -54,7 +56,7 @@ for (const row of values.all ? rows : rows.slice(0, 10)) {
   );
 }
 console.log(
-  `${rows.length} programs, ${values.cpu}: ${total('ours')} bytes of ${total('theirs')}, ${ratio(total('ours'), total('theirs'))}`,
+  `${rows.length} programs, ${cpu}: ${total('ours')} bytes of ${total('theirs')}, ${ratio(total('ours'), total('theirs'))}`,
 );
 console.log(`larger than the kernel's: ${rows.filter(row => row.ours > row.theirs).length}`);
 for (const [message, count] of failed) console.log(`${count} × ${message}`);

@@ -9,11 +9,11 @@
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { BPF_PSEUDO_KFUNC_CALL, CALL, decodeInsns } from '../../src/isa/index.ts';
-import { createKernelSpace, defaultLayout, kernelImage } from '../../src/kernels/index.ts';
 import { fromHex } from '../../src/util/index.ts';
 import { functionProgram } from '../support/function-programs.ts';
 import { JIT_PROGRAMS, labText } from '../support/jit-programs.ts';
 import { readLab } from '../support/lab-lines.ts';
+import { labTarget } from '../support/lab-targets.ts';
 
 const [what, ...paths] = process.argv.slice(2);
 if (what === 'programs' && paths.length === 1) {
@@ -24,8 +24,7 @@ if (what === 'programs' && paths.length === 1) {
   writeFileSync(out, `${texts.join('\n')}\n`);
 } else if (what === 'fixture' && paths.length === 3) {
   const [lab, btf, out] = paths;
-  const space = createKernelSpace(defaultLayout('ppc64'), kernelImage('6.12-ppc64el'), { keepOut: [] });
-  const { programs, kfunc } = readLab(lab, btf, space);
+  const { programs, kfunc } = readLab(lab, btf, labTarget('ppc64el'));
   const lines = programs.map(({ name, ...answer }) => {
     const kfuncs: Record<number, { addr: string; args: unknown }> = {};
     for (const { code, src, imm } of decodeInsns(fromHex(answer.xlated))) {

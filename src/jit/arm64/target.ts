@@ -1,20 +1,8 @@
-import { ERRNO } from '../../uapi/index.ts';
-import { type JitCaps, JitError, type JitTarget } from '../types.ts';
+import type { JitTarget } from '../types.ts';
+import { COMPAT_CAPS, compatCompiler } from './compat/index.ts';
 import { OWN_CAPS, ownCompiler } from './own/index.ts';
 
 const EM_AARCH64 = 183;
-
-/** What 6.12's arm64 JIT says it can do (`bpf_jit_supports_*`, defaults in kernel/bpf/core.c). */
-const COMPAT_CAPS: JitCaps = {
-  subprogTailCalls: true,
-  kfuncCalls: true,
-  farKfuncCalls: true,
-  exceptions: true,
-  arena: true,
-  percpuInsn: true,
-  ptrXchg: true,
-  needsZext: false,
-};
 
 /** 64-bit Arm, little-endian. */
 export const ARM64: JitTarget = {
@@ -29,8 +17,5 @@ export const ARM64: JitTarget = {
   elf: { machine: EM_AARCH64, flags: 0 },
   alignBytes: 4,
   caps: mode => (mode === 'own' ? OWN_CAPS : COMPAT_CAPS),
-  compiler(func, env) {
-    if (env.mode !== 'own') throw new JitError(ERRNO.ENOTSUPP, 'arm64 has no compatible mode yet');
-    return ownCompiler(func, env);
-  },
+  compiler: (func, env) => (env.mode === 'own' ? ownCompiler(func, env) : compatCompiler(func, env)),
 };

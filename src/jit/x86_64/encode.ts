@@ -70,14 +70,43 @@ export function rm(
     c.u32(disp);
     return;
   }
+  const mod = disp === 0 && (base & 7) !== RBP ? 0 : isS8(disp) ? 0x40 : 0x80;
+  address(c, mod, regBits, base, disp, index, scale);
+}
+
+/** ModRM, SIB and displacement of base + index · 2^scale + disp. */
+function address(
+  c: CodeBuffer,
+  mod: number,
+  regBits: number,
+  base: number,
+  disp: number,
+  index: number,
+  scale: number,
+): void {
   const low = base & 7;
-  const mod = disp === 0 && low !== RBP ? 0 : isS8(disp) ? 0x40 : 0x80;
   if (index !== NONE || low === RSP) {
     c.u8(mod | regBits | 4);
     c.u8((scale << 6) | ((index === NONE ? 4 : index & 7) << 3) | low);
   } else c.u8(mod | regBits | low);
   if (mod === 0x40) c.u8(disp & 0xff);
   else if (mod === 0x80) c.u32(disp);
+}
+
+/** As {@link rm}, with a displacement even where it is 0. */
+export function rmDisp(
+  c: CodeBuffer,
+  flags: number,
+  op: number,
+  reg: number,
+  base: number,
+  disp: number,
+  index: number = NONE,
+): void {
+  if (op >>> 24 !== 0) c.u8(op >>> 24);
+  rex(c, flags, reg, index, base, false);
+  opcode(c, op);
+  address(c, isS8(disp) ? 0x40 : 0x80, (reg & 7) << 3, base, disp, index, 0);
 }
 
 // ---- moves and addresses

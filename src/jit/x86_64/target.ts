@@ -1,6 +1,5 @@
-import { ERRNO } from '../../uapi/index.ts';
-import { JitError, type JitTarget } from '../types.ts';
-import { COMPAT_CAPS } from './compat-caps.ts';
+import type { JitTarget } from '../types.ts';
+import { COMPAT_CAPS, compatCompiler } from './compat/index.ts';
 import { OWN_CAPS, ownCompiler } from './own/index.ts';
 
 const EM_X86_64 = 62;
@@ -19,8 +18,5 @@ export const X86_64: JitTarget = {
   elf: { machine: EM_X86_64, flags: 0 },
   alignBytes: 1,
   caps: mode => (mode === 'own' ? OWN_CAPS : COMPAT_CAPS),
-  compiler(func, env) {
-    if (env.mode === 'own') return ownCompiler(func, env);
-    throw new JitError(ERRNO.ENOTSUPP, 'x86_64 has no compatible mode yet');
-  },
+  compiler: (func, env) => (env.mode === 'own' ? ownCompiler(func, env) : compatCompiler(func, env)),
 };

@@ -18,6 +18,7 @@ export const KERNEL_6_12_AMD64: KernelTable = {
     progBpfFunc: 48,
     htabElemKey: 48,
     htabElemLruRef: 35,
+    thisCpuOff: 0x19a18,
   },
   symbols: `
 1j91sL:6gg g2r4L:25c 1jto0:5c 86swL:g g0lcL:bk 1pu80L:jk 1ola8L:cg 1j7dc:g 1usfk:lc 1uxfk:z4 1ot28:w 1ot3k:1c 1ooj4:w

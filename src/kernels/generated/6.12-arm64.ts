@@ -18,6 +18,7 @@ export const KERNEL_6_12_ARM64: KernelTable = {
     progBpfFunc: 48,
     htabElemKey: 48,
     htabElemLruRef: 35,
+    threadInfoCpu: 16,
   },
   symbols: `
 1idqgL:35s -6 1i51s -33 1i6uoL:35s 1skqwL 1pzm8L 1pzkgL 1q0ywL 1pzowL 1q13k 1q00wL 1pzs0L 1q0soL 1q0psL 1q0v4 1irs8

@@ -1,4 +1,4 @@
-import type { JitCaps } from '../types.ts';
+import type { JitCaps } from '../../types.ts';
 
 /** What the JIT of Linux 6.12 for x86-64 supports (`arch/x86/net/bpf_jit_comp.c`). */
 export const COMPAT_CAPS: JitCaps = {
