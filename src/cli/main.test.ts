@@ -23,7 +23,7 @@ describe('usage errors', () => {
     ['obj shwo', '(Did you mean show?)'],
     ['obj show', "missing required argument 'FILE'"],
     ['obj show --colour x.o', "unknown option '--colour'"],
-    [`prog run ${OBJECT} --engine magic`, "'magic' is invalid. Allowed choices are interp"],
+    [`prog run ${OBJECT} --engine magic`, "'magic' is invalid. Allowed choices are wasm, interp"],
     [`prog run ${OBJECT} --repeat 0`, "--repeat is not usable (expected an integer from 1 to 4294967295, found '0')"],
     [`prog run ${OBJECT} --repeat ten`, "found 'ten'"],
     [

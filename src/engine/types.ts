@@ -97,8 +97,40 @@ export interface RunOptions {
    * (BPF_PROBE_MEM and its exception table). Stores and atomic operations fault all the same.
    */
   readonly probeReads?: boolean;
+  /** Count instructions, where that costs something; see `insnCount`. Default: where there is a budget. */
+  readonly countInsns?: boolean;
   /** The second argument, R2; bpf_conformance programs want the memory's length there. */
   readonly r2?: bigint;
+}
+
+/** What a {@link ProgramRunner} is opened for. */
+export interface RunnerOptions extends RunOptions {
+  /** Address of the context that packets get. */
+  readonly ctxAddr: number;
+}
+
+/**
+ * A program held ready to run many times, without a result object each: low halves of R0 as signed numbers, and 0 after a
+ * fault, which is in `fault` until the next run. Between opening and closing it nothing else of the machine runs.
+ */
+export interface ProgramRunner {
+  /** What ended the last run, or the last of several. */
+  readonly fault: Fault | undefined;
+  /** Runs completed by the last {@link repeat} or {@link batch}. */
+  readonly done: number;
+  /** All of R0 of the last run; of a batch undefined. */
+  readonly r0: bigint;
+  run(ctx: number): number;
+  /** Runs `count` times on the same context, at least once, and ends with a fault. */
+  repeat(ctx: number, count: number): number;
+  /**
+   * Makes the context of a packet in the memory and runs on it; undefined where contexts are not made by compiled code:
+   * types without packets, programs that call functions outside, programs that nobody verified.
+   */
+  readonly packet: ((data: number, sizeBytes: number) => number) | undefined;
+  /** The same for each pair of address and length in a list, u32 each; results go to `verdicts`, u32 each. */
+  readonly batch: ((list: number, count: number, verdicts: number) => void) | undefined;
+  close(): void;
 }
 
 /** A program an engine has prepared; may be run any number of times. */
@@ -106,6 +138,8 @@ export interface LoadedProgram {
   readonly program: EngineProgram;
   /** Runs to `exit` or to a fault; never throws for anything a program does. @param ctx R1 */
   run(ctx: bigint, options?: RunOptions): RunResult;
+  /** Of engines that have a faster way than {@link run} to run often; undefined for programs they do not compile. */
+  open?(options: RunnerOptions): ProgramRunner | undefined;
   free(): void;
 }
 

@@ -1,4 +1,3 @@
-import type { Btf } from '../btf/index.ts';
 import {
   type Engine,
   type EngineHost,
@@ -28,9 +27,10 @@ import {
   type MapDef,
 } from '../maps/index.ts';
 import { LinearMemory } from '../mem/index.ts';
-import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
+import type { ObjectSpec } from '../object/index.ts';
 import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES, progTypeRow } from '../progtypes/index.ts';
 import { FarcallError } from '../util/index.ts';
+import type { XlatedProgram } from '../verifier/index.ts';
 import { type Clock, StepClock } from './clock.ts';
 import { type ArmedTimer, MachineEnv } from './env.ts';
 import { loadObject } from './load-object.ts';
@@ -137,7 +137,15 @@ export class Machine {
         cpuCount: this.#env.cpuCount,
         createMap: def => this.createMap(def),
         addProgram: (name, type, insns, program) =>
-          this.#addProgram(name, type, insns, program.insns, program, spec.btf),
+          this.#addProgram({
+            name,
+            type,
+            insns,
+            original: program.insns,
+            spec: program,
+            btf: spec.btf,
+            proof: options.proofs?.get(name),
+          }),
         kfuncNumber: name => this.#kfuncNumber(name),
       },
       spec,
@@ -148,8 +156,16 @@ export class Machine {
   /**
    * Loads raw instructions. A `ld_imm64` of a map names it by its place in `maps` (BPF_PSEUDO_MAP_FD, _MAP_VALUE and the
    * two _IDX kinds alike); others are taken as they are.
+   *
+   * @param proof what the verifier made of these instructions when it accepted them
    */
-  loadInsns(name: string, type: number, insns: readonly Insn[], maps: readonly BpfMap[] = []): MachineProgram {
+  loadInsns(
+    name: string,
+    type: number,
+    insns: readonly Insn[],
+    maps: readonly BpfMap[] = [],
+    proof?: XlatedProgram,
+  ): MachineProgram {
     const resolved = [...insns];
     for (let idx = 0; idx < insns.length; idx++) {
       const insn = insns[idx];
@@ -162,7 +178,7 @@ export class Machine {
       }
       idx++;
     }
-    return this.#addProgram(name, type, resolved, insns, undefined, undefined);
+    return this.#addProgram({ name, type, insns: resolved, original: insns, proof });
   }
 
   #makeHandle(name: string, id: number): number {
@@ -173,28 +189,12 @@ export class Machine {
     return start;
   }
 
-  #addProgram(
-    name: string,
-    type: number,
-    insns: readonly Insn[],
-    original: readonly Insn[],
-    spec: ProgramSpec | undefined,
-    btf: Btf | undefined,
-  ): MachineProgram {
+  #addProgram(given: Omit<EngineProgram, 'id' | 'handle' | 'exceptionCallback'>): MachineProgram {
+    const { name, type, insns, spec } = given;
     const id = this.#env.programs.length + 1;
     const callback = spec?.subprogs.find(subprog => subprog.name === spec.exceptionCallback);
     const handle = this.#makeHandle(name, id);
-    const source: EngineProgram = {
-      name,
-      type,
-      insns,
-      id,
-      handle,
-      original,
-      spec,
-      btf,
-      exceptionCallback: callback?.insnIdx,
-    };
+    const source: EngineProgram = { ...given, id, handle, exceptionCallback: callback?.insnIdx };
     const loaded = this.#engine.load(source, this.#host);
     const program: MachineProgram = { id, name, type, insns, loaded, handle, spec };
     this.#env.addProgram(program);
@@ -254,12 +254,32 @@ export class Machine {
       retval: 0,
       override: undefined,
     });
-    const options = { insnBudget: request.insnBudget, probeReads: request.probeReads ?? row.btfPointers };
+    const options = {
+      insnBudget: request.insnBudget,
+      countInsns: request.countInsns,
+      probeReads: request.probeReads ?? row.btfPointers,
+    };
     let insnCount: number | undefined = 0;
     let probedReads = 0;
     let result: RunResult | undefined;
     const from = performance.now();
-    for (let i = 0; i < repeat; i++) {
+    // Runs that are repeated and not counted need no result each.
+    const runner =
+      repeat > 1 && request.countInsns !== true && request.insnBudget === undefined
+        ? program.loaded.open?.({ ...options, ctxAddr: context.ctxAddr })
+        : undefined;
+    if (runner !== undefined) {
+      runner.repeat(context.ctxAddr, repeat);
+      runner.close();
+      const { fault, r0 } = runner;
+      result = {
+        insnCount: undefined,
+        probedReads: 0,
+        ...(fault === undefined ? { ok: true, r0 } : { ok: false, fault }),
+      };
+      insnCount = undefined;
+    }
+    for (let i = 0; i < repeat && runner === undefined; i++) {
       result = program.loaded.run(BigInt(context.ctxAddr), options);
       insnCount = result.insnCount === undefined || insnCount === undefined ? undefined : insnCount + result.insnCount;
       probedReads += result.probedReads;

@@ -5,6 +5,7 @@ import type { BpfMap } from '../maps/index.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
 import type { RunInput } from '../progtypes/index.ts';
 import type { ByteOrder } from '../util/index.ts';
+import type { XlatedProgram } from '../verifier/index.ts';
 import type { Clock } from './clock.ts';
 
 export interface MachineOptions {
@@ -41,6 +42,8 @@ export interface LoadObjectOptions {
   readonly only?: readonly string[];
   /** Addresses of kernel symbols, for `.ksyms`. */
   readonly ksyms?: ReadonlyMap<string, number>;
+  /** What the verifier made of programs it accepted, by name. Programs without one are run as what nobody verified. */
+  readonly proofs?: ReadonlyMap<string, XlatedProgram>;
 }
 
 /** An object in a machine: its maps and programs by name. */
@@ -59,6 +62,8 @@ export interface RunRequest extends RunInput {
   readonly cpu?: number;
   /** Instructions each run may take. */
   readonly insnBudget?: number;
+  /** Count instructions even where the engine would not; default false. */
+  readonly countInsns?: boolean;
   /**
    * Loads where nothing is read 0 instead of faulting. Default: for program types whose arguments are pointers to kernel
    * objects (tracing, lsm, struct_ops), where Linux does so. Differs from Linux: any load, not those through BTF

@@ -13,6 +13,7 @@ export {
   isUserPtRegs,
 } from './ctx-type.ts';
 export { bpfIterProgSupported } from './iter-targets.ts';
+export { type PacketContextFunction, skbContextFunction, xdpContextFunction } from './packet-context.ts';
 export { bpfProgCheckRecur, bpfProgHasTrampoline } from './protos/base.ts';
 export * from './sections.ts';
 export * from './table.ts';

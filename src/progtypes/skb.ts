@@ -2,6 +2,7 @@ import { ETH_HEADER_BYTES, ETH_P_IP, ETH_P_IPV6, LOOPBACK, SK_BUFF, SK_BUFF_BYTE
 import { bpf_prog_type } from '../uapi/index.ts';
 import { concatBytes } from '../util/index.ts';
 import { PacketBuffer } from './packet-buffer.ts';
+import { skbContextFunction } from './packet-context.ts';
 import { badInput } from './problem.ts';
 import type { ContextHost, ProgTypeRow, RunContext, RunInput } from './types.ts';
 import { PACKET_BLOCK_BYTES } from './types.ts';
@@ -160,6 +161,17 @@ function beginSkb(host: ContextHost, input: RunInput, linkLayer: boolean): RunCo
   };
 }
 
+/** Bytes of the header that a frame of this protocol must have behind its Ethernet header. */
+function headerBytes(protocol: number): number {
+  return protocol === ETH_P_IP ? 20 : protocol === ETH_P_IPV6 ? 40 : 0;
+}
+
+/** Whether a run on the frame begins at all. */
+function takesFrame(bytes: Uint8Array): boolean {
+  if (bytes.length < ETH_HEADER_BYTES || bytes.length > MAX_DATA_BYTES) return false;
+  return bytes.length >= ETH_HEADER_BYTES + headerBytes(classifyFrame(bytes).protocol);
+}
+
 function requireHeader(l3: Uint8Array, sizeBytes: number, protocol: string): void {
   if (l3.length >= sizeBytes) return;
   throw badInput(
@@ -181,12 +193,12 @@ function fillSocket(
   const l3 = bytes.subarray(ETH_HEADER_BYTES);
   if (protocol === ETH_P_IP) {
     put(SK_BUFF.family, AF_INET);
-    requireHeader(l3, 20, 'IPv4');
+    requireHeader(l3, headerBytes(protocol), 'IPv4');
     u8.set(l3.subarray(12, 16), ctx + SK_BUFF.local_ip4);
     u8.set(l3.subarray(16, 20), ctx + SK_BUFF.remote_ip4);
   } else if (protocol === ETH_P_IPV6) {
     put(SK_BUFF.family, AF_INET6);
-    requireHeader(l3, 40, 'IPv6');
+    requireHeader(l3, headerBytes(protocol), 'IPv6');
     u8.set(l3.subarray(8, 24), ctx + SK_BUFF.local_ip6);
     u8.set(l3.subarray(24, 40), ctx + SK_BUFF.remote_ip6);
   }
@@ -221,6 +233,7 @@ const row = (
   btfPointers: false,
   packet: true,
   begin: (host, input) => beginSkb(host, input, linkLayer),
+  packets: { takes: takesFrame, make: () => skbContextFunction(linkLayer) },
   returns,
 });
 

@@ -1,5 +1,6 @@
 import type { PacketAccess } from '../helpers/index.ts';
 import type { LinearMemory, Region } from '../mem/index.ts';
+import type { PacketContextFunction } from './packet-context.ts';
 
 /** What a run is given, the bytes of `BPF_PROG_TEST_RUN`. */
 export interface RunInput {
@@ -36,6 +37,13 @@ export interface RunContext {
   ctxOut(): Uint8Array | undefined;
 }
 
+/** How packets without ctx_in become contexts in compiled code. */
+export interface PacketContexts {
+  /** Whether {@link make}'s function makes of a packet what `begin` would; others must go through `begin`. */
+  takes(bytes: Uint8Array): boolean;
+  make(): PacketContextFunction;
+}
+
 /** A row of the table of program types. */
 export interface ProgTypeRow {
   /** `BPF_PROG_TYPE_*` */
@@ -52,6 +60,8 @@ export interface ProgTypeRow {
   readonly packet: boolean;
   /** Lays the context and the packet of a run out in memory. Throws `run.data` and `run.ctx` for what Linux refuses. */
   begin(host: ContextHost, input: RunInput): RunContext;
+  /** Of types that take packets, if their contexts can be made in compiled code. */
+  readonly packets?: PacketContexts;
   /** Names of return values: XDP_PASS for 2. */
   readonly returns: Readonly<Record<number, string>>;
 }

@@ -2,6 +2,7 @@ import { ETH_HEADER_BYTES, LOOPBACK, XDP_MD, XDP_MD_BYTES } from '../helpers/ind
 import { bpf_prog_type } from '../uapi/index.ts';
 import { concatBytes } from '../util/index.ts';
 import { PacketBuffer } from './packet-buffer.ts';
+import { xdpContextFunction } from './packet-context.ts';
 import { badInput } from './problem.ts';
 import type { ContextHost, ProgTypeRow, RunContext, RunInput } from './types.ts';
 
@@ -116,5 +117,9 @@ export const XDP_ROW: ProgTypeRow = {
   btfPointers: false,
   packet: true,
   begin: beginXdp,
+  packets: {
+    takes: ({ length }) => length >= ETH_HEADER_BYTES && length <= PAGE_BYTES - HEADROOM_BYTES - TAILROOM_BYTES,
+    make: xdpContextFunction,
+  },
   returns: { 0: 'XDP_ABORTED', 1: 'XDP_DROP', 2: 'XDP_PASS', 3: 'XDP_TX', 4: 'XDP_REDIRECT' },
 };

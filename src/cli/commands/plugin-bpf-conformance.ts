@@ -21,7 +21,7 @@ async function run(call: Call): Promise<void> {
   const insns = decodeInsns(fromHex(decodeText(await readStdin(io))));
   const [problem] = checkForm(insns, { arguments: [1, 2] });
   if (problem !== undefined) return refuse(call, 'insn.refused', problem.insnIdx, problem.message);
-  const machine = createMachine({ engine: engineOf(options) });
+  const machine = createMachine({ engine: engineOf(options, 'interp') });
   const program = machine.loadInsns('test', bpf_prog_type.BPF_PROG_TYPE_UNSPEC, insns);
   const result = machine.runOnMemory(program, memory, { insnBudget: INSN_LIMIT });
   if (!result.ok) return refuse(call, `run.${result.fault.kind}`, result.fault.insnIdx, result.fault.message);

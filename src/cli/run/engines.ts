@@ -1,4 +1,4 @@
-import { type Engine, emulatorEngine, interpEngine } from '../../engine/index.ts';
+import { type Engine, emulatorEngine, interpEngine, wasmEngine } from '../../engine/index.ts';
 import { TARGETS } from '../../jit/index.ts';
 import { LAYOUTS } from '../../kernels/index.ts';
 import type { OptionSpec } from '../command.ts';
@@ -8,6 +8,11 @@ import type { Options } from '../options.ts';
 /** CPUs whose code farcall can execute itself. */
 const EMULATED = TARGETS.filter(target => target.arch === 'ppc64').map(target => target.name);
 
+/** Engines that are no CPU. */
+const PLAIN = ['wasm', 'interp'] as const;
+type PlainEngine = (typeof PLAIN)[number];
+const isPlain = (name: string): name is PlainEngine => PLAIN.some(plain => plain === name);
+
 /** What runs a program, and what it is compiled for. */
 export const ENGINE_OPTIONS: readonly OptionSpec[] = [
   {
@@ -15,9 +20,11 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
     short: 'e',
     value: 'ENGINE',
     kind: 'choice',
-    choices: ['interp', ...EMULATED],
-    default: 'interp',
-    summary: 'what executes the instructions; a CPU compiles them and runs the code on an emulated one',
+    choices: [...PLAIN, ...EMULATED],
+    summary:
+      'what executes the instructions: wasm compiles them to WebAssembly, interp takes them one by one and knows all ' +
+      'registers when one faults, a CPU compiles them and runs the code on an emulated one; default: wasm, but interp for ' +
+      'what is not verified',
   },
   {
     name: 'layout',
@@ -30,10 +37,10 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
   { name: 'compat', summary: "with a CPU: the code Linux 6.12's JIT emits in place of farcall's own" },
 ];
 
-/** The engine the options name. */
-export function engineOf(options: Options): Engine {
-  const name = options.text('engine') ?? 'interp';
-  if (name !== 'interp') {
+/** The engine the options name. @param usual the one where they name none */
+export function engineOf(options: Options, usual: PlainEngine): Engine {
+  const name = options.text('engine') ?? usual;
+  if (!isPlain(name)) {
     return emulatorEngine({
       target: name,
       layout: options.text('layout'),
@@ -45,9 +52,9 @@ export function engineOf(options: Options): Engine {
     ['layout', 'target-cpu'].find(option => options.has(option)) ?? (options.flag('compat') ? 'compat' : '');
   if (unused !== '')
     throw usageError(
-      `--${unused} says nothing to the interpreter`,
+      `--${unused} says nothing to ${name === 'wasm' ? 'WebAssembly' : 'the interpreter'}`,
       `--engine ${EMULATED.join(' or ')}`,
-      '--engine interp',
+      `--engine ${name}`,
     );
-  return interpEngine;
+  return name === 'wasm' ? wasmEngine() : interpEngine;
 }

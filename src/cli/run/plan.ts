@@ -46,6 +46,8 @@ export async function makePlan(call: Call, runs = true, engine?: EngineFor): Pro
     ctxIn,
     ...counts,
     repeat: options.integer('repeat'),
+    // Runs that are repeated are about their speed.
+    countInsns: (options.integer('repeat') ?? 1) === 1,
     cpu: options.integer('cpu'),
     insnBudget: options.integer('insn-limit'),
   };

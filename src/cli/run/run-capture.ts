@@ -138,6 +138,8 @@ const COLUMNS = [
 ] as const;
 
 function packetTable(rows: readonly Row[], progType: number, total: number, out: Output): string {
+  // Not every engine counts.
+  const counted = rows.some(({ result }) => result?.insnCount !== undefined);
   const cells = rows.map(row => {
     const text = outcomeText(row, progType);
     const named =
@@ -148,10 +150,11 @@ function packetTable(rows: readonly Row[], progType: number, total: number, out:
       String(row.index + 1),
       String(row.packet.bytes.length),
       row.fault !== undefined ? out.paint('red', text) : named ? out.paint('green', text) : text,
-      String(row.result?.insnCount ?? 0),
+      ...(counted ? [String(row.result?.insnCount ?? 0)] : []),
       changeText(row),
     ];
   });
   const more = total > rows.length ? `  … ${total - rows.length} more packets (--json lists all)\n` : '';
-  return formatTable(COLUMNS, cells, '  ', text => out.paint('dim', text)) + more;
+  const columns = counted ? COLUMNS : COLUMNS.filter(({ title }) => title !== 'insns');
+  return formatTable(columns, cells, '  ', text => out.paint('dim', text)) + more;
 }

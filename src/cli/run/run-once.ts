@@ -48,7 +48,8 @@ export function runOnce({ out, options }: Call, plan: RunPlan): void {
   const { paint } = out;
   const repeats = options.integer('repeat') ?? 1;
   const runs = repeats === 1 ? '' : ` in ${repeats} runs`;
-  const cost = `${result.insnCount} insns${runs}, ${durationText(result.durationNs)}${repeats === 1 ? '' : ' each'}`;
+  const insns = result.insnCount === undefined ? '' : `${result.insnCount} insns${runs}, `;
+  const cost = `${insns}${durationText(result.durationNs)}${repeats === 1 ? '' : ' each'}${insns === '' ? runs : ''}`;
   out.text(`${paint('bold', program.name)} (${typeNameOf(program)})\n`);
   if (fault === undefined)
     out.text(`returned ${paint('green', retvalText(program.type, result.retval))}  ${paint('dim', cost)}\n`);

@@ -92,7 +92,7 @@ export function runRecord(result: TestRunResult, progType: number): Record<strin
     r0: ended ? `0x${result.r0.toString(16)}` : undefined,
     data_out: result.dataOut ?? null,
     ctx_out: result.ctxOut ?? null,
-    insn_count: result.insnCount,
+    insn_count: result.insnCount ?? null,
     probed_reads: result.probedReads,
     duration_ns: Math.round(result.durationNs),
   };

@@ -47,7 +47,7 @@ function makeMachine(options: Options, order: ObjectSpec['order'], engine: Engin
     cpuCount,
     clock: new StepClock(options.bigint('time')),
     seed: options.integer('seed'),
-    engine: engine === undefined ? engineOf(options) : engine(order),
+    engine: engine === undefined ? engineOf(options, options.flag('unverified') ? 'interp' : 'wasm') : engine(order),
   });
 }
 
@@ -91,9 +91,9 @@ export async function openSession({ args, options, io }: Call, engine?: EngineFo
     if (setting.length > 0) throw usageError('raw instructions have no maps', 'an object file', `'${setting[0]}'`);
     const order = byteOrderOf(options.text('order'));
     const insns = decodeInsns(await readInsnBytes(file, io), order, { file });
-    verifyInsnsFirst(insns, type, order, options);
+    const proof = verifyInsnsFirst(insns, type, order, options);
     const machine = makeMachine(options, order, engine);
-    const program = machine.loadInsns('prog', type, insns);
+    const program = machine.loadInsns('prog', type, insns, [], proof);
     return { machine, program, spec: undefined, maps: [], notes: [] };
   }
   const image = objectImage(file);
@@ -110,8 +110,8 @@ export async function openSession({ args, options, io }: Call, engine?: EngineFo
   const machine = makeMachine(options, spec.order, engine);
   // Others of the object are loaded too: prog arrays may lead to them.
   const wanted = spec.programs.filter(other => other.problem === undefined && (other.autoload || other === prog));
-  const only = verifyObjectFirst(spec, wanted, prog, options, image.label, notes);
-  const object = machine.loadObject(spec, { only: only.map(other => other.name) });
+  const { programs, proofs } = verifyObjectFirst(spec, wanted, prog, options, image.label, notes);
+  const object = machine.loadObject(spec, { only: programs.map(other => other.name), proofs });
   const program = object.programs.get(prog.name);
   if (program === undefined) {
     throw new FarcallError({

@@ -4,7 +4,7 @@ import { type ProgramVerdict, prepareInsns, prepareObject, verifyInsns, verifyPr
 import type { ObjectSpec, ProgramSpec } from '../../object/index.ts';
 import { errnoName } from '../../uapi/index.ts';
 import { type ByteOrder, FarcallError } from '../../util/index.ts';
-import type { VerifyOptions } from '../../verifier/index.ts';
+import type { VerifyOptions, XlatedProgram } from '../../verifier/index.ts';
 import type { OptionSpec } from '../command.ts';
 import { kernelBtf } from '../input/btf-file.ts';
 import { SourceLines } from '../object/source-lines.ts';
@@ -54,6 +54,13 @@ export function placeOf(program: ProgramSpec, spec: ObjectSpec, insnIdx: number 
   return line === undefined ? '' : `, ${line.file.slice(line.file.lastIndexOf('/') + 1)}:${line.line}`;
 }
 
+/** Programs that are about to be loaded. */
+export interface JudgedPrograms {
+  readonly programs: readonly ProgramSpec[];
+  /** What the verifier made of those it accepted. */
+  readonly proofs: ReadonlyMap<string, XlatedProgram>;
+}
+
 /**
  * Verifies the programs of a relocated object that are about to be loaded, and returns those that are accepted; others
  * than the `chosen` one are left out with a note. Throws `run.rejected`, `run.not-loaded` for the chosen one.
@@ -65,25 +72,37 @@ export function verifyObjectFirst(
   options: Options,
   file: string,
   notes: string[],
-): readonly ProgramSpec[] {
-  if (options.flag('unverified')) return programs;
+): JudgedPrograms {
+  const proofs = new Map<string, XlatedProgram>();
+  if (options.flag('unverified')) return { programs, proofs };
   const how = runVerifyOptions(spec.order, options);
   const { btf, image } = how.kernel;
   const prepared = prepareObject(spec, { kernelBtf: btf, image, caps: ROOT, relocated: true });
-  return programs.filter(program => {
+  const accepted = programs.filter(program => {
     const verdict = verifyPrepared(prepared.prepare(program), prepared.spec, how);
-    if (verdict.verdict === 'accept') return true;
+    if (verdict.verdict === 'accept') {
+      const xlated = verdict.full?.xlated;
+      if (xlated !== undefined) proofs.set(program.name, xlated);
+      return true;
+    }
     const place = placeOf(program, spec, verdict.insnIdx);
     if (program === chosen) throw refused(program.name, verdict, place, file);
     notes.push(`program ${program.name} is not loaded: ${refusalOf(verdict, place)}`);
     return false;
   });
+  return { programs: accepted, proofs };
 }
 
-/** The same for raw instructions. */
-export function verifyInsnsFirst(insns: readonly Insn[], type: number, order: ByteOrder, options: Options): void {
-  if (options.flag('unverified')) return;
+/** The same for raw instructions: what the verifier made of them. */
+export function verifyInsnsFirst(
+  insns: readonly Insn[],
+  type: number,
+  order: ByteOrder,
+  options: Options,
+): XlatedProgram | undefined {
+  if (options.flag('unverified')) return undefined;
   const how = runVerifyOptions(order, options);
   const verdict = verifyInsns(prepareInsns({ name: 'prog', type, insns }, ROOT, how.kernel.btf), how);
   if (verdict.verdict !== 'accept') throw refused('prog', verdict, '', 'the instructions');
+  return verdict.full?.xlated;
 }

@@ -1,39 +1,42 @@
-import { type HelperDef, ProgramFault, ProgramThrow } from '../../helpers/index.ts';
-import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
-import {
-  helperImport,
-  JitError,
-  kfuncImport,
-  MAIN_STATE,
-  RUN_STATE,
-  translateProgram,
-  WASM_IMPORTS,
-} from '../../jit/index.ts';
-import { MAP_HANDLE, PROG_ARRAY_PTRS } from '../../maps/index.ts';
+import { ProgramFault, ProgramThrow } from '../../helpers/index.ts';
+import { CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
+import { JitError, MAIN_STATE, RUN_STATE, WASM_IMPORTS } from '../../jit/index.ts';
 import type { Region } from '../../mem/index.ts';
 import { hi32, lo32, u64Of } from '../../util/index.ts';
 import { DEFAULT_INSN_BUDGET, interpEngine } from '../interp/index.ts';
-import {
-  type EngineProgram,
-  type Fault,
-  type LoadedProgram,
-  PROG_HANDLE,
-  type RunOptions,
-  type RunResult,
+import type {
+  EngineProgram,
+  Fault,
+  LoadedProgram,
+  ProgramRunner,
+  RunnerOptions,
+  RunOptions,
+  RunResult,
 } from '../types.ts';
-import { shapeOf } from './call-shape.ts';
+import { type CompileHow, compileProgram } from './compile-program.ts';
+import type { Exports } from './exports.ts';
 import { Gates } from './gates.ts';
-import { type LinkHelper, linkHelpers } from './link-helpers.ts';
-import type { CacheableOptions, CompiledProgram, ModuleCache } from './module-cache.ts';
+import type { CompiledProgram } from './module-cache.ts';
+import { WasmRunner } from './runner.ts';
 import type { RunMode, WasmMachine } from './shared-machine.ts';
-import { isTrusted, stackDepths } from './trust.ts';
+import { isTrusted } from './trust.ts';
 
 const TAIL_CALL = 12;
+/** Class and mode of `ld_abs` and `ld_ind`. */
+const PACKET_LOAD_MASK = 0xe7;
+const PACKET_LOADS: ReadonlySet<number> = new Set([0x20, 0x40]);
 
-/** Exports of a module. */
-interface Exports {
-  readonly main: (...args: bigint[]) => bigint;
-  readonly run: (ctx: number, r2: number) => number;
+/** Which code a run wants. */
+const modeOf = (options: RunOptions): RunMode => ({
+  counted: options.insnBudget !== undefined || options.countInsns === true,
+  probeReads: options.probeReads ?? false,
+});
+
+/** The slot `count` instructions behind another, in straight-line code. */
+function slotAfter(insns: readonly Insn[], slot: number, count: number): number {
+  let at = slot;
+  for (let left = count; left > 0 && at < insns.length; left--) at += insns[at].code === LD_IMM64 ? 2 : 1;
+  return at;
 }
 
 /** One kind of code of a program, in the machine's table. */
@@ -41,12 +44,6 @@ interface Variant {
   readonly compiled: CompiledProgram;
   readonly exports: Exports;
   readonly tableBase: number;
-}
-
-/** How a program is compiled, whatever kind of code is asked for. */
-export interface LoadHow {
-  readonly cache: ModuleCache;
-  readonly linkHelper: LinkHelper | undefined;
 }
 
 /** A program of one machine, compiled when it first runs. */
@@ -57,19 +54,21 @@ export class WasmLoaded implements LoadedProgram {
   /** What loads that find nothing read. */
   readonly zeros = MAIN_STATE + RUN_STATE.zeros;
   readonly #machine: WasmMachine;
-  readonly #how: LoadHow;
+  readonly #how: CompileHow;
   readonly #variants = new Map<string, Variant | undefined>();
   readonly #hasTailCalls: boolean;
+  readonly #hasPacketLoads: boolean;
   /** Not settled before the first run: maps a program refers to are made before it, programs after it do not matter. */
   #trusted: boolean | undefined;
   #interp: LoadedProgram | undefined;
 
-  constructor(program: EngineProgram, machine: WasmMachine, how: LoadHow) {
+  constructor(program: EngineProgram, machine: WasmMachine, how: CompileHow) {
     this.program = program;
     this.#machine = machine;
     this.#how = how;
     const { insns } = program;
     this.#hasTailCalls = insns.some(({ code, src, imm }) => code === CALL && src === 0 && imm === TAIL_CALL);
+    this.#hasPacketLoads = insns.some(({ code }) => PACKET_LOADS.has(code & PACKET_LOAD_MASK));
     const { mem } = machine.host.env;
     if (insns.some(({ code, src }) => code === LD_IMM64 && src === 4)) {
       const sizeBytes = 8 * (insns.length + 1);
@@ -108,7 +107,11 @@ export class WasmLoaded implements LoadedProgram {
     if (!mem.littleEndian) return undefined;
     let compiled: CompiledProgram;
     try {
-      compiled = this.compile(counted, probeReads);
+      compiled = compileProgram(this.program, machine.host, this.#how, {
+        counted,
+        probeReads,
+        funcBase: this.functions?.start ?? 0,
+      });
     } catch (error) {
       if (error instanceof JitError) return undefined;
       throw error;
@@ -125,53 +128,6 @@ export class WasmLoaded implements LoadedProgram {
       },
     });
     return { compiled, exports: exports as unknown as Exports, tableBase };
-  }
-
-  /** The module of one kind of code. Throws JitError for programs without a translation. */
-  compile(counted: boolean, probeReads: boolean): CompiledProgram {
-    const { program, trusted, verified } = this;
-    const { host } = this.#machine;
-    const { linkHelper, cache } = this.#how;
-    const linked =
-      linkHelper === undefined || !trusted
-        ? { insns: program.insns, addedDepths: [] }
-        : linkHelpers(program.insns, host, linkHelper);
-    const depths = stackDepths(program);
-    const options: CacheableOptions = {
-      unproven: !verified,
-      checked: !trusted,
-      probeReads,
-      counted,
-      entries: program.exceptionCallback === undefined ? [] : [program.exceptionCallback],
-      funcBase: this.functions?.start ?? 0,
-      stackDepths: depths === undefined ? undefined : [...depths, ...linked.addedDepths],
-      tailCalls: trusted
-        ? { maxEntries: MAP_HANDLE.maxEntries, elements: PROG_ARRAY_PTRS, entry: PROG_HANDLE.bpfFunc }
-        : undefined,
-      shapes: this.#shapes(linked.insns),
-    };
-    return cache.get(linked.insns, options, () =>
-      translateProgram(linked.insns, {
-        ...options,
-        helperShape: id => shapeOf(host.helper(id)),
-        kfuncShape: (btfId, fdIdx) => shapeOf(host.kfunc(btfId, fdIdx)),
-      }),
-    );
-  }
-
-  #shapes(insns: readonly Insn[]): CacheableOptions['shapes'] {
-    const { host } = this.#machine;
-    const found: Record<string, readonly [number, boolean]> = {};
-    const note = (name: string, def: HelperDef | undefined): void => {
-      const { args, returns } = shapeOf(def);
-      found[name] = [args, returns];
-    };
-    for (const { code, src, imm, off } of insns) {
-      if (code !== CALL) continue;
-      if (src === 0) note(helperImport(imm), host.helper(imm));
-      else if (src === BPF_PSEUDO_KFUNC_CALL) note(kfuncImport(imm, off), host.kfunc(imm, off));
-    }
-    return found;
   }
 
   /** Lets tail calls and callbacks find the code of the machine's mode; its place in the table, 0 if there is none. */
@@ -202,12 +158,37 @@ export class WasmLoaded implements LoadedProgram {
 
   #ready = false;
 
+  /** Makes what the program may call reachable, in the machine's mode. */
+  #prepare(): void {
+    if (this.#ready && !this.#hasTailCalls) return;
+    this.publish();
+    if (this.#hasTailCalls) this.#machine.publishAll(this.program.type);
+    this.#ready = true;
+  }
+
+  open(options: RunnerOptions): ProgramRunner | undefined {
+    const machine = this.#machine;
+    const mode = modeOf(options);
+    const variant = this.#variant(mode);
+    if (variant === undefined) return undefined;
+    const close = machine.begin(mode);
+    this.#prepare();
+    machine.state.put(RUN_STATE.ctx, options.ctxAddr);
+    const { helpers, kfuncs } = variant.compiled.calls;
+    const budget = options.insnBudget ?? DEFAULT_INSN_BUDGET;
+    return new WasmRunner({
+      machine,
+      exports: variant.exports,
+      packets: helpers.length + kfuncs.length === 0 && !this.#hasPacketLoads && !this.#hasTailCalls,
+      budget: this.#counted(mode) ? budget : undefined,
+      caught: error => this.#caught(error, budget),
+      close,
+    });
+  }
+
   run(ctx: bigint, options: RunOptions = {}): RunResult {
     const machine = this.#machine;
-    const mode: RunMode = {
-      counted: options.insnBudget !== undefined,
-      probeReads: options.probeReads ?? false,
-    };
+    const mode = modeOf(options);
     const variant = this.#variant(mode);
     if (variant === undefined) {
       this.#interp ??= interpEngine.load(this.program, machine.host);
@@ -215,11 +196,7 @@ export class WasmLoaded implements LoadedProgram {
     }
     const budget = options.insnBudget ?? DEFAULT_INSN_BUDGET;
     return machine.during(mode, budget, () => {
-      if (!this.#ready || this.#hasTailCalls) {
-        this.publish();
-        if (this.#hasTailCalls) machine.publishAll(this.program.type);
-        this.#ready = true;
-      }
+      this.#prepare();
       const { state } = machine;
       const r2 = options.r2 ?? 0n;
       return this.outcome(budget, this.#counted(mode), () => {
@@ -238,20 +215,32 @@ export class WasmLoaded implements LoadedProgram {
   outcome(budget: number, counted: boolean, body: () => void): RunResult {
     const machine = this.#machine;
     const { state } = machine;
+    let fault: Fault | undefined;
     try {
-      try {
-        body();
-      } catch (error) {
-        if (!(error instanceof ProgramThrow)) throw error;
-        this.#endInException(error.cookie);
-      }
-      const r0 = u64Of(state.get(RUN_STATE.regs + 4), state.get(RUN_STATE.regs));
-      return { ok: true, r0, insnCount: counted ? budget - this.#fuel() : undefined, probedReads: this.#probed() };
+      body();
     } catch (error) {
-      const fault = this.#describe(error, budget);
+      fault = this.#caught(error, budget);
+    }
+    if (fault !== undefined) {
       const insnCount = fault.kind === 'step-budget' ? budget + 1 : undefined;
       return { ok: false, fault, insnCount, probedReads: this.#probed() };
     }
+    const r0 = u64Of(state.get(RUN_STATE.regs + 4), state.get(RUN_STATE.regs));
+    return { ok: true, r0, insnCount: counted ? budget - this.#fuel() : undefined, probedReads: this.#probed() };
+  }
+
+  /** What ended a run, or undefined when it was an exception that the program's callback made a result of. */
+  #caught(error: unknown, budget: number): Fault | undefined {
+    let found = error;
+    if (error instanceof ProgramThrow) {
+      try {
+        this.#endInException(error.cookie);
+        return undefined;
+      } catch (inCallback) {
+        found = inCallback;
+      }
+    }
+    return this.#describe(found, budget);
   }
 
   #fuel(): number {
@@ -285,17 +274,27 @@ export class WasmLoaded implements LoadedProgram {
   #describe(error: unknown, budget: number): Fault {
     const { faultAt, faultReg } = this.#machine;
     const program = (faultAt?.loaded ?? this).program;
-    const where = { prog: program.name, regs: [], frames: faultAt === undefined ? [] : [faultAt.slot] };
-    const insnIdx = faultAt?.slot ?? 0;
+    const slot = faultAt?.slot ?? 0;
     if (error instanceof ProgramFault) {
       const { kind, addr, sizeBytes } = error;
       const spent = kind === 'step-budget';
+      const insnIdx = spent ? slotAfter(program.insns, slot, this.#fuel()) : slot;
       const message = spent ? `the budget of ${budget} instructions is spent` : error.message;
-      return { kind, message, addr, sizeBytes, reg: faultReg, insnIdx, ...where };
+      return {
+        kind,
+        message,
+        addr,
+        sizeBytes,
+        reg: faultReg,
+        insnIdx,
+        prog: program.name,
+        regs: [],
+        frames: [insnIdx],
+      };
     }
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
     const kind = /unaligned/.test(error.message) ? 'misaligned' : 'out-of-bounds';
-    return { kind, message: error.message, insnIdx, ...where };
+    return { kind, message: error.message, insnIdx: slot, prog: program.name, regs: [], frames: [slot] };
   }
 
   free(): void {

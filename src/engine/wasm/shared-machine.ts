@@ -118,28 +118,45 @@ export class WasmMachine {
     return result;
   };
 
-  /** Runs `body` between the beginning and the end of a run. Throws `run.reentrant`. */
-  during<T>(mode: RunMode, insnBudget: number, body: () => T): T {
+  /** Begins a run, or several; returns what ends it. Throws `run.reentrant`. */
+  begin(mode: RunMode): () => void {
     if (this.running) {
       throw new FarcallError({ code: 'run.reentrant', message: 'a program of this machine is already running' });
     }
-    const { state } = this;
     this.enter(mode);
     this.running = true;
+    this.reset();
+    this.state.forgetRegions();
+    const previous = this.host.setCallFunc(this.callFunc);
+    return () => {
+      this.running = false;
+      this.host.setCallFunc(previous);
+      this.#stack.end = this.#stack.start;
+    };
+  }
+
+  /** As a run begins: no frames. */
+  reset(): void {
+    const { state } = this;
     this.faultAt = undefined;
     this.faultReg = undefined;
     state.put(RUN_STATE.sp, this.stackTop);
     state.put(RUN_STATE.level, 0);
     state.put(RUN_STATE.probedReads, 0);
-    state.put64(RUN_STATE.fuel, Math.floor(insnBudget / 2 ** 32), insnBudget | 0);
-    state.forgetRegions();
-    const previous = this.host.setCallFunc(this.callFunc);
+  }
+
+  setFuel(insns: number): void {
+    this.state.put64(RUN_STATE.fuel, Math.floor(insns / 2 ** 32), insns | 0);
+  }
+
+  /** Runs `body` between the beginning and the end of a run. Throws `run.reentrant`. */
+  during<T>(mode: RunMode, insnBudget: number, body: () => T): T {
+    const end = this.begin(mode);
     try {
+      this.setFuel(insnBudget);
       return body();
     } finally {
-      this.running = false;
-      this.host.setCallFunc(previous);
-      this.#stack.end = this.#stack.start;
+      end();
     }
   }
 

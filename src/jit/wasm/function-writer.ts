@@ -79,14 +79,14 @@ function burn(e: Emission, count: number, slot: number): void {
   state.get64(RUN_STATE.fuel);
   code.i64(0, count);
   code.op(w.I64_SUB);
-  code.set(OLD);
-  state.put64(RUN_STATE.fuel, () => code.get(OLD));
-  code.get(OLD);
+  code.tee(OLD);
   code.i64(0, 0);
   code.op(w.I64_LT_S);
   code.open(w.IF);
+  // What is left says how far into the block the run would have come.
   fault(e, 'step-budget', slot);
   code.op(w.END);
+  state.put64(RUN_STATE.fuel, () => code.get(OLD));
 }
 
 /** One call deeper; callers saw to the limit. */

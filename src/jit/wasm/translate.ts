@@ -1,11 +1,12 @@
 import { type Insn, type InsnDef, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
+import { InternalError } from '../../util/index.ts';
 import { JitError } from '../types.ts';
 import { type CallShape, declareImports, MAIN_STATE, type OutsideCalls, StateAccess } from './abi.ts';
 import { accessCheckType, writeAccessCheck } from './access-check.ts';
 import type { Emission, EmissionOptions, TailCallLayout } from './emission.ts';
 import { BPF_FUNC_TAIL_CALL } from './emit-control.ts';
-import { writeEntries } from './entries.ts';
+import { type EntryTargets, writeEntries } from './entries.ts';
 import { functionGraph } from './function-graph.ts';
 import { splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
@@ -29,6 +30,8 @@ export interface WasmOptions {
   readonly shared?: boolean;
   /** Where the state of a run lies; default {@link MAIN_STATE}. */
   readonly stateAddr?: number;
+  /** Where the function begins that makes contexts of packets, one of `entries`; without one there are no entries for packets. */
+  readonly contextSlot?: number;
   /** Slots at which functions begin that no instruction names: the exception callback. */
   readonly entries?: readonly number[];
   /** Address of a function that begins at slot 0; one at slot n is 8 n further. Needed where instructions take addresses. */
@@ -72,6 +75,9 @@ function outsideCalls(insns: readonly Insn[], defs: readonly (InsnDef | undefine
   }
   return { helpers: [...helpers], kfuncs: [...kfuncs.values()] };
 }
+
+const makesTailCalls = (insns: readonly Insn[], defs: readonly (InsnDef | undefined)[]): boolean =>
+  defs.some((def, slot) => def?.name === 'call_helper' && insns[slot].imm === BPF_FUNC_TAIL_CALL);
 
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
@@ -128,7 +134,15 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
     writeAccessCheck(module, imports, options.probeReads === true ? 'probe' : 'read', stateAddr);
     writeAccessCheck(module, imports, 'write', stateAddr);
   }
-  writeEntries(module, firstFunc, stateAddr);
+  const { contextSlot } = options;
+  const context = contextSlot === undefined ? -1 : program.functionAt[contextSlot];
+  if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
+  const targets: EntryTargets = {
+    main: firstFunc,
+    tailCalls: makesTailCalls(insns, defs),
+    context: context < 0 ? undefined : firstFunc + context,
+  };
+  writeEntries(module, targets, stateAddr);
   module.export('main', 'func', firstFunc);
   module.element(imports.tableBase, firstFunc, count);
   return { bytes: module.finish(), functionSlots: Array.from(starts.subarray(0, count)), calls };

@@ -1,0 +1,91 @@
+import type { HelperDef } from '../../helpers/index.ts';
+import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn } from '../../isa/index.ts';
+import { helperImport, kfuncImport, translateProgram } from '../../jit/index.ts';
+import { MAP_HANDLE, PROG_ARRAY_PTRS } from '../../maps/index.ts';
+import { progTypeRow } from '../../progtypes/index.ts';
+import { type EngineHost, type EngineProgram, PROG_HANDLE } from '../types.ts';
+import { shapeOf } from './call-shape.ts';
+import { type LinkHelper, linkHelpers } from './link-helpers.ts';
+import type { CacheableOptions, CompiledProgram, ModuleCache } from './module-cache.ts';
+import { isTrusted, stackDepths } from './trust.ts';
+
+/** How programs are compiled, whatever kind of code is asked for. */
+export interface CompileHow {
+  readonly cache: ModuleCache;
+  readonly linkHelper: LinkHelper | undefined;
+}
+
+/** Which code of a program is wanted. */
+export interface CodeKind {
+  readonly counted: boolean;
+  readonly probeReads: boolean;
+  /** Address of its first function's word; 0 if no instruction takes one. */
+  readonly funcBase: number;
+  /** Threads share the memory. */
+  readonly shared?: boolean;
+  /** Where the state of runs is; default that of the machine's own thread. */
+  readonly stateAddr?: number;
+}
+
+/** How many arguments the functions outside take that a program calls, and whether they return something. */
+function shapesOf(insns: readonly Insn[], host: EngineHost): CacheableOptions['shapes'] {
+  const found: Record<string, readonly [number, boolean]> = {};
+  const note = (name: string, def: HelperDef | undefined): void => {
+    const { args, returns } = shapeOf(def);
+    found[name] = [args, returns];
+  };
+  for (const { code, src, imm, off } of insns) {
+    if (code !== CALL) continue;
+    if (src === 0) note(helperImport(imm), host.helper(imm));
+    else if (src === BPF_PSEUDO_KFUNC_CALL) note(kfuncImport(imm, off), host.kfunc(imm, off));
+  }
+  return found;
+}
+
+/** The module of a program; throws JitError for programs without a translation. */
+export function compileProgram(
+  program: EngineProgram,
+  host: EngineHost,
+  { cache, linkHelper }: CompileHow,
+  kind: CodeKind,
+): CompiledProgram {
+  const trusted = isTrusted(program, host);
+  const entries = program.exceptionCallback === undefined ? [] : [program.exceptionCallback];
+  const depths = stackDepths(program);
+  let { insns } = program;
+  let added: readonly number[] = [];
+  let contextSlot: number | undefined;
+  if (trusted) {
+    if (linkHelper !== undefined) ({ insns, addedDepths: added } = linkHelpers(insns, host, linkHelper));
+    const context = progTypeRow(program.type)?.packets?.make();
+    if (context !== undefined) {
+      contextSlot = insns.length;
+      entries.push(contextSlot);
+      insns = [...insns, ...context.insns];
+      added = [...added, context.stackDepthBytes];
+    }
+  }
+  const options: CacheableOptions = {
+    unproven: program.proof?.verified !== true,
+    checked: !trusted,
+    probeReads: kind.probeReads,
+    counted: kind.counted,
+    shared: kind.shared,
+    stateAddr: kind.stateAddr,
+    entries,
+    contextSlot,
+    funcBase: kind.funcBase,
+    stackDepths: depths === undefined ? undefined : [...depths, ...added],
+    tailCalls: trusted
+      ? { maxEntries: MAP_HANDLE.maxEntries, elements: PROG_ARRAY_PTRS, entry: PROG_HANDLE.bpfFunc }
+      : undefined,
+    shapes: shapesOf(insns, host),
+  };
+  return cache.get(insns, options, () =>
+    translateProgram(insns, {
+      ...options,
+      helperShape: id => shapeOf(host.helper(id)),
+      kfuncShape: (btfId, fdIdx) => shapeOf(host.kfunc(btfId, fdIdx)),
+    }),
+  );
+}
