@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
   },
 });
 const { openObject } = await import(new URL('object/index.js', options.dist));
-const { translateProgram } = await import(new URL('jit/index.js', options.dist));
+const { translateProgram, MAIN_STATE, RUN_STATE } = await import(new URL('jit/index.js', options.dist));
 
 const dir = fileURLToPath(new URL('kernels/', import.meta.url));
 const ROUND_NS = 15e6;
@@ -132,8 +132,10 @@ function instantiate(name) {
     if (kind === 'global') imports[wanted] = new WebAssembly.Global({ value: 'i32' }, 1);
   }
   const { exports } = new WebAssembly.Instance(module, { farcall: imports });
-  exports.sp.value = STACK_END;
-  const { run, r0High } = exports;
+  const i32 = new Int32Array(memory.buffer);
+  i32[(MAIN_STATE + RUN_STATE.sp) / 4] = STACK_END;
+  const high = (MAIN_STATE + RUN_STATE.regs) / 4 + 1;
+  const { run } = exports;
   return {
     translateMs,
     sizeBytes: bytes.length,
@@ -141,9 +143,9 @@ function instantiate(name) {
     run(times) {
       let low = 0;
       const before = process.hrtime.bigint();
-      for (let n = 0; n < times; n++) low = run(CTX);
+      for (let n = 0; n < times; n++) low = run(CTX, 0);
       const ns = Number(process.hrtime.bigint() - before) / times;
-      return { ns, result: (BigInt(r0High.value >>> 0) << 32n) | BigInt(low >>> 0) };
+      return { ns, result: (BigInt(i32[high] >>> 0) << 32n) | BigInt(low >>> 0) };
     },
   };
 }

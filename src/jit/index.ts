@@ -8,6 +8,7 @@ export * from './exe/types.ts';
 export { findUserLayout, USER_LAYOUT_NAMES, userLayouts } from './exe/user-layouts.ts';
 export { callTarget, immTarget } from './func-addr.ts';
 export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';
+export { OPT_PASSES, type OptPass } from './opt/index.ts';
 export type * from './prog-info.ts';
 export { tagHashOf } from './prog-tags.ts';
 export type * from './program.ts';

@@ -13,7 +13,7 @@ export interface Blocks {
 
 /** Whether control never comes out behind the row. */
 const ends = (kind: number): boolean => kind === ir.JA || kind === ir.LEAVE;
-const jumps = (kind: number): boolean => kind === ir.JA || kind === ir.JCC_K || kind === ir.JCC_X;
+const jumps = (kind: number): boolean => (kind >= ir.JA && kind <= ir.JCC_X) || kind === ir.MAY_GOTO;
 
 /** Marks leaders and finds the blocks they begin, which live in `room`. */
 export function findBlocks(rows: ir.Ir, room: Room): Blocks {

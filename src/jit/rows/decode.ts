@@ -1,4 +1,5 @@
 import {
+  BPF_ABS,
   BPF_ADDR_PERCPU,
   BPF_ADDR_SPACE_CAST,
   BPF_ALU,
@@ -7,6 +8,7 @@ import {
   BPF_CMPXCHG,
   BPF_FETCH,
   BPF_HELPER_CALL,
+  BPF_IND,
   BPF_JMP,
   BPF_JMP32,
   BPF_LDX,
@@ -28,6 +30,7 @@ import {
   EXIT,
   type Insn,
   LD_IMM64,
+  MAY_GOTO,
   NOSPEC,
   TAIL_CALL,
   ZEXT_IMM,
@@ -57,9 +60,20 @@ export type IsMask = (hi: number, lo: number) => boolean;
  * @param buffer where the rows live: at least `ir.ROW_BYTES` zeroes a slot
  */
 export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer?: ArrayBuffer): ir.Ir {
+  return decodeSlots(func, order, isMask, false, new ir.Ir(func.insns.length, buffer));
+}
+
+/** A function before the verifier's fixups: it may have packet loads and `may_goto`, and divisors may be 0. */
+export function decodeUnfixed(func: SlotsOfFunction, order: ByteOrder, isMask: IsMask): ir.Ir {
+  return decodeSlots(func, order, isMask, true, new ir.Ir(func.insns.length));
+}
+
+/** What of a function its rows are made of. */
+export type SlotsOfFunction = Pick<FuncInput, 'insns' | 'funcRefs' | 'verifierZext'>;
+
+function decodeSlots(func: SlotsOfFunction, order: ByteOrder, isMask: IsMask, unfixed: boolean, rows: ir.Ir): ir.Ir {
   const { insns } = func;
   const n = insns.length;
-  const rows = new ir.Ir(n, buffer);
   const zx = func.verifierZext ? ir.W : ir.W | ir.ZX;
   for (let i = 0; i < n; i++) {
     const insn = insns[i];
@@ -70,7 +84,10 @@ export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer
         break;
       case BPF_JMP:
       case BPF_JMP32:
-        decodeJump(rows, i, insn, insns);
+        if (unfixed && insn.code === MAY_GOTO) {
+          rows.kind[i] = ir.MAY_GOTO;
+          rows.aux[i] = targetOf(insns, i, insn.off);
+        } else decodeJump(rows, i, insn, insns);
         break;
       case BPF_LDX:
       case BPF_STX:
@@ -78,6 +95,7 @@ export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer
         decodeMemory(rows, i, insn);
         break;
       default: {
+        if (unfixed && decodePacketLoad(rows, i, insn)) break;
         const second = insns[i + 1];
         if (insn.code !== LD_IMM64 || second === undefined) throw unsupported(insn, i);
         const callee = func.funcRefs.get(i);
@@ -93,6 +111,17 @@ export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer
     checkRegisters(rows, i, insn);
   }
   return rows;
+}
+
+function decodePacketLoad(rows: ir.Ir, i: number, insn: Insn): boolean {
+  const mode = insn.code & 0xe7;
+  if ((mode !== BPF_ABS && mode !== BPF_IND) || (insn.code & 0x18) === 0x18) return false;
+  rows.kind[i] = ir.PACKET;
+  rows.sub[i] = 1 << LOG2[(insn.code >> 3) & 3];
+  rows.d[i] = 0;
+  if (mode === BPF_IND) rows.b[i] = insn.src;
+  rows.imm[i] = insn.imm;
+  return true;
 }
 
 /** Whatever made the program, rows name registers there are, and set none that is read-only. */
@@ -153,6 +182,14 @@ function decodeAlu(rows: ir.Ir, i: number, insn: Insn, zx: number, order: ByteOr
     rows.b[i] = insn.src;
     return;
   }
+  setOperation(rows, i, wide, isMask);
+}
+
+/** Makes the row `a sub imm`, in the simplest form there is. `sub` and `imm` are set, and the flags of 32-bit operations. */
+export function setOperation(rows: ir.Ir, i: number, wide: boolean, isMask: IsMask): void {
+  const op = rows.sub[i];
+  const imm = rows.imm[i];
+  const zx = rows.flags[i] & (ir.W | ir.ZX);
   rows.kind[i] = ir.ALU_K;
   if (op === ir.LSH) {
     const by = imm & (wide ? 63 : 31);

@@ -52,8 +52,17 @@ export const PERCPU = 25;
 /** d = a as an arena address of user space, 0 stays 0 */
 export const CAST_USER = 26;
 export const BARRIER = 27;
+/** To slot `aux` when the frame's loop budget is spent, one less otherwise. Only as `decodeUnfixed` reads programs. */
+export const MAY_GOTO = 28;
+/** R0 = `sub` bytes of the packet at `imm` plus b, in network order; outside of the packet the function ends with 0. */
+export const PACKET = 29;
+/** The bytes of the frame from `imm` below its top down to `aux` below that become zeros: a frame of a function put in here. */
+export const ZERO_FRAME = 30;
 
-/** Operand columns that name no register. */
+/**
+ * Operand columns that name no register. The base (a) of a LOAD, STORE or STORE_K that is none is a local: a place that
+ * belongs to one call of the function and is no memory; `off` is its number.
+ */
 export const NONE = 15;
 /** The frame pointer: never a register, always r1 plus a distance. */
 export const FP = 10;
@@ -81,10 +90,12 @@ export const ZX = 32;
 export const FETCH = 64;
 /** ALU_X: the shift count in b is known to be small enough. */
 export const SMALL = 64;
+/** Calls: `off` holds the halves that the callee reads. */
+export const ARGS_KNOWN = 64;
 /** Control may come from elsewhere than the row before. */
 export const TARGET = 128;
 
-/** `sub` of ALU rows: the operation's nibble in `code`, and two of our own. */
+/** `sub` of ALU rows: the operation's nibble in `code`, and three of our own. */
 export const ADD = 0;
 export const SUB = 1;
 export const MUL = 2;
@@ -97,6 +108,8 @@ export const NEG = 8;
 export const MOD = 9;
 export const XOR = 10;
 export const ARSH = 12;
+/** ALU_K, 32 bits wide: turns left. */
+export const ROL = 13;
 export const SDIV = 14;
 export const SMOD = 15;
 
@@ -134,6 +147,11 @@ export class Ir {
   readonly imm: Int32Array;
   readonly aux: Int32Array;
   readonly off: Int32Array;
+  /**
+   * Addresses are low halves. LOAD, STORE and STORE_K may then add a register more, the one of number `aux` - 1, and `off`
+   * may be any int32.
+   */
+  narrowAddresses = false;
   /** CMPXCHG: where R0 is before it, by slot. */
   readonly compared = new Map<number, number>();
 

@@ -1,4 +1,5 @@
 import type { Room } from '../room.ts';
+import { rotlHi } from './bits.ts';
 import type { Blocks } from './blocks.ts';
 import * as ir from './ir.ts';
 
@@ -10,10 +11,6 @@ export const BOTH = 0x10001;
 const ARGS = BOTH * 0b111110;
 const CLOBBERED = BOTH * 0b111111;
 const REAL = ~(BOTH << ir.FP) & ~(BOTH << ir.NONE) & ~(BOTH << 14);
-
-/** High half of `rotate-left(hi:lo, by)`. */
-const rotlHi = (hi: number, lo: number, by: number): number =>
-  by === 0 ? hi : by < 32 ? (hi << by) | (lo >>> (32 - by)) : by === 32 ? lo : (lo << (by - 32)) | (hi >>> (64 - by));
 
 /** Whether a row is there for nothing but its result. */
 const PURE = (kind: number): boolean =>
@@ -73,6 +70,13 @@ function operands(rows: ir.Ir, i: number, result: number): number {
   }
 }
 
+/** Halves of a plain base: where addresses have 32 bits nobody reads the other one. */
+const baseHalves = (rows: ir.Ir): number => (rows.narrowAddresses ? LOW : BOTH);
+
+/** The second base of a load or store. */
+const indexHalves = (rows: ir.Ir, i: number): number =>
+  rows.narrowAddresses && rows.aux[i] > 0 && rows.kind[i] <= ir.STORE_K ? LOW << (rows.aux[i] - 1) : 0;
+
 /**
  * What is live before a row, from what is live behind it. Rows without effect on anything live are not asked: they count
  * as nothing, and {@link isDead} says so.
@@ -87,7 +91,7 @@ export function liveBefore(rows: ir.Ir, i: number, live: number): number {
   const a = rows.a[i];
   const b = rows.b[i];
   const arena = (rows.flags[i] & ir.ARENA) !== 0;
-  const base = arena ? (LOW << a) | (BOTH << ir.BASE) : BOTH << a;
+  const base = (arena ? (LOW << a) | (BOTH << ir.BASE) : baseHalves(rows) << a) | indexHalves(rows, i);
   switch (kind) {
     case ir.LOAD:
     case ir.LOAD_REV:
@@ -116,7 +120,9 @@ export function liveBefore(rows: ir.Ir, i: number, live: number): number {
     case ir.CALL_KFUNC:
     case ir.CALL_SUB:
     case ir.TAIL:
-      return (live & ~CLOBBERED & ~(BOTH << d)) | ARGS;
+      return (live & ~CLOBBERED) | ((rows.flags[i] & ir.ARGS_KNOWN) !== 0 ? rows.off[i] : ARGS);
+    case ir.PACKET:
+      return (live & ~CLOBBERED) | ((LOW << b) & REAL);
     case ir.LEAVE:
       return BOTH << a;
     case ir.PERCPU:
@@ -131,7 +137,9 @@ export function liveBefore(rows: ir.Ir, i: number, live: number): number {
 
 /** Whether nothing reads what the row makes, and it does nothing else. */
 export function isDead(rows: ir.Ir, i: number, live: number): boolean {
-  return PURE(rows.kind[i]) && ((live >>> rows.d[i]) & BOTH) === 0;
+  const kind = rows.kind[i];
+  const pure = PURE(kind) || (kind === ir.LOAD && rows.a[i] === ir.NONE);
+  return pure && ((live >>> rows.d[i]) & BOTH) === 0;
 }
 
 /**

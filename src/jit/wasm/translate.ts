@@ -1,6 +1,7 @@
 import { type Insn, type InsnDef, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
+import type { OptPass } from '../opt/index.ts';
 import { JitError } from '../types.ts';
 import { type CallShape, declareImports, MAIN_STATE, type OutsideCalls, StateAccess } from './abi.ts';
 import { accessCheckType, writeAccessCheck } from './access-check.ts';
@@ -12,6 +13,7 @@ import { splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
 import { ModuleWriter } from './module-writer.ts';
 import { I32, I64 } from './opcodes.ts';
+import { writeProven } from './proven.ts';
 import { I32_LOCALS, I64_LOCALS } from './registers.ts';
 
 export interface WasmOptions {
@@ -41,6 +43,8 @@ export interface WasmOptions {
   /** How helpers and kernel functions are called; default five arguments and a result. */
   helperShape?(id: number): CallShape;
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
+  /** Passes of the optimiser to leave out; it works on code that is neither checked nor counted. Default none. */
+  readonly without?: ReadonlySet<OptPass>;
   /** Tail calls find their targets in the memory; otherwise by the `tail` import. */
   readonly tailCalls?: TailCallLayout;
 }
@@ -48,7 +52,10 @@ export interface WasmOptions {
 /** A translated program: one module, to be instantiated with the imports that `WasmImports` describes. */
 export interface WasmProgram {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** First slot of each function; function i becomes element `tableBase + i` of the table. */
+  /**
+   * First slots of the functions that may be called from outside; function i of these becomes element `tableBase + i` of
+   * the table. Of code that was not proven that is every function.
+   */
   readonly functionSlots: readonly number[];
   /** The functions of the import object it needs beside those every program has. */
   readonly calls: OutsideCalls;
@@ -102,8 +109,10 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   const module = new ModuleWriter();
   const calls = outsideCalls(insns, defs);
   const imports = declareImports(module, calls, shared);
-  const firstFunc = module.func(imports.funcType);
-  for (let func = 1; func < count; func++) module.func(imports.funcType);
+  const proven = !unproven && !checked && !counted;
+  const declared = proven ? 0 : count;
+  const declaredFirst = declared > 0 ? module.func(imports.funcType) : -1;
+  for (let func = 1; func < declared; func++) module.func(imports.funcType);
   const how: EmissionOptions = {
     unproven,
     shared,
@@ -115,10 +124,21 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
     kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
     tailCalls: options.tailCalls,
   };
-  for (let func = 0; func < count; func++) {
+  const frameBytesIn = (func: number): number =>
+    frameBytesOf(unproven || depths?.length !== count ? MAX_BPF_STACK : depths[func]);
+  const { first: firstFunc, inTable } = proven
+    ? writeProven(
+        module,
+        program,
+        { imports, how, stateOf: code => new StateAccess(code, stateAddr) },
+        frameBytesIn,
+        options.entries ?? [],
+        options.without ?? new Set(),
+      )
+    : { first: declaredFirst, inTable: Array.from({ length: count }, (_, func) => func) };
+  for (let func = 0; func < declared; func++) {
     const facts = frameFacts(defs, insns, starts[func], starts[func + 1]);
-    const depth = unproven || depths?.length !== count ? MAX_BPF_STACK : depths[func];
-    const frameBytes = unproven || facts.usesFrame ? frameBytesOf(depth) : 0;
+    const frameBytes = unproven || facts.usesFrame ? frameBytesIn(func) : 0;
     const graph = functionGraph(program, func);
     const code = module.body([
       [I64_LOCALS, I64],
@@ -144,6 +164,6 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   };
   writeEntries(module, targets, stateAddr);
   module.export('main', 'func', firstFunc);
-  module.element(imports.tableBase, firstFunc, count);
-  return { bytes: module.finish(), functionSlots: Array.from(starts.subarray(0, count)), calls };
+  module.element(imports.tableBase, firstFunc, inTable.length);
+  return { bytes: module.finish(), functionSlots: inTable.map(func => starts[func]), calls };
 }

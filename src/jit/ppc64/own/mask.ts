@@ -1,4 +1,7 @@
+import { bitLength } from '../../rows/index.ts';
 import { rldic, rldicl, rldicr, rlwinm } from '../encode.ts';
+
+export { bitLength, rotlHi, rotlLo } from '../../rows/index.ts';
 
 /**
  * `rotate-left(x, rot) & mask` as one instruction. The mask is one run of ones, bits `low` to `high` counted from the
@@ -12,9 +15,6 @@ import { rldic, rldicl, rldicr, rlwinm } from '../encode.ts';
 
 const trailingZeros = (hi: number, lo: number): number =>
   lo !== 0 ? 31 - Math.clz32(lo & -lo) : hi !== 0 ? 63 - Math.clz32(hi & -hi) : 64;
-
-/** Bits a value below or equal to `hi:lo` needs: the highest one's place plus one. */
-export const bitLength = (hi: number, lo: number): number => (hi !== 0 ? 64 - Math.clz32(hi) : 32 - Math.clz32(lo));
 
 /** Ones from bit `low` up to bit `high`, as halves. */
 export function runLo(low: number, high: number): number {
@@ -46,8 +46,3 @@ export const isMask = (hi: number, lo: number): boolean => maskTemplate(0, hi, l
 
 /** The instruction of a template. */
 export const maskWord = (template: number, ra: number, rs: number): number => template | (rs << 21) | (ra << 16);
-
-/** Halves of `rotate-left(hi:lo, by)`. */
-export const rotlLo = (hi: number, lo: number, by: number): number =>
-  by === 0 ? lo : by < 32 ? (lo << by) | (hi >>> (32 - by)) : by === 32 ? hi : (hi << (by - 32)) | (lo >>> (64 - by));
-export const rotlHi = (hi: number, lo: number, by: number): number => rotlLo(lo, hi, by);

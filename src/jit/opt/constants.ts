@@ -1,0 +1,148 @@
+import { addHi, mulHi, subHi } from '../../util/index.ts';
+import { ir, rotlHi, rotlLo, setOperation } from '../rows/index.ts';
+import type { Window } from './window.ts';
+
+const anyMask = (): boolean => true;
+
+function setConstant(rows: ir.Ir, i: number, hi: number, lo: number): void {
+  rows.kind[i] = ir.CONST;
+  rows.a[i] = ir.NONE;
+  rows.b[i] = ir.NONE;
+  rows.aux[i] = hi | 0;
+  rows.imm[i] = lo | 0;
+  rows.flags[i] &= ir.LEADER | ir.TARGET;
+}
+
+/** What `x sub y` is, or false where that is left to run time. 32-bit operations compute with low halves. */
+function compute(rows: ir.Ir, i: number, xh: number, xl: number, yh: number, yl: number): boolean {
+  const narrow = (rows.flags[i] & ir.W) !== 0;
+  let hi = 0;
+  let lo = 0;
+  switch (rows.sub[i]) {
+    case ir.ADD:
+      lo = xl + yl;
+      hi = addHi(xh, xl, yh, yl);
+      break;
+    case ir.SUB:
+      lo = xl - yl;
+      hi = subHi(xh, xl, yh, yl);
+      break;
+    case ir.MUL:
+      lo = Math.imul(xl, yl);
+      hi = mulHi(xh, xl, yh, yl);
+      break;
+    case ir.OR:
+      lo = xl | yl;
+      hi = xh | yh;
+      break;
+    case ir.AND:
+      lo = xl & yl;
+      hi = xh & yh;
+      break;
+    case ir.XOR:
+      lo = xl ^ yl;
+      hi = xh ^ yh;
+      break;
+    case ir.NEG:
+      lo = -xl;
+      hi = subHi(0, 0, xh, xl);
+      break;
+    default:
+      return false;
+  }
+  if (narrow && (rows.flags[i] & ir.ZX) === 0) return false;
+  setConstant(rows, i, narrow ? 0 : hi, lo);
+  return true;
+}
+
+const COMMUTES: ReadonlySet<number> = new Set([ir.ADD, ir.MUL, ir.OR, ir.AND, ir.XOR]);
+
+function foldOperation(w: Window, i: number): void {
+  const { rows } = w;
+  const { kind, a, b, sub, imm, aux, flags } = rows;
+  if (kind[i] === ir.ALU_X) {
+    let second = w.constant(b[i]);
+    if (second < 0 && COMMUTES.has(sub[i]) && w.constant(a[i]) >= 0) {
+      second = w.constant(a[i]);
+      a[i] = b[i];
+      b[i] = rows.d[second];
+    }
+    if (second < 0) return;
+    const lo = imm[second];
+    const narrow = (flags[i] & ir.W) !== 0;
+    const first = w.constant(a[i]);
+    if (first >= 0 && compute(rows, i, aux[first], imm[first], aux[second], lo)) return;
+    // Shifts count modulo the width whatever the high half; others need a constant that extends to it.
+    const shift = sub[i] === ir.LSH || sub[i] === ir.RSH || sub[i] === ir.ARSH;
+    if (!narrow && !shift && aux[second] !== lo >> 31) return;
+    b[i] = ir.NONE;
+    imm[i] = lo;
+    setOperation(rows, i, !narrow, anyMask);
+    return;
+  }
+  const first = w.constant(a[i]);
+  if (first >= 0) compute(rows, i, aux[first], imm[first], imm[i] >> 31, imm[i]);
+}
+
+/** Sums of sums: `(x + 3) + 4` is `x + 7`. */
+function foldSums(w: Window, i: number): void {
+  const { kind, a, sub, imm, flags } = w.rows;
+  if (kind[i] !== ir.ALU_K || sub[i] !== ir.ADD || (flags[i] & ir.W) !== 0) return;
+  let from = w.source(a[i], ir.ALU_K);
+  const inPlace = from < 0;
+  if (inPlace) from = w.inPlace(i, a[i]);
+  if (from < 0 || kind[from] !== ir.ALU_K || sub[from] !== ir.ADD || (flags[from] & ir.W) !== 0) return;
+  const sum = imm[i] + imm[from];
+  if (sum !== (sum | 0)) return;
+  imm[i] = sum;
+  a[i] = w.rows.a[from];
+  if (inPlace) w.drop(from);
+}
+
+/**
+ * What is known before the program runs. Constants that fit become the instruction's own.
+ *
+ * ```
+ *   r1 = 8             r1 = 8
+ *   r2 += r1       →   r2 += 8
+ * ```
+ */
+export function foldConstants(w: Window, i: number): void {
+  const { rows } = w;
+  const { kind, a, b, sub, imm, aux } = rows;
+  switch (kind[i]) {
+    case ir.ALU_X:
+    case ir.ALU_K:
+      foldOperation(w, i);
+      foldSums(w, i);
+      return;
+    case ir.MOV: {
+      const from = w.constant(a[i]);
+      if (from >= 0) setConstant(rows, i, aux[from], imm[from]);
+      return;
+    }
+    case ir.MASK: {
+      const from = w.constant(a[i]);
+      if (from < 0) return;
+      const hi = rotlHi(aux[from], imm[from], sub[i]) & aux[i];
+      setConstant(rows, i, hi, rotlLo(aux[from], imm[from], sub[i]) & imm[i]);
+      return;
+    }
+    case ir.SEXT: {
+      const from = w.constant(a[i]);
+      if (from < 0) return;
+      const lo = (imm[from] << (32 - sub[i])) >> (32 - sub[i]);
+      setConstant(rows, i, (rows.flags[i] & ir.W) !== 0 ? 0 : lo >> 31, lo);
+      return;
+    }
+    case ir.STORE: {
+      if (a[i] === ir.NONE) return;
+      const from = w.constant(b[i]);
+      // A constant stored as eight bytes is its low half, extended.
+      if (from < 0 || (sub[i] === 3 && aux[from] !== imm[from] >> 31)) return;
+      kind[i] = ir.STORE_K;
+      b[i] = ir.NONE;
+      imm[i] = imm[from];
+    }
+  }
+}

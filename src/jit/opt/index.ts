@@ -1,0 +1,7 @@
+/** An optimiser of functions as rows: each pass one file; nothing in here knows a CPU. */
+export { removeDead } from './dead.ts';
+export { foldRows } from './fold.ts';
+export { calleesFirst, inlineCalls, type OptFunction } from './inline.ts';
+export { OPT_PASSES, type OptPass } from './passes.ts';
+export { type FramePlan, planFrame } from './slots.ts';
+export { unsetBytes } from './unset.ts';

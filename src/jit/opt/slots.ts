@@ -1,0 +1,159 @@
+import { type Blocks, ir, liveOut } from '../rows/index.ts';
+
+/** What begins at a byte of the frame: no access, none but one that began before, accesses that are not alike. */
+const UNSEEN = 0;
+const INSIDE = 254;
+const MIXED = 255;
+/** WebAssembly compilers keep all locals at hand at every branch. */
+const MOST_PLACES = 64;
+
+/** Whether row `i` reads the register, beside the access it may be. */
+const reads = ({ kind, a, b, aux }: ir.Ir, i: number, register: number): boolean =>
+  a[i] === register || b[i] === register || (kind[i] >= ir.LOAD && kind[i] <= ir.STORE_K && aux[i] === register + 1);
+
+/** Lowest distance from the frame pointer at which something else than plain accesses may touch the frame: it reaches from there on. */
+class Escapes {
+  from = 0;
+  readonly #rows: ir.Ir;
+  /** By register: distance from the frame pointer it holds, or 0. */
+  readonly #held = new Int32Array(16);
+  #any = false;
+  readonly #callbacks: boolean;
+
+  constructor(rows: ir.Ir) {
+    this.#rows = rows;
+    this.#callbacks = rows.kind.includes(ir.FUNC);
+  }
+
+  #everything(): void {
+    this.from = Number.NEGATIVE_INFINITY;
+  }
+
+  /** @returns false when nothing is left to find out */
+  row(i: number): boolean {
+    const { kind, a, b, d, sub, imm, aux } = this.#rows;
+    const k = kind[i];
+    if (k === ir.NOP) return true;
+    const sum = a[i] === ir.FP && ((k === ir.ALU_K && sub[i] === ir.ADD && imm[i] < 0) || k === ir.MOV);
+    const access = k >= ir.LOAD && k <= ir.STORE_REL && a[i] === ir.FP;
+    if (b[i] === ir.FP || (a[i] === ir.FP && !sum && !access)) this.#everything();
+    if (access && k <= ir.STORE_K && aux[i] > 0) this.#everything();
+    if (this.#any) this.#uses(i);
+    if (sum && d[i] !== ir.NONE) {
+      this.#held[d[i]] = k === ir.MOV ? -1 : imm[i];
+      this.#any = true;
+    } else if (d[i] !== ir.NONE) this.#held[d[i]] = 0;
+    return this.from !== Number.NEGATIVE_INFINITY;
+  }
+
+  #uses(i: number): void {
+    const held = this.#held;
+    const k = this.#rows.kind[i];
+    const calls = k >= ir.CALL_HELPER && k <= ir.TAIL;
+    for (let r = 0; r < 10; r++) {
+      if (held[r] === 0) continue;
+      if (reads(this.#rows, i, r)) this.#everything();
+      if (!calls || r > 5) continue;
+      // Helpers touch what lies above the address they are given; functions may go anywhere from there.
+      // A function of the program whose address the helper may have been given counts as called.
+      if (!this.#callbacks && (k === ir.CALL_HELPER || k === ir.CALL_KFUNC)) this.from = Math.min(this.from, held[r]);
+      else this.#everything();
+      held[r] = 0;
+    }
+  }
+
+  /** @param live halves live behind the block */
+  endBlock(live: number): void {
+    if (!this.#any) return;
+    for (let r = 0; r < 10; r++) if (this.#held[r] !== 0 && ((live >>> r) & 0x10001) !== 0) this.#everything();
+    this.#held.fill(0);
+    this.#any = false;
+  }
+}
+
+function escapedFrom(rows: ir.Ir, blocks: Blocks, live: Int32Array): number {
+  const escapes = new Escapes(rows);
+  for (let at = 0; at < blocks.count; at++) {
+    for (let i = blocks.start[at]; i < blocks.start[at + 1]; i++) if (!escapes.row(i)) return escapes.from;
+    escapes.endBlock(liveOut(blocks, live, at));
+  }
+  return escapes.from;
+}
+
+/** What became of a frame. */
+export interface FramePlan {
+  /** How many locals there are now. */
+  readonly locals: number;
+  /** Distance from the frame pointer of each local that stands for a place in the frame, by its number from the first on. */
+  readonly places: readonly number[];
+  /** By byte of the frame from its end: 1 where memory may be touched. */
+  readonly touched: Uint8Array;
+}
+
+/**
+ * Places in the frame that are only ever loaded and stored, always as many bytes of them at once, and whose address nobody
+ * has: they become locals.
+ *
+ * ```
+ *   *(u64 *)(r10 - 8) = r1        local0 = r1
+ *   r2 = *(u64 *)(r10 - 8)    →   r2 = local0
+ * ```
+ *
+ * @param frameBytes how far down the frame reaches
+ * @param firstLocal number of the first local to make
+ * @param promote make any; otherwise only look
+ */
+export function planFrame(
+  rows: ir.Ir,
+  blocks: Blocks,
+  live: Int32Array,
+  frameBytes: number,
+  firstLocal: number,
+  promote: boolean,
+): FramePlan {
+  const { kind, a, sub, off, flags, n } = rows;
+  const touched = new Uint8Array(frameBytes + 8);
+  const everything = { locals: firstLocal, places: [], touched };
+  const from = escapedFrom(rows, blocks, live);
+  touched.fill(1, Math.max(0, frameBytes + from), frameBytes);
+  if (from === Number.NEGATIVE_INFINITY) return everything;
+  // By byte: log2 of the size of the accesses that begin there plus one; MIXED where others overlap.
+  const seen = new Uint8Array(frameBytes + 8);
+  for (let i = 0; i < n; i++) {
+    const k = kind[i];
+    if (a[i] !== ir.FP || k < ir.LOAD || k > ir.STORE_REL) continue;
+    const at = frameBytes + off[i];
+    if (at < 0 || off[i] >= 0) {
+      touched.fill(1);
+      return everything;
+    }
+    const size = sub[i] & 3;
+    const plain = k <= ir.STORE_K && k !== ir.LOAD_REV && (flags[i] & (ir.PROBE | ir.ARENA)) === 0;
+    const what = promote && plain && off[i] + (1 << size) <= from ? size + 1 : MIXED;
+    for (let b = 0; b < 1 << size; b++) {
+      const is = b === 0 || what === MIXED ? what : INSIDE;
+      seen[at + b] = seen[at + b] === UNSEEN || seen[at + b] === is ? is : MIXED;
+    }
+  }
+  const localAt = new Int32Array(frameBytes + 8).fill(-1);
+  const places: number[] = [];
+  for (let at = 0; at < frameBytes; at++) {
+    const size = seen[at] - 1;
+    if (size < 0 || size > 3) continue;
+    let whole = true;
+    for (let b = 1; b < 1 << size; b++) if (seen[at + b] !== INSIDE) whole = false;
+    if (whole && places.length < MOST_PLACES) localAt[at] = firstLocal + places.push(at - frameBytes) - 1;
+  }
+  for (let i = 0; i < n; i++) {
+    const k = kind[i];
+    if (a[i] !== ir.FP || k < ir.LOAD || k > ir.STORE_REL) continue;
+    const at = frameBytes + off[i];
+    const local = k <= ir.STORE_K ? localAt[at] : -1;
+    if (local < 0) touched.fill(1, at, at + (1 << (sub[i] & 3)));
+    else {
+      a[i] = ir.NONE;
+      off[i] = local;
+    }
+  }
+  return { locals: firstLocal + places.length, places, touched };
+}

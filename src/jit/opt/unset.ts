@@ -1,0 +1,51 @@
+import { type Blocks, ir } from '../rows/index.ts';
+
+/** Takes the bytes that straight-line code from row `i` on sets before anything can read them out of `bytes`. */
+function takeSet(rows: ir.Ir, i: number, end: number, bytes: Uint8Array, frameBytes: number): void {
+  const { kind, a, sub, off, aux } = rows;
+  const read = new Uint8Array(bytes.length);
+  let addressTaken = false;
+  for (let at = i; at < end; at++) {
+    const k = kind[at];
+    if (k >= ir.CALL_HELPER && k !== ir.BARRIER) return;
+    if (k >= ir.LOAD && k <= ir.STORE_REL) {
+      const direct = a[at] === ir.FP && (k > ir.STORE_K || aux[at] <= 0);
+      const writes = k === ir.STORE || k === ir.STORE_K || k === ir.STORE_REL;
+      if (a[at] === ir.NONE) continue;
+      if (!direct) {
+        if (!writes && (addressTaken || a[at] === ir.FP)) return;
+        continue;
+      }
+      const from = frameBytes + off[at];
+      for (let b = from; b < from + (1 << (sub[at] & 3)); b++) {
+        if (!writes) read[b] = 1;
+        else if (read[b] === 0) bytes[b] = 0;
+      }
+    } else if (a[at] === ir.FP || rows.b[at] === ir.FP) addressTaken = true;
+  }
+}
+
+/**
+ * Bytes of a frame that have to be zeros when a function begins, as something may read them before they are set.
+ *
+ * @param touched bytes that may be touched at all, from the frame's end
+ * @param row the row the function begins at: the first one, or a {@link ir.ZERO_FRAME}
+ */
+export function unsetBytes(
+  rows: ir.Ir,
+  blocks: Blocks,
+  touched: Uint8Array,
+  frameBytes: number,
+  row: number,
+): Uint8Array {
+  const { start, count } = blocks;
+  let low = 0;
+  for (let high = count - 1; low < high; ) {
+    const middle = (low + high + 1) >> 1;
+    if (start[middle] <= row) low = middle;
+    else high = middle - 1;
+  }
+  const bytes = touched.slice();
+  takeSet(rows, rows.kind[row] === ir.ZERO_FRAME ? row + 1 : row, start[low + 1], bytes, frameBytes);
+  return bytes;
+}

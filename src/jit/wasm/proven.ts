@@ -1,0 +1,234 @@
+import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, type Insn, type InsnDef, LD_IMM64 } from '../../isa/index.ts';
+import { ERRNO } from '../../uapi/index.ts';
+import {
+  calleesFirst,
+  foldRows,
+  inlineCalls,
+  type OptFunction,
+  type OptPass,
+  planFrame,
+  removeDead,
+} from '../opt/index.ts';
+import { Room } from '../room.ts';
+import { BOTH, decodeUnfixed, findBlocks, ir, LOW } from '../rows/index.ts';
+import { JitError } from '../types.ts';
+import type { EmissionOptions } from './emission.ts';
+import type { SplitProgram } from './function-split.ts';
+import type { ModuleWriter } from './module-writer.ts';
+import { I32, I64 } from './opcodes.ts';
+import type { Signature } from './row-emission.ts';
+import { type AnalyzedFunction, type ProgramParts, writeRowFunction } from './row-function.ts';
+
+const TAIL_CALL_HELPER = 12;
+const GOTOX = BPF_JMP | BPF_X;
+const CALLX = CALL | BPF_X;
+const ALL_ARGS = BOTH * 0b111110;
+const anyMask = (): boolean => true;
+
+/** A program's functions, optimised. */
+interface ProvenProgram {
+  /** By BPF function; undefined for those that are nowhere called any more. */
+  readonly functions: readonly (AnalyzedFunction | undefined)[];
+  /** By BPF function: halves of R1..R5 that are passed to it. */
+  readonly halves: Int32Array;
+  /** By BPF function: 1 where its address is known, or it is entered from outside. */
+  readonly pinned: Uint8Array;
+}
+
+/** What calls read, by what is known of who is called. */
+function nameArguments(rows: ir.Ir, how: EmissionOptions): void {
+  const { n, kind, imm, aux, off, flags, d } = rows;
+  for (let i = 0; i < n; i++) {
+    if (kind[i] === ir.CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
+      // R0 is what it was when there was nothing to go to.
+      kind[i] = ir.TAIL;
+      d[i] = ir.NONE;
+      off[i] = BOTH * 0b1111;
+      flags[i] |= ir.ARGS_KNOWN;
+    } else if (kind[i] === ir.CALL_HELPER || kind[i] === ir.CALL_KFUNC) {
+      const shape = kind[i] === ir.CALL_HELPER ? how.helperShape(imm[i]) : how.kfuncShape(imm[i], aux[i]);
+      off[i] = BOTH * ((2 << shape.args) - 2);
+      flags[i] |= ir.ARGS_KNOWN;
+      if (!shape.returns) d[i] = ir.NONE;
+    }
+  }
+}
+
+function decodeFunction(program: SplitProgram, index: number, how: EmissionOptions, frameBytes: number): OptFunction {
+  const { insns, starts, functionAt } = program;
+  const start = starts[index];
+  const own = insns.slice(start, starts[index + 1]);
+  const funcRefs = new Map<number, number>();
+  for (let i = 0; i < own.length; i++) {
+    const { code, src, imm } = own[i];
+    if (code === LD_IMM64 && src === BPF_PSEUDO_FUNC) funcRefs.set(i, functionAt[start + i + 1 + imm]);
+    else if ((code === LD_IMM64 && src !== 0) || code === GOTOX || code === CALLX) {
+      const opcode = code.toString(16).padStart(2, '0');
+      const { name } = program.defs[start + i] as InsnDef;
+      throw new JitError(ERRNO.ENOTSUPP, `eBPF filter opcode ${opcode} (@${start + i}) unsupported: ${name}`);
+    }
+    if (code === LD_IMM64) i++;
+  }
+  const rows = decodeUnfixed({ insns: own, funcRefs, verifierZext: false }, 'little', anyMask);
+  rows.narrowAddresses = true;
+  const slots = new Int32Array(rows.n);
+  for (let i = 0; i < rows.n; i++) {
+    slots[i] = start + i;
+    if (rows.kind[i] === ir.CALL_SUB) rows.aux[i] = functionAt[start + i + 1 + rows.imm[i]];
+  }
+  checkTargets(own, rows, start);
+  nameArguments(rows, how);
+  return { rows, slots, frameBytes: usesFrame(rows) ? frameBytes : 0, locals: 0 };
+}
+
+/** Jumps go to instructions, and the last one does not leave the function by not jumping. */
+function checkTargets(own: readonly Insn[], { kind, aux, n }: ir.Ir, start: number): void {
+  for (let i = 0; i < n; i++) {
+    const jumps = (kind[i] >= ir.JA && kind[i] <= ir.JCC_X) || kind[i] === ir.MAY_GOTO;
+    if (!jumps) continue;
+    if (own[aux[i]].code === 0) {
+      throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${start + i} to ${start + aux[i]}`);
+    }
+    if (i === n - 1 && kind[i] !== ir.JA)
+      throw new JitError(ERRNO.EINVAL, `insn ${start + i}: control leaves the function`);
+  }
+}
+
+const usesFrame = ({ kind, a, b, n }: ir.Ir): boolean => {
+  for (let i = 0; i < n; i++) if (kind[i] !== ir.NOP && (a[i] === ir.FP || b[i] === ir.FP)) return true;
+  return false;
+};
+
+function analyze(func: OptFunction, room: Room, without: ReadonlySet<OptPass>): AnalyzedFunction {
+  const { rows, slots } = func;
+  const blocks = findBlocks(rows, room);
+  foldRows(rows, blocks, room, without);
+  const live = removeDead(rows, blocks, room);
+  const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
+  if (without.has('narrow')) {
+    for (let at = 0; at < blocks.count; at++) live[at] |= (live[at] & 0xffff) << 16;
+    for (let i = 0; i < rows.n; i++) if (rows.d[i] !== ir.NONE) rows.flags[i] |= ir.HIGH;
+  }
+  const { frameBytes, locals } = func;
+  return { rows, slots, blocks, live, frameBytes, inMemory: usesFrame(rows), frame, firstPlace: locals };
+}
+
+/** Functions reached from those that are pinned. */
+function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uint8Array {
+  const reached = pinned.slice();
+  const left: number[] = [];
+  for (let index = 0; index < pinned.length; index++) if (pinned[index] !== 0) left.push(index);
+  for (let index = left.pop(); index !== undefined; index = left.pop()) {
+    const { n, kind, aux, imm } = functions[index].rows;
+    for (let i = 0; i < n; i++) {
+      const to = kind[i] === ir.CALL_SUB ? aux[i] : kind[i] === ir.FUNC ? imm[i] : -1;
+      if (to < 0 || reached[to] !== 0) continue;
+      reached[to] = 1;
+      left.push(to);
+    }
+  }
+  return reached;
+}
+
+/**
+ * Optimises a program that was verified.
+ *
+ * @param frameBytesOf bytes of the frame of each BPF function, a multiple of 16
+ * @param entries slots of functions that no instruction names
+ */
+function proveProgram(
+  program: SplitProgram,
+  how: EmissionOptions,
+  frameBytesOf: (func: number) => number,
+  entries: readonly number[],
+  without: ReadonlySet<OptPass>,
+): ProvenProgram {
+  const count = program.starts.length - 1;
+  const pinned = new Uint8Array(count);
+  pinned[0] = 1;
+  for (const slot of entries) pinned[program.functionAt[slot]] = 1;
+  let functions: OptFunction[] = [];
+  for (let index = 0; index < count; index++) {
+    const func = decodeFunction(program, index, how, frameBytesOf(index));
+    functions.push(func);
+    const { n, kind, imm } = func.rows;
+    for (let i = 0; i < n; i++) if (kind[i] === ir.FUNC) pinned[imm[i]] = 1;
+  }
+  const order = calleesFirst(functions);
+  if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order);
+  const reached = reachedFrom(functions, pinned);
+  const place = new Int32Array(count);
+  order.forEach((index, at) => {
+    place[index] = at;
+  });
+  // Those that call each other in a circle, and those that are called by strangers, take everything.
+  const halves = new Int32Array(count).fill(-1);
+  for (let index = 0; index < count; index++) {
+    if (pinned[index] !== 0) halves[index] = ALL_ARGS;
+    const { n, kind, aux } = functions[index].rows;
+    for (let i = 0; i < n; i++) if (kind[i] === ir.CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
+  }
+  const room = new Room();
+  const analyzed: (AnalyzedFunction | undefined)[] = new Array(count).fill(undefined);
+  for (const index of order) {
+    if (reached[index] === 0) continue;
+    const func = functions[index];
+    const { n, kind, aux, off, flags } = func.rows;
+    for (let i = 0; i < n; i++) {
+      if (kind[i] !== ir.CALL_SUB) continue;
+      off[i] = halves[aux[i]];
+      flags[i] |= ir.ARGS_KNOWN;
+    }
+    const done = analyze(func, room, without);
+    analyzed[index] = done;
+    if (halves[index] === -1) halves[index] = done.live[0] & ALL_ARGS;
+  }
+  return { functions: analyzed, halves, pinned };
+}
+
+/** Types of the parameters that stand for these halves: i64 where the high one is among them. */
+function parameterTypes(halves: number, i64: number, i32: number): number[] {
+  const types: number[] = [];
+  for (let r = 1; r <= 5; r++) {
+    if ((halves & ((BOTH ^ LOW) << r)) !== 0) types.push(i64);
+    else if ((halves & (LOW << r)) !== 0) types.push(i32);
+  }
+  return types;
+}
+
+/** Functions of a module, as entries and the table need them. */
+export interface WrittenFunctions {
+  /** BPF functions in the table, in the order of their functions in the module, which are next to each other. */
+  readonly inTable: readonly number[];
+  /** Index of the function of the first of those. */
+  readonly first: number;
+}
+
+/** Optimises and writes all functions of a verified program. Those that strangers call have the type of the table. */
+export function writeProven(
+  module: ModuleWriter,
+  program: SplitProgram,
+  parts: Omit<ProgramParts, 'signatures' | 'starts'>,
+  frameBytesOf: (func: number) => number,
+  entries: readonly number[],
+  without: ReadonlySet<OptPass>,
+): WrittenFunctions {
+  const { functions, halves, pinned } = proveProgram(program, parts.how, frameBytesOf, entries, without);
+  const signatures: (Signature | undefined)[] = functions.map(() => undefined);
+  const inTable: number[] = [];
+  const others: number[] = [];
+  functions.forEach((func, index) => {
+    if (func !== undefined) (pinned[index] !== 0 ? inTable : others).push(index);
+  });
+  for (const index of [...inTable, ...others]) {
+    const type =
+      pinned[index] !== 0 ? parts.imports.funcType : module.type(parameterTypes(halves[index], I64, I32), [I64]);
+    signatures[index] = { halves: halves[index], func: module.func(type) };
+  }
+  const all: ProgramParts = { ...parts, signatures, starts: program.starts };
+  for (const index of [...inTable, ...others]) {
+    writeRowFunction(module, all, functions[index] as AnalyzedFunction, halves[index]);
+    module.endBody();
+  }
+  return { inTable, first: (signatures[inTable[0]] as Signature).func };
+}
