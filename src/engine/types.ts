@@ -3,7 +3,7 @@ import type { HelperDef, HelperEnv } from '../helpers/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { BpfMap } from '../maps/index.ts';
 import type { ProgramSpec } from '../object/index.ts';
-import type { XlatedProgram } from '../verifier/index.ts';
+import type { Verdict } from '../verifier/index.ts';
 import type { EmuFaultKind } from './emu-types.ts';
 
 /**
@@ -24,8 +24,8 @@ export interface EngineProgram {
   /** Where it came from: names, line and function records by slot. */
   readonly spec?: ProgramSpec;
   readonly btf?: Btf;
-  /** What the verifier made of exactly these instructions when it accepted them; absent where nobody verified them. */
-  readonly proof?: XlatedProgram;
+  /** What the verifier said of exactly these instructions; absent where nobody asked it. */
+  readonly proof?: Verdict;
   /** Slot of the function `bpf_throw` ends in, given the cookie; without one the cookie is what the program returns. */
   readonly exceptionCallback?: number;
 }
@@ -118,7 +118,9 @@ export interface ProgramRunner {
   readonly fault: Fault | undefined;
   /** Runs completed by the last {@link repeat} or {@link batch}. */
   readonly done: number;
-  /** All of R0 of the last run; of a batch undefined. */
+  /** Loads that found nothing since it was opened. */
+  readonly probedReads: number;
+  /** All of R0 of the last run; after a batch of whatever ran before it. */
   readonly r0: bigint;
   run(ctx: number): number;
   /** Runs `count` times on the same context, at least once, and ends with a fault. */

@@ -3,6 +3,7 @@ export { type Clock, HostClock, StepClock } from './clock.ts';
 export * from './dump/index.ts';
 export { type ExecutableOptions, executableOf, expectedLine } from './executable.ts';
 export { createMachine, type Machine } from './machine.ts';
+export { type BatchResult, ContextRunner, PacketBatch } from './packet-batch.ts';
 export {
   checkProgLoad,
   type LoadCaps,

@@ -13,7 +13,6 @@ import {
   kfuncDef,
   type Redirect,
   redirectsOf,
-  runAttributes,
   timerExpired,
   unknownKfunc,
 } from '../helpers/index.ts';
@@ -28,14 +27,16 @@ import {
 } from '../maps/index.ts';
 import { LinearMemory } from '../mem/index.ts';
 import type { ObjectSpec } from '../object/index.ts';
-import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES, progTypeRow } from '../progtypes/index.ts';
+import { type ContextHost, CTX_BLOCK_BYTES, PACKET_BLOCK_BYTES } from '../progtypes/index.ts';
 import { FarcallError } from '../util/index.ts';
-import type { XlatedProgram } from '../verifier/index.ts';
+import type { Verdict } from '../verifier/index.ts';
 import { type Clock, StepClock } from './clock.ts';
 import { type ArmedTimer, MachineEnv } from './env.ts';
 import { loadObject } from './load-object.ts';
+import { ContextRunner, PacketBatch } from './packet-batch.ts';
 import { packetLoad } from './packet-load.ts';
 import { Prandom } from './random.ts';
+import { beginRun, repeatOf, rowOf } from './run-request.ts';
 import { TracePipe } from './trace-pipe.ts';
 import type {
   LoadedObject,
@@ -157,14 +158,14 @@ export class Machine {
    * Loads raw instructions. A `ld_imm64` of a map names it by its place in `maps` (BPF_PSEUDO_MAP_FD, _MAP_VALUE and the
    * two _IDX kinds alike); others are taken as they are.
    *
-   * @param proof what the verifier made of these instructions when it accepted them
+   * @param proof what the verifier said of these instructions
    */
   loadInsns(
     name: string,
     type: number,
     insns: readonly Insn[],
     maps: readonly BpfMap[] = [],
-    proof?: XlatedProgram,
+    proof?: Verdict,
   ): MachineProgram {
     const resolved = [...insns];
     for (let idx = 0; idx < insns.length; idx++) {
@@ -212,53 +213,9 @@ export class Machine {
    * without a usable type.
    */
   run(program: MachineProgram, request: RunRequest = {}): TestRunResult {
-    const row = progTypeRow(program.type);
-    if (row === undefined) {
-      throw new FarcallError({
-        code: 'run.type',
-        message: `program ${program.name} has no type that can run`,
-        expected: 'a known program type',
-        found: String(program.type),
-      });
-    }
     const env = this.#env;
-    const repeat = request.repeat ?? 1;
-    const cpu = request.cpu ?? 0;
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= env.cpuCount) {
-      throw new FarcallError({
-        code: 'run.cpu',
-        message: `there is no CPU ${cpu}`,
-        expected: `0..${env.cpuCount - 1}`,
-        found: String(cpu),
-      });
-    }
-    if (!Number.isInteger(repeat) || repeat < 1) {
-      throw new FarcallError({
-        code: 'run.repeat',
-        message: 'bad number of repeats',
-        expected: 'at least 1',
-        found: String(repeat),
-      });
-    }
-    const context = row.begin(this.#contexts, request);
-    env.cpu = cpu;
-    env.progType = program.type;
-    env.ctxAddr = context.ctxAddr;
-    env.packet = context.packet;
-    const attributes = runAttributes(env);
-    Object.assign(attributes, {
-      cookie: request.cookie ?? 0n,
-      funcIp: 0n,
-      argCount: request.argCount ?? (request.ctxIn?.length ?? 0) >> 3,
-      hasRet: request.hasRet ?? false,
-      retval: 0,
-      override: undefined,
-    });
-    const options = {
-      insnBudget: request.insnBudget,
-      countInsns: request.countInsns,
-      probeReads: request.probeReads ?? row.btfPointers,
-    };
+    const repeat = repeatOf(request);
+    const { context, options } = beginRun(env, this.#contexts, program, request);
     let insnCount: number | undefined = 0;
     let probedReads = 0;
     let result: RunResult | undefined;
@@ -272,9 +229,10 @@ export class Machine {
       runner.repeat(context.ctxAddr, repeat);
       runner.close();
       const { fault, r0 } = runner;
+      probedReads = runner.probedReads;
       result = {
         insnCount: undefined,
-        probedReads: 0,
+        probedReads,
         ...(fault === undefined ? { ok: true, r0 } : { ok: false, fault }),
       };
       insnCount = undefined;
@@ -300,6 +258,41 @@ export class Machine {
       probedReads,
       durationNs,
     };
+  }
+
+  /**
+   * Holds a program ready to run often on one packet or context: nothing is laid out again between runs, and each gives a
+   * number. undefined where the engine has no such way. Nothing else of the machine may run until it is closed. Throws as
+   * {@link run} does.
+   */
+  open(program: MachineProgram, request: RunRequest = {}): ContextRunner | undefined {
+    const env = this.#env;
+    const { context, options } = beginRun(env, this.#contexts, program, request);
+    const runner = program.loaded.open?.({ ...options, ctxAddr: context.ctxAddr });
+    if (runner === undefined) return undefined;
+    const close = (): void => {
+      runner.close();
+      env.packet = undefined;
+      redirectsOf(env).splice(0);
+    };
+    return new ContextRunner(runner, context.ctxAddr, close);
+  }
+
+  /**
+   * Packets to be run in one call, each as {@link run} would without `ctxIn`; undefined where only that can: programs that call
+   * helpers outside of compiled code, that nobody verified, of types without packets, or packets no run takes or that do not
+   * fit a page. Nothing else of the machine may run until it is closed.
+   */
+  openBatch(program: MachineProgram, packets: readonly Uint8Array[]): PacketBatch | undefined {
+    const row = rowOf(program);
+    if (row.packets === undefined || !packets.every(bytes => row.packets?.takes(bytes))) return undefined;
+    const runner = program.loaded.open?.({ ctxAddr: this.#contexts.ctxStart });
+    if (runner?.batch === undefined) {
+      runner?.close();
+      return undefined;
+    }
+    this.#env.progType = program.type;
+    return new PacketBatch(this.mem, runner, packets, () => runner.close());
   }
 
   /**

@@ -5,7 +5,7 @@ import type { BpfMap } from '../maps/index.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
 import type { RunInput } from '../progtypes/index.ts';
 import type { ByteOrder } from '../util/index.ts';
-import type { XlatedProgram } from '../verifier/index.ts';
+import type { Verdict } from '../verifier/index.ts';
 import type { Clock } from './clock.ts';
 
 export interface MachineOptions {
@@ -42,8 +42,8 @@ export interface LoadObjectOptions {
   readonly only?: readonly string[];
   /** Addresses of kernel symbols, for `.ksyms`. */
   readonly ksyms?: ReadonlyMap<string, number>;
-  /** What the verifier made of programs it accepted, by name. Programs without one are run as what nobody verified. */
-  readonly proofs?: ReadonlyMap<string, XlatedProgram>;
+  /** What the verifier said of programs, by name. Those it did not accept are run as what nobody verified. */
+  readonly proofs?: ReadonlyMap<string, Verdict>;
 }
 
 /** An object in a machine: its maps and programs by name. */

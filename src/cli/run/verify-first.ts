@@ -4,7 +4,7 @@ import { type ProgramVerdict, prepareInsns, prepareObject, verifyInsns, verifyPr
 import type { ObjectSpec, ProgramSpec } from '../../object/index.ts';
 import { errnoName } from '../../uapi/index.ts';
 import { type ByteOrder, FarcallError } from '../../util/index.ts';
-import type { VerifyOptions, XlatedProgram } from '../../verifier/index.ts';
+import type { Verdict, VerifyOptions } from '../../verifier/index.ts';
 import type { OptionSpec } from '../command.ts';
 import { kernelBtf } from '../input/btf-file.ts';
 import { SourceLines } from '../object/source-lines.ts';
@@ -57,8 +57,8 @@ export function placeOf(program: ProgramSpec, spec: ObjectSpec, insnIdx: number 
 /** Programs that are about to be loaded. */
 export interface JudgedPrograms {
   readonly programs: readonly ProgramSpec[];
-  /** What the verifier made of those it accepted. */
-  readonly proofs: ReadonlyMap<string, XlatedProgram>;
+  /** What the verifier said of them. */
+  readonly proofs: ReadonlyMap<string, Verdict>;
 }
 
 /**
@@ -73,7 +73,7 @@ export function verifyObjectFirst(
   file: string,
   notes: string[],
 ): JudgedPrograms {
-  const proofs = new Map<string, XlatedProgram>();
+  const proofs = new Map<string, Verdict>();
   if (options.flag('unverified')) return { programs, proofs };
   const how = runVerifyOptions(spec.order, options);
   const { btf, image } = how.kernel;
@@ -81,8 +81,7 @@ export function verifyObjectFirst(
   const accepted = programs.filter(program => {
     const verdict = verifyPrepared(prepared.prepare(program), prepared.spec, how);
     if (verdict.verdict === 'accept') {
-      const xlated = verdict.full?.xlated;
-      if (xlated !== undefined) proofs.set(program.name, xlated);
+      if (verdict.full !== undefined) proofs.set(program.name, verdict.full);
       return true;
     }
     const place = placeOf(program, spec, verdict.insnIdx);
@@ -93,16 +92,16 @@ export function verifyObjectFirst(
   return { programs: accepted, proofs };
 }
 
-/** The same for raw instructions: what the verifier made of them. */
+/** The same for raw instructions: what the verifier said. */
 export function verifyInsnsFirst(
   insns: readonly Insn[],
   type: number,
   order: ByteOrder,
   options: Options,
-): XlatedProgram | undefined {
+): Verdict | undefined {
   if (options.flag('unverified')) return undefined;
   const how = runVerifyOptions(order, options);
   const verdict = verifyInsns(prepareInsns({ name: 'prog', type, insns }, ROOT, how.kernel.btf), how);
   if (verdict.verdict !== 'accept') throw refused('prog', verdict, '', 'the instructions');
-  return verdict.full?.xlated;
+  return verdict.full;
 }

@@ -66,7 +66,7 @@ export function compileProgram(
     }
   }
   const options: CacheableOptions = {
-    unproven: program.proof?.verified !== true,
+    unproven: program.proof?.ok !== true,
     checked: !trusted,
     probeReads: kind.probeReads,
     counted: kind.counted,

@@ -80,7 +80,7 @@ export class WasmLoaded implements LoadedProgram {
   }
 
   get verified(): boolean {
-    return this.program.proof?.verified === true;
+    return this.program.proof?.ok === true;
   }
   get trusted(): boolean {
     this.#trusted ??= isTrusted(this.program, this.#machine.host);

@@ -47,6 +47,9 @@ export class WasmRunner implements ProgramRunner {
   get done(): number {
     return this.#counted ?? this.#parts.machine.state.get(RUN_STATE.done);
   }
+  get probedReads(): number {
+    return this.#parts.machine.state.get(RUN_STATE.probedReads) >>> 0;
+  }
   get r0(): bigint {
     const { state } = this.#parts.machine;
     return u64Of(state.get(RUN_STATE.regs + 4), state.get(RUN_STATE.regs));

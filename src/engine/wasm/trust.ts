@@ -1,4 +1,12 @@
-import { BPF_PSEUDO_KFUNC_CALL, CALL } from '../../isa/index.ts';
+import {
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_KFUNC_CALL,
+  CALL,
+  type Insn,
+  LD_IMM64,
+  MAX_BPF_STACK,
+} from '../../isa/index.ts';
 import { isArenaMap } from '../../maps/index.ts';
 import { bpf_prog_type } from '../../uapi/index.ts';
 import type { EngineHost, EngineProgram } from '../types.ts';
@@ -47,7 +55,7 @@ const KERNEL_FIELDS: ReadonlySet<string> = new Set(['kptr', 'uptr', 'list_head',
  * address, or the answer of a kernel function. Programs that may hold those check each access as unverified ones do.
  */
 export function isTrusted(program: EngineProgram, host: EngineHost): boolean {
-  if (program.proof?.verified !== true || !OWN_POINTERS.has(program.type)) return false;
+  if (program.proof?.ok !== true || !OWN_POINTERS.has(program.type)) return false;
   if (program.spec?.refs.some(ref => ref.kind === 'extern' && !ref.call) === true) return false;
   for (const map of host.maps) {
     if (isArenaMap(map) || map.def.fields?.some(({ kind }) => KERNEL_FIELDS.has(kind)) === true) return false;
@@ -63,9 +71,43 @@ export function isTrusted(program: EngineProgram, host: EngineHost): boolean {
   return true;
 }
 
-/** Bytes of stack of each of the program's functions, as the verifier found; hidden ones come last and are none of its. */
-export function stackDepths({ proof }: EngineProgram): readonly number[] | undefined {
-  if (proof === undefined) return undefined;
-  const visible = proof.subprogs.length - proof.hiddenSubprogCount;
-  return proof.subprogs.slice(0, visible).map(({ stackDepthBytes }) => stackDepthBytes);
+/** Slots at which functions begin, ascending. */
+function functionStarts({ insns, exceptionCallback = 0 }: EngineProgram): readonly number[] {
+  const starts = new Set([0, exceptionCallback]);
+  for (let slot = 0; slot < insns.length; slot++) {
+    const { code, src, imm } = insns[slot];
+    const call = code === CALL && src === BPF_PSEUDO_CALL;
+    const address = code === LD_IMM64 && src === BPF_PSEUDO_FUNC;
+    if (call || address) starts.add(slot + 1 + imm);
+    if (code === LD_IMM64) slot++;
+  }
+  return [...starts].sort((a, b) => a - b);
+}
+
+const STACK_POINTER = 10;
+
+/** How far below R10 a function's instructions name bytes. */
+function namedDepth(insns: readonly Insn[], start: number, end: number): number {
+  let depth = 0;
+  for (let slot = start; slot < end; slot++) {
+    const { code, dst, src, off } = insns[slot];
+    const class_ = code & 7;
+    const base = class_ === 1 ? src : class_ === 2 || class_ === 3 ? dst : -1;
+    // Loads with acquire semantics have their base where stores have their operand.
+    if (base === STACK_POINTER || (class_ === 3 && src === STACK_POINTER)) depth = Math.max(depth, -off);
+    if (code === LD_IMM64) slot++;
+  }
+  return Math.min(depth, MAX_BPF_STACK);
+}
+
+/**
+ * Bytes of stack of each of the program's functions, as the verifier found; undefined where it did not count them. What it
+ * leaves out, spills around calls that clobber nothing in the kernel, is counted in.
+ */
+export function stackDepths(program: EngineProgram): readonly number[] | undefined {
+  const found = program.proof?.stats.stackDepth ?? [];
+  const starts = functionStarts(program);
+  if (found.length < starts.length) return undefined;
+  const { insns } = program;
+  return starts.map((start, i) => Math.max(found[i], namedDepth(insns, start, starts[i + 1] ?? insns.length)));
 }
