@@ -384,6 +384,132 @@ export const JIT_PROGRAMS: readonly JitProgram[] = [
   },
 ];
 
+const PERCPU_ARRAY = 6;
+
+/** What ppc64's JIT refuses, or makes nothing of its own of. */
+export const MORE_JIT_PROGRAMS: readonly JitProgram[] = [
+  {
+    name: 'tail-call-anywhere',
+    text: lines(
+      'r6 = r1',
+      'call bpf_get_prandom_u32',
+      'r3 = r0',
+      'r1 = r6',
+      'm0: r2 = 0 ll',
+      'call bpf_tail_call',
+      'r0 = 1',
+      'exit',
+    ),
+    maps: [[PROG_ARRAY, 4, 4, 4, 0]],
+    refs: { m0: [0] },
+  },
+  {
+    name: 'tail-calls-in-functions',
+    text: lines(
+      '*(u64 *)(r10 - 24) = r1',
+      'r6 = r1',
+      'call f',
+      'r1 = r6',
+      'call g',
+      'r1 = *(u64 *)(r10 - 24)',
+      'm0: r2 = 0 ll',
+      'r3 = 2',
+      'call bpf_tail_call',
+      'r0 = 1',
+      'exit',
+      'f:',
+      '*(u64 *)(r10 - 8) = 0',
+      'r7 = r1',
+      'call h',
+      'r3 = r0',
+      'r1 = r7',
+      'm1: r2 = 0 ll',
+      'call bpf_tail_call',
+      'r0 = 2',
+      'exit',
+      'g:',
+      'm2: r2 = 0 ll',
+      'r3 = 1',
+      'call bpf_tail_call',
+      'call bpf_get_prandom_u32',
+      'exit',
+      'h:',
+      'call bpf_get_prandom_u32',
+      'exit',
+    ),
+    maps: [[PROG_ARRAY, 4, 4, 4, 0]],
+    refs: { m0: [0], m1: [0], m2: [0] },
+  },
+  {
+    name: 'per-cpu',
+    text: lines(
+      '*(u32 *)(r10 - 4) = 1',
+      'm0: r1 = 0 ll',
+      'r2 = r10',
+      'r2 += -4',
+      'call bpf_map_lookup_elem',
+      'if r0 == 0 goto out',
+      'r6 = r0',
+      'call bpf_get_smp_processor_id',
+      '*(u64 *)(r6 + 0) += r0',
+      'r7 = r0',
+      'call bpf_get_smp_processor_id',
+      'r0 += r7',
+      'r0 = *(u64 *)(r6 + 0)',
+      'out:',
+      'r0 = 0',
+      'exit',
+    ).replace('*(u64 *)(r6 + 0) += r0', 'lock *(u64 *)(r6 + 0) += r0'),
+    maps: [[PERCPU_ARRAY, 4, 8, 4, 0]],
+    refs: { m0: [0] },
+  },
+  {
+    name: 'tasks',
+    type: 5,
+    text: lines('call bpf_get_current_task', 'r6 = r0', 'call bpf_get_current_task', 'r0 += r6', 'exit'),
+  },
+  {
+    name: 'atomics-everywhere',
+    text: lines(
+      'r6 = 7',
+      'r7 = r10',
+      'r7 += -40',
+      '*(u64 *)(r7 + 0) = 1',
+      '*(u64 *)(r7 + 8) = 1',
+      ['r6', 'r1', 'r5', 'r0'].flatMap(reg => [
+        `${reg} = 3`,
+        ...['add', 'and', 'or', 'xor'].flatMap(op => [
+          `${reg} = atomic_fetch_${op}((u64 *)(r7 + 8), ${reg})`,
+          `${reg.replace('r', 'w')} = atomic_fetch_${op}((u32 *)(r7 + 0), ${reg.replace('r', 'w')})`,
+        ]),
+        `${reg} = xchg_64(r7 + 8, ${reg})`,
+      ]),
+      'r0 = 0',
+      'exit',
+    ),
+  },
+  {
+    name: 'shifts-everywhere',
+    text: lines(
+      'call bpf_get_prandom_u32',
+      'r4 = r0',
+      'r4 &= 7',
+      'r6 = r4',
+      'r8 = 100',
+      ['r', 'w'].flatMap(letter =>
+        ['<<=', '>>=', 's>>='].flatMap(op => [
+          `${letter}8 ${op} ${letter}4`,
+          `${letter}8 ${op} ${letter}6`,
+          `${letter}4 ${op} ${letter}6`,
+          `${letter}0 ${op} ${letter}6`,
+        ]),
+      ),
+      'r0 = r8',
+      'exit',
+    ),
+  },
+];
+
 /** Lines of a kernel lab's `.prog` file. */
 export function labText({ name, type, text, maps, refs }: JitProgram): string {
   const { insns, labels, errors } = assembleSource(text, { dialect: 'llvm', helperId, file: name });

@@ -1,12 +1,18 @@
 import {
+  BPF_ATOMIC,
+  BPF_JMP32,
   BPF_LDX,
   BPF_MEM,
   BPF_MEMSX,
+  BPF_PROBE_ATOMIC,
   BPF_PROBE_MEM,
+  BPF_PROBE_MEM32,
   BPF_PROBE_MEMSX,
   BPF_PSEUDO_KFUNC_CALL,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_VALUE,
+  BPF_ST,
+  BPF_STX,
   CALL,
   decodeInsns,
   EXIT,
@@ -115,13 +121,27 @@ interface Alike {
   readonly addrs: ReadonlyMap<string, bigint>;
 }
 
+/** What a slot of a dump may have been when it was compiled, the dump's own form first. */
+function originalsOf(insn: Insn): Insn[] {
+  const { code } = insn;
+  const mode = code & 0xe0;
+  const cls = code & 7;
+  const as = (other: number): Insn => ({ ...insn, code: (code & 0x1f) | other });
+  if (code === TAIL_CALL) return [insn, { ...insn, imm: 1 }];
+  if (cls === BPF_LDX && mode === BPF_MEM) return [insn, as(BPF_PROBE_MEM), as(BPF_PROBE_MEM32)];
+  if (cls === BPF_LDX && mode === BPF_MEMSX) return [insn, as(BPF_PROBE_MEMSX)];
+  if ((cls === BPF_ST || cls === BPF_STX) && mode === BPF_MEM) return [insn, as(BPF_PROBE_MEM32)];
+  if (cls === BPF_STX && mode === BPF_ATOMIC) return [insn, as(BPF_PROBE_ATOMIC)];
+  return [insn];
+}
+
 /** One function whose hidden parts are found by walking its image slot by slot. */
 class Walk {
   readonly insns: Insn[];
   readonly #image: Uint8Array;
   readonly #lab: LabTarget;
   readonly #compile: (insns: readonly Insn[]) => CompiledFunc;
-  #offs: Int32Array;
+  #made: CompiledFunc;
 
   constructor(
     insns: readonly Insn[],
@@ -133,20 +153,44 @@ class Walk {
     this.#image = image;
     this.#lab = lab;
     this.#compile = compile;
-    this.#offs = compile(this.insns).slotOffs;
+    this.#made = compile(this.insns);
   }
 
   #bytesOf(slot: number): number {
-    return this.#offs[slot + 1] - this.#offs[slot];
+    const { slotOffs } = this.#made;
+    return slotOffs[slot + 1] - slotOffs[slot];
   }
 
   #put(slot: number, insn: Insn): void {
+    if (this.insns[slot] === insn) return;
     this.insns[slot] = insn;
-    this.#offs = this.#compile(this.insns).slotOffs;
+    this.#made = this.#compile(this.insns);
+  }
+
+  /** How many bytes of what the slot was compiled to here the image has at `at`; all: Infinity. */
+  #matching(slot: number, at: number): number {
+    const { slotOffs, bytes } = this.#made;
+    const length = this.#bytesOf(slot);
+    for (let i = 0; i < length; i++) if (bytes[slotOffs[slot] + i] !== this.#image[at + i]) return i;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes the form of the slot that the image has most of; of several, the dump's. */
+  #choose(slot: number, at: number): void {
+    const forms = originalsOf(this.insns[slot]);
+    let best = forms[0];
+    let most = forms.length === 1 ? Number.POSITIVE_INFINITY : this.#matching(slot, at);
+    for (const form of forms.slice(1)) {
+      if (most === Number.POSITIVE_INFINITY) break;
+      this.#put(slot, form);
+      const bytes = this.#matching(slot, at);
+      if (bytes > most) [best, most] = [form, bytes];
+    }
+    this.#put(slot, best);
   }
 
   /**
-   * Puts back what a dump hides, as the kernel's image shows it: addresses behind map references, which loads are probes,
+   * Puts back what a dump hides, as the kernel's image shows it: addresses behind map references, which accesses may fault,
    * which tail calls know their entry. Nothing else is taken from the image.
    *
    * @param addrs addresses of maps seen so far, by `id` and `id+`; a second reference has to agree
@@ -154,11 +198,11 @@ class Walk {
   recover(dump: readonly Insn[], addrs: Map<string, bigint>): string | undefined {
     const image = this.#image;
     const lab = this.#lab;
-    let at = this.#offs[0];
+    let at = this.#made.slotOffs[0];
     for (let slot = 0; slot < this.insns.length; slot++) {
       const insn = this.insns[slot];
       if (isMapRef(dump[slot])) {
-        const found = lab.readConstant(image, at, insn.dst);
+        const found = lab.readConstant(image, at, insn.dst, this.insns[slot + 2]);
         if (found === undefined) return `no constant for the map at slot ${slot}`;
         const value = BigInt.asUintN(64, found.value);
         const isValue = dump[slot].src === BPF_PSEUDO_MAP_VALUE;
@@ -170,37 +214,25 @@ class Walk {
         this.insns[slot] = makeInsn(LD_IMM64, insn.dst, 0, 0, lo32(value));
         this.insns[++slot] = makeInsn(0, 0, 0, 0, hi32(value));
         at += found.bytes;
-        continue;
-      }
-      if (insn.code === LD_IMM64) {
-        at += this.#offs[slot + 2] - this.#offs[slot];
+      } else if (insn.code === LD_IMM64) {
+        at += this.#bytesOf(slot) + this.#bytesOf(slot + 1);
         slot++;
-        continue;
+      } else if (isJump(insn) && lab.jumpBytes !== undefined) {
+        at += lab.jumpBytes(image, at, { insn, bytes: this.#bytesOf(slot), distance: this.#distance(slot) });
+      } else {
+        this.#choose(slot, at);
+        at += this.#bytesOf(slot);
       }
-      if (isPlainLoad(insn) && lab.isProbe?.(image, at, insn)) {
-        const mode = (insn.code & 0xe0) === BPF_MEM ? BPF_PROBE_MEM : BPF_PROBE_MEMSX;
-        this.#put(slot, { ...insn, code: (insn.code & 0x1f) | mode });
-      } else if (insn.code === TAIL_CALL && lab.isDirectTailCall?.(image, at)) {
-        this.#put(slot, { ...insn, imm: 1 });
-      }
-      at +=
-        isJump(insn) && lab.jumpBytes !== undefined
-          ? lab.jumpBytes(image, at, { insn, bytes: this.#bytesOf(slot), distance: this.#distance(slot) })
-          : this.#bytesOf(slot);
     }
     return undefined;
   }
 
   #distance(slot: number): number {
+    const { slotOffs } = this.#made;
     const { code, off, imm } = this.insns[slot];
     if (code === EXIT) return 0;
-    return this.#offs[slot + 1 + (code === 0x06 ? imm : off)] - this.#offs[slot + 1];
+    return slotOffs[slot + 1 + (code === BPF_JMP32 ? imm : off)] - slotOffs[slot + 1];
   }
-}
-
-function isPlainLoad({ code }: Insn): boolean {
-  const mode = code & 0xe0;
-  return (code & 7) === BPF_LDX && (mode === BPF_MEM || mode === BPF_MEMSX);
 }
 
 /** Compiles a program the kernel compiled, at the same addresses; a text: it could not be made ready for that. */

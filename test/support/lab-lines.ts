@@ -94,13 +94,12 @@ export function readLab(path: string, btfPath: string | undefined, lab: LabTarge
       ];
     }),
     kfunc(imm) {
-      if (!far) {
-        const addr = space.callBase + BigInt(imm);
-        return { addr, name: names.get(addr), args: [] };
-      }
-      const func = btf?.typeById(imm);
-      if (btf === undefined || func?.kind !== 'FUNC') return undefined;
-      const addr = symbols.get(func.name);
+      const near = space.callBase + BigInt(imm);
+      const name = far ? undefined : names.get(near);
+      const id = far ? imm : name === undefined ? undefined : btf?.findByName(name, 'FUNC');
+      const func = id === undefined ? undefined : btf?.typeById(id);
+      if (btf === undefined || func?.kind !== 'FUNC') return far ? undefined : { addr: near, name, args: [] };
+      const addr = far ? symbols.get(func.name) : near;
       const proto = btf.typeById(func.typeId);
       if (addr === undefined || proto.kind !== 'FUNC_PROTO') return undefined;
       return { addr, name: func.name, args: proto.params.map(({ typeId }) => parameter(btf, typeId)) };

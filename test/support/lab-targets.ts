@@ -28,12 +28,8 @@ export interface LabTarget {
   readonly userLimit?: bigint;
   /** A map address nobody has, in the longest form. */
   readonly guess: bigint;
-  /** Reads a constant's load back from where slot's code begins. */
-  readConstant(image: Uint8Array, at: number, dst: number): ReadConstant | undefined;
-  /** Whether the guard of a load that may fault stands there; absent: probes look like other loads. */
-  isProbe?(image: Uint8Array, at: number, insn: Insn): boolean;
-  /** Whether the tail call there is one of a known entry; absent: they look alike. */
-  isDirectTailCall?(image: Uint8Array, at: number): boolean;
+  /** Reads a constant's load back from where slot's code begins; `next` is the slot behind it. */
+  readConstant(image: Uint8Array, at: number, dst: number, next?: Insn): ReadConstant | undefined;
   /** Bytes of a jump or exit there, whose length depends on all others; absent: it does not. */
   jumpBytes?(image: Uint8Array, at: number, slot: CompiledSlot): number;
 }
@@ -91,11 +87,6 @@ const PPC64LE: LabTarget = {
   cpu: 'power9',
   guess: 0x1111222211112222n,
   readConstant: readPpc,
-  // addi r9,src,off; lis r10,0xc000; sldi r10,r10,32; cmpld r9,r10; bgt; li dst,0; b
-  isProbe: (image, at, insn) =>
-    word(image, at) === (0x39200000 | (PPC_REGS[insn.src] << 16) | (insn.off & 0xffff)) >>> 0 &&
-    word(image, at + 4) === 0x3d40c000 &&
-    word(image, at + 8) === 0x794a07c6,
 };
 
 // ---- x86-64
@@ -130,10 +121,6 @@ const X86_64: LabTarget = {
   userLimit: 1n << 56n,
   guess: 0x1111222211112222n,
   readConstant: readX86,
-  // mov r10, VSYSCALL_ADDR; no program names r10
-  isProbe: (image, at) => startsWith(image, at, [0x49, 0xc7, 0xc2, 0x00, 0x00, 0x60, 0xff]),
-  // Those of unknown entries begin with the index: mov edx, edx
-  isDirectTailCall: (image, at) => !startsWith(image, at, [0x89, 0xd2]),
   jumpBytes(image, at, { insn, bytes, distance }) {
     if (bytes === 0) return 0;
     if (insn.code === EXIT || insn.code === BPF_JMP || insn.code === BPF_JMP32) {
@@ -180,8 +167,104 @@ const ARM64: LabTarget = {
   readConstant: readArm,
 };
 
+// ---- riscv64
+
+const RISCV_REGS = [15, 10, 11, 12, 13, 14, 9, 18, 19, 20, 21, 5];
+/** `dst += imm` */
+const ADD_IMM = 0x07;
+const isS12 = (value: number): boolean => value >= -2048 && value < 2048;
+/** Field of a branch by operation bits of a code. */
+const RISCV_BRANCHES = [-1, 0, 6, 7, 1, 1, 4, 5, -1, -1, 6, 7, 4, 5];
+const half = (image: Uint8Array, at: number): number => image[at] | (image[at + 1] << 8);
+
+/** A step of a constant's load: `li` or `lui`, `addi`, `addiw`, `slli`, short or not. */
+interface Step {
+  readonly kind: 'set' | 'add' | 'addw' | 'shift';
+  readonly imm: bigint;
+  readonly bytes: number;
+}
+
+function riscvStep(image: Uint8Array, at: number, reg: number): Step | undefined {
+  const first = half(image, at);
+  if ((first & 3) !== 3) {
+    if (((first >> 7) & 31) !== reg) return undefined;
+    const imm = BigInt((((first << 19) >> 31) << 5) | ((first >> 2) & 31));
+    const form = ((first >> 11) & 0x1c) | (first & 3);
+    if (form === 9) return { kind: 'set', imm, bytes: 2 };
+    if (form === 13) return { kind: 'set', imm: imm << 12n, bytes: 2 };
+    if (form === 1) return { kind: 'add', imm, bytes: 2 };
+    if (form === 5) return { kind: 'addw', imm, bytes: 2 };
+    return form === 2 ? { kind: 'shift', imm: imm & 63n, bytes: 2 } : undefined;
+  }
+  const code = word(image, at);
+  if (((code >>> 7) & 31) !== reg) return undefined;
+  const [op, f3, from] = [code & 0x7f, (code >>> 12) & 7, (code >>> 15) & 31];
+  if (op === 0x37) return { kind: 'set', imm: BigInt(code & ~0xfff), bytes: 4 };
+  const imm = BigInt((code | 0) >> 20);
+  if (op === 0x13 && f3 === 0 && from === 0) return { kind: 'set', imm, bytes: 4 };
+  if (from !== reg) return undefined;
+  if (op === 0x13 && f3 === 0) return { kind: 'add', imm, bytes: 4 };
+  if (op === 0x1b && f3 === 0) return { kind: 'addw', imm, bytes: 4 };
+  return op === 0x13 && f3 === 1 ? { kind: 'shift', imm: imm & 63n, bytes: 4 } : undefined;
+}
+
+/** With tables of five levels kernel objects lie here; what their load makes on the way does not. */
+const isObject = (value: bigint): boolean => value >= 0xff00000000000000n && value < 0xff80000000000000n;
+
+function readRiscv(image: Uint8Array, at: number, dst: number, next?: Insn): ReadConstant | undefined {
+  const reg = RISCV_REGS[dst];
+  let [value, bytes] = [0n, 0];
+  for (;;) {
+    const step = riscvStep(image, at + bytes, reg);
+    if (step === undefined || (step.kind === 'set') !== (bytes === 0)) return undefined;
+    if (step.kind === 'set') value = step.imm;
+    else if (step.kind === 'add') value = BigInt.asIntN(64, value + step.imm);
+    else if (step.kind === 'addw') value = BigInt.asIntN(32, value + step.imm);
+    else value = BigInt.asIntN(64, value << step.imm);
+    bytes += step.bytes;
+    if (!isObject(BigInt.asUintN(64, value))) continue;
+    // The low bits come last, where they are not 0; else a sum behind the load is the next slot's.
+    const last = riscvStep(image, at + bytes, reg);
+    const adds = next?.code === ADD_IMM && next.dst === dst && isS12(next.imm);
+    const again = last === undefined ? undefined : riscvStep(image, at + bytes + last.bytes, reg);
+    const isNext = adds && !(again?.kind === 'add' && again.imm === BigInt(next.imm));
+    if (step.kind === 'shift' && last?.kind === 'add' && !isNext) {
+      return { value: BigInt.asUintN(64, value + last.imm), bytes: bytes + last.bytes };
+    }
+    return { value: BigInt.asUintN(64, value), bytes };
+  }
+}
+
+const RISCV64: LabTarget = {
+  arch: 'riscv64',
+  target: 'riscv64',
+  kernel: '6.12-riscv64',
+  layout: 'riscv64',
+  cpu: 'rv64gc_zba_zbb',
+  guess: 0x1234567890abcdefn,
+  readConstant: readRiscv,
+  jumpBytes(image, at, { insn, bytes, distance }) {
+    if (bytes === 0) return 0;
+    const isJal = (off: number): boolean => (image[at + off] & 0x7f) === 0x6f;
+    if (insn.code === EXIT || insn.code === BPF_JMP || insn.code === BPF_JMP32) return isJal(0) ? 4 : 8;
+    // What stands before the branch is as long as here.
+    let before = bytes;
+    for (const tail of [4, 8, 12]) if (tailFits(tail, bytes, distance)) before = bytes - tail;
+    // A branch out of reach is the opposite one, over a jump.
+    const plain = ((word(image, at + before) >>> 12) & 7) === RISCV_BRANCHES[insn.code >> 4];
+    return before + (plain ? 4 : isJal(before + 4) ? 8 : 12);
+  },
+};
+
+/** Whether a branch whose slot takes `bytes` and which reaches `distance` from their end takes `tail` of them. */
+function tailFits(tail: number, bytes: number, distance: number): boolean {
+  const off = distance + tail;
+  const needed = off >= -0x1000 && off < 0x1000 ? 4 : off - 4 >= -0x100000 && off - 4 < 0x100000 ? 8 : 12;
+  return tail === needed && tail <= bytes;
+}
+
 /** The lab's machines whose images can be compared. */
-export const LAB_TARGETS: readonly LabTarget[] = [PPC64LE, X86_64, ARM64];
+export const LAB_TARGETS: readonly LabTarget[] = [PPC64LE, X86_64, ARM64, RISCV64];
 
 /** By `ask`'s name of the machine: `amd64`. */
 export function labTarget(arch: string): LabTarget {

@@ -1,6 +1,6 @@
-import { ERRNO } from '../../uapi/index.ts';
-import { JitError, type JitTarget } from '../types.ts';
-import { COMPAT_CAPS, OWN_CAPS, ownCompiler } from './own/index.ts';
+import type { JitTarget } from '../types.ts';
+import { COMPAT_CAPS, compatCompiler } from './compat/index.ts';
+import { OWN_CAPS, ownCompiler } from './own/index.ts';
 
 const EM_RISCV = 243;
 /** EF_RISCV_RVC and EF_RISCV_FLOAT_ABI_DOUBLE. */
@@ -19,8 +19,5 @@ export const RISCV64: JitTarget = {
   elf: { machine: EM_RISCV, flags: FLAGS },
   alignBytes: 2,
   caps: mode => (mode === 'own' ? OWN_CAPS : COMPAT_CAPS),
-  compiler(func, env) {
-    if (env.mode !== 'own') throw new JitError(ERRNO.ENOTSUPP, 'riscv64 has no compatible mode');
-    return ownCompiler(func, env);
-  },
+  compiler: (func, env) => (env.mode === 'own' ? ownCompiler(func, env) : compatCompiler(func, env)),
 };

@@ -11,15 +11,3 @@ export const OWN_CAPS: JitCaps = {
   ptrXchg: true,
   needsZext: false,
 };
-
-/** `arch/riscv/net` of 6.12: `bpf_jit_supports_kfunc_call`, `_ptr_xchg`, `_arena`, `_percpu_insn`; it adds its own extensions. */
-export const COMPAT_CAPS: JitCaps = {
-  subprogTailCalls: false,
-  kfuncCalls: true,
-  farKfuncCalls: false,
-  exceptions: false,
-  arena: true,
-  percpuInsn: true,
-  ptrXchg: true,
-  needsZext: false,
-};

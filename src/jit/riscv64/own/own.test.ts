@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { assembleSource } from '../../../asm/index.ts';
 import type { Insn } from '../../../isa/index.ts';
 import { createKernelSpace, defaultKernelImage, findLayout } from '../../../kernels/index.ts';
-import { type FuncInput, JitError, type TargetEnv } from '../../types.ts';
+import type { FuncInput, TargetEnv } from '../../types.ts';
 import { RISCV64 } from '../target.ts';
 
 const space = createKernelSpace(findLayout('riscv64'), defaultKernelImage('riscv64', 'little'));
@@ -61,10 +61,6 @@ describe('code of small functions', () => {
     expect(code('*(u64 *)(r10 - 8) = 0\nr0 = *(u64 *)(r10 - 8)\nexit', { stackDepthBytes: 8 })).toBe(
       '1141 e402 6522 141 8082',
     );
-  });
-
-  it('has no compatible mode yet', () => {
-    expect(() => RISCV64.compiler(funcOf('exit'), envOf('rv64gc', 'compat'))).toThrow(JitError);
   });
 
   it('a first pass is as long as any later one', () => {
