@@ -136,15 +136,25 @@ function prologue(e: Emission, facts: FrameFacts): void {
   }
 }
 
+/** After these a program may go on elsewhere, in the middle of a block, or has counted in the meantime. */
+const INTERRUPTS: ReadonlySet<InsnKind> = new Set(['call', 'callx', 'ld_abs', 'ld_ind']);
+
 /** The body of one function. @param counted instructions are counted, block by block */
 export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFacts, counted: boolean): void {
   const { code, program } = e;
   const { insns, defs } = program;
   const { slots, first } = graph;
-  const insnCount = (node: number): number => {
+  /** Counts what runs together: up to the end of a block, or an instruction that interrupts it. Returns where that ends. */
+  const burnUntilLeft = (start: number, end: number): number => {
     let count = 0;
-    for (let slot = slots[node]; slot < slots[node + 1]; slot++) if (defs[slot] !== undefined) count++;
-    return count;
+    let slot = start;
+    for (; slot < end; slot++) {
+      const def = defs[slot];
+      if (def !== undefined) count++;
+      if (def !== undefined && INTERRUPTS.has(def.kind)) break;
+    }
+    burn(e, count, start);
+    return slot + 1;
   };
   const lastOf = (node: number): number => slots[node + 1] - (defs[slots[node + 1] - 1] === undefined ? 2 : 1);
   writeStructured(
@@ -156,8 +166,9 @@ export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFac
           prologue(e, facts);
           return;
         }
-        if (counted) burn(e, insnCount(node), slots[node]);
+        let burnt = slots[node];
         for (let slot = slots[node]; slot < slots[node + 1]; slot++) {
+          if (counted && slot === burnt) burnt = burnUntilLeft(slot, slots[node + 1]);
           const def = defs[slot];
           if (def !== undefined) EMIT[def.kind](e, insns[slot], def, slot);
         }

@@ -155,7 +155,7 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
     writeAccessCheck(module, imports, 'write', stateAddr);
   }
   const { contextSlot } = options;
-  const context = contextSlot === undefined ? -1 : program.functionAt[contextSlot];
+  const context = contextSlot === undefined ? -1 : inTable.indexOf(program.functionAt[contextSlot]);
   if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
   const targets: EntryTargets = {
     main: firstFunc,

@@ -1,0 +1,185 @@
+/**
+ * Runs programs in the interpreter and as WebAssembly, and compares everything a run leaves: R0 or the fault with its place
+ * and words, packet, context, maps, memory, trace, records.
+ *   npx tsx test/tools/wasm-differential.ts generated [--from SEED] [--count N] [--functions N]
+ *   npx tsx test/tools/wasm-differential.ts objects DIR… [--answers FILE.jsonl] [--btf FILE]
+ * Generated programs run unverified, with every access checked, and once more as the verifier proved them if it accepts them.
+ * Of objects, each program that the verifier accepts runs both ways on the packet of kernel labs, the bytes 0..63; with a
+ * lab's answers (file, prog, errno, retval, data_out) what programs return is compared with those too.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { disassemble } from '../../src/asm/index.ts';
+import { openBtf } from '../../src/btf/index.ts';
+import { interpEngine, wasmEngine } from '../../src/engine/index.ts';
+import { kernelImage } from '../../src/kernels/index.ts';
+import { prepareObject, verifyPrepared } from '../../src/machine/index.ts';
+import { openObject, relocateObject } from '../../src/object/index.ts';
+import { progTypeRow } from '../../src/progtypes/index.ts';
+import { FarcallError } from '../../src/util/index.ts';
+import { type Verdict, type VerifyOptions, verify } from '../../src/verifier/index.ts';
+import { difference, insnsOutcome, type Outcome, objectOutcomes } from '../support/engine-outcome.ts';
+import { generateProgram } from '../support/program-generator.ts';
+import { kernelBtf } from '../support/structure-answer.ts';
+import { verifyInputOf } from '../support/verify-input.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    from: { type: 'string', default: '1' },
+    count: { type: 'string', default: '1000' },
+    functions: { type: 'string' },
+    answers: { type: 'string' },
+    btf: { type: 'string' },
+    show: { type: 'string', default: '5' },
+    only: { type: 'string' },
+  },
+});
+const [mode, ...dirs] = positionals;
+const image = kernelImage('6.12-amd64');
+const btf = values.btf === undefined ? kernelBtf(undefined) : openBtf(readFileSync(values.btf));
+const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
+const how: VerifyOptions = { kernel: { version: '6.12', arch: image.arch, btf, image }, logLevel: 0, caps };
+const INSN_BUDGET = 60_000_000;
+const wasm = wasmEngine();
+
+const counts: Record<string, number> = {};
+const count = (what: string): void => {
+  counts[what] = (counts[what] ?? 0) + 1;
+};
+let shown = 0;
+function differs(title: string, text: string): void {
+  count('DIFFERENT');
+  if (shown++ < Number(values.show)) process.stdout.write(`${title}\n${text}\n\n`);
+}
+
+function generated(seed: number): void {
+  const functions = values.functions === undefined ? [1, 3, 6, 12][seed & 3] : Number(values.functions);
+  const program = generateProgram(seed, { functions, kernel: seed % 5 === 0 ? '7.2' : '6.12' });
+  const { type, insns, maps } = program;
+  const request = { dataIn: program.packet };
+  const wanted = insnsOutcome(interpEngine, { type, insns, maps, request });
+  const say = (kind: string, found: Outcome): void => {
+    count(wanted.fault === undefined ? `${kind}, same result` : `${kind}, same ${wanted.fault}`);
+    const text = difference(wanted, found);
+    if (text !== undefined) {
+      differs(`seed ${seed} (${functions} functions, ${kind})`, `${text}\n${disassemble(insns, { dialect: 'llvm' })}`);
+    } else if (found.insnCount !== undefined && wanted.fault === undefined && found.insnCount !== wanted.insnCount) {
+      differs(`seed ${seed} (${kind})`, `${wanted.insnCount} instructions, counted ${found.insnCount}`);
+    }
+  };
+  say('checked', insnsOutcome(wasm, { type, insns, maps, request }));
+  const proof = verify(
+    verifyInputOf({
+      name: 'p',
+      type,
+      insns,
+      maps: maps.map(def => `${def.type} ${def.keySizeBytes} ${def.valueSizeBytes} ${def.maxEntries} ${def.flags}`),
+      ldmaps: insns.flatMap(({ code, src, imm }, slot) =>
+        code === 0x18 && (src === 1 || src === 2) ? [`${slot} ${imm} ${src} ${insns[slot + 1].imm}`] : [],
+      ),
+    }),
+    how,
+  );
+  if (!proof.ok) {
+    count(`refused: ${proof.message.replace(/\d+/g, 'N').slice(0, 60)}`);
+    return;
+  }
+  say('proven', insnsOutcome(wasm, { type, insns, maps, proof, request }));
+  say('proven, counted', insnsOutcome(wasm, { type, insns, maps, proof, request: { ...request, countInsns: true } }));
+}
+
+interface Answer {
+  readonly file?: string;
+  readonly prog?: string;
+  readonly errno?: number;
+  readonly retval?: number;
+  readonly data_out?: string;
+}
+const LAB_PACKET = Uint8Array.from({ length: 64 }, (_, i) => i);
+
+function readAnswers(path: string): Map<string, Answer> {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const answers = lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Answer);
+  return new Map(answers.map(answer => [`${answer.file} ${answer.prog}`, answer]));
+}
+
+function object(path: string, answers: ReadonlyMap<string, Answer>): void {
+  const file = basename(path);
+  const { spec } = relocateObject(openObject(readFileSync(path), { name: file }), { targetBtf: btf });
+  const prepared = prepareObject(spec, { kernelBtf: btf, image, caps, relocated: true });
+  const proofs = new Map<string, Verdict>();
+  for (const program of spec.programs) {
+    if (program.problem !== undefined) continue;
+    const verdict = verifyPrepared(prepared.prepare(program), prepared.spec, how);
+    if (verdict.verdict === 'accept' && verdict.full !== undefined) proofs.set(program.name, verdict.full);
+  }
+  for (const program of spec.programs) {
+    const title = `${file}:${program.name}`;
+    if (values.only !== undefined && values.only !== title) continue;
+    if (!proofs.has(program.name)) {
+      count('not accepted');
+      continue;
+    }
+    const row = progTypeRow(program.type);
+    const request = row?.packet === true ? { dataIn: LAB_PACKET } : {};
+    const requests = [request, request, request].map(each => ({ ...each, insnBudget: INSN_BUDGET }));
+    const subject = { spec, program: program.name, only: [...proofs.keys()], requests };
+    try {
+      const wanted = objectOutcomes(interpEngine, subject);
+      if (wanted[0].fault === 'step-budget') count('longer than the budget');
+      const free = requests.map(({ insnBudget: _, ...each }) => each);
+      const runs = [
+        [
+          'proven',
+          objectOutcomes(wasm, { ...subject, proofs, requests: wanted[0].fault === 'step-budget' ? requests : free }),
+        ],
+        ['proven, counted', objectOutcomes(wasm, { ...subject, proofs })],
+        ['checked', objectOutcomes(wasm, subject)],
+      ] as const;
+      for (const [kind, outcomes] of runs) {
+        const text = outcomes.map((found, i) => difference(wanted[i], found)).find(found => found !== undefined);
+        if (text !== undefined) differs(`${title} (${kind})`, text);
+        else count(wanted[0].fault === undefined ? `${kind}, same result` : `${kind}, same ${wanted[0].fault}`);
+      }
+      const answer = answers.get(`${file} ${program.name}`);
+      if (answer?.errno !== 0 || answer.retval === undefined || wanted[0].fault === 'refused') continue;
+      const retval = Number(wanted[0].r0 & 0xffffffffn);
+      if (wanted[0].fault === undefined && retval === answer.retval >>> 0) count('returned what the kernel did');
+      else {
+        count('returned something else than the kernel');
+        process.stdout.write(`${title}: kernel ${answer.retval}, farcall ${wanted[0].fault ?? retval}\n`);
+      }
+    } catch (error) {
+      if (!(error instanceof FarcallError)) throw error;
+      count(`not loaded: ${error.message.slice(0, 60)}`);
+    }
+  }
+}
+
+if (mode === 'generated') {
+  const from = Number(values.from);
+  for (let seed = from; seed < from + Number(values.count); seed++) generated(seed);
+} else if (mode === 'objects' && dirs.length > 0) {
+  const answers = values.answers === undefined ? new Map<string, Answer>() : readAnswers(values.answers);
+  for (const dir of dirs) {
+    for (const name of readdirSync(dir).sort()) {
+      if (!name.endsWith('.o') || (values.only !== undefined && !values.only.startsWith(`${name}:`))) continue;
+      try {
+        object(join(dir, name), answers);
+      } catch (error) {
+        if (!(error instanceof FarcallError)) throw error;
+        count(`object not opened: ${error.message.slice(0, 60)}`);
+      }
+    }
+  }
+} else {
+  process.stderr.write(
+    'usage: wasm-differential generated [--from SEED] [--count N] | objects DIR… [--answers FILE.jsonl]\n',
+  );
+  process.exit(2);
+}
+for (const [what, number] of Object.entries(counts).sort((a, b) => b[1] - a[1]))
+  process.stdout.write(`${number}  ${what}\n`);
+process.exit(counts.DIFFERENT === undefined ? 0 : 1);
