@@ -9,5 +9,7 @@ export type XlatedParts = { [K in keyof XlatedProgram as K extends symbol ? neve
  */
 export function brandXlated(parts: XlatedParts): XlatedProgram {
   // The brand exists in the type only.
-  return Object.freeze({ ...parts }) as unknown as XlatedProgram;
+  return Object.freeze(
+    Object.defineProperties({}, Object.getOwnPropertyDescriptors(parts)),
+  ) as unknown as XlatedProgram;
 }

@@ -1,5 +1,6 @@
 import { BTF_LINKAGE, type Btf, underModifiers } from '../btf/index.ts';
 import type { Insn } from '../isa/index.ts';
+import { LineTable } from './line-table.ts';
 import type { InfoTable } from './structure-input.ts';
 import type { SubprogTable } from './subprogs.ts';
 import type { Rejection } from './types.ts';
@@ -85,14 +86,6 @@ export function checkBtfInfoEarly(tables: InfoTables, log: VerifierLog): Rejecti
   return records;
 }
 
-/** A line_info record as the log prints it. */
-export interface LineRecord {
-  readonly insnIdx: number;
-  readonly fileNameOff: number;
-  readonly lineOff: number;
-  readonly lineColumn: number;
-}
-
 /** What {@link checkBtfInfo} looks at beside the tables. */
 export interface BtfInfoSource extends InfoTables {
   readonly insns: readonly Insn[];
@@ -107,11 +100,11 @@ export interface BtfInfoSource extends InfoTables {
  * Differs from Linux: CO-RE relocations left to the kernel are checked for form, not applied.
  * Source: `kernel/bpf/verifier.c: check_btf_info, check_btf_func, check_btf_line, check_core_relo`.
  */
-export function checkBtfInfo(source: BtfInfoSource, log: VerifierLog): Rejection | readonly LineRecord[] {
+export function checkBtfInfo(source: BtfInfoSource, log: VerifierLog): Rejection | LineTable {
   if (source.funcs.length === 0) {
     const refused = checkAbnormalReturn(source.subprogs, log);
     if (refused !== undefined) return refused;
-    if (isEmpty(source.lineInfo)) return [];
+    if (isEmpty(source.lineInfo)) return new LineTable(undefined);
   }
   const refused = checkFuncs(source, log);
   if (refused !== undefined) return refused;
@@ -151,12 +144,11 @@ function returnsInt({ btf, typeId }: FuncRecord): boolean {
   return kind === 'ENUM' || kind === 'ENUM64' || (kind === 'INT' && btf.types.third(id) <= 8);
 }
 
-function checkLines(source: BtfInfoSource, log: VerifierLog): Rejection | readonly LineRecord[] {
+function checkLines(source: BtfInfoSource, log: VerifierLog): Rejection | LineTable {
   const { lineInfo, btf, insns, subprogs } = source;
-  if (lineInfo === undefined || lineInfo.count === 0 || btf === undefined) return [];
+  if (lineInfo === undefined || lineInfo.count === 0 || btf === undefined) return new LineTable(undefined);
   if (badRecSize(lineInfo, LINE_RECORD_BYTES)) return log.reject('lineInfoRecSize', []);
   const stride = lineInfo.recSizeBytes / 4;
-  const lines: LineRecord[] = [];
   let next = 0;
   let prev = 0;
   for (let i = 0; i < lineInfo.count; i++) {
@@ -168,7 +160,6 @@ function checkLines(source: BtfInfoSource, log: VerifierLog): Rejection | readon
     const insnIdx = words[at];
     const fileNameOff = words[at + 1];
     const lineOff = words[at + 2];
-    const lineColumn = words[at + 3];
     if ((i > 0 && insnIdx <= prev) || insnIdx >= insns.length) {
       return log.reject('lineInfoOffset', [i, insnIdx, prev, insns.length], insnIdx);
     }
@@ -183,10 +174,9 @@ function checkLines(source: BtfInfoSource, log: VerifierLog): Rejection | readon
         next++;
       } else if (subprog.start < insnIdx) return log.reject('lineInfoMissing', [next], insnIdx);
     }
-    lines.push({ insnIdx, fileNameOff, lineOff, lineColumn });
     prev = insnIdx;
   }
-  if (next === subprogs.count) return lines;
+  if (next === subprogs.count) return new LineTable(lineInfo);
   return log.reject('lineInfoMissingRest', [subprogs.count - next, next]);
 }
 

@@ -37,17 +37,14 @@ export interface PendingState {
   readonly pathPos: number;
 }
 
-/** A state kept for comparison (`struct bpf_verifier_state_list`). */
-export interface ExploredState {
-  readonly state: VerifierState;
-  missCnt: number;
-  hitCnt: number;
-}
-
-/** The newest last; those of `states` that may still be read of are `uncleaned`. */
-export interface ExploredList {
-  readonly states: ExploredState[];
-  uncleaned: VerifierState[];
+/**
+ * The states kept for comparison at one place, as a list through `VerifierState.older` (`struct bpf_verifier_state_list`);
+ * those that may still be read of also as one through `olderUncleaned`.
+ */
+export class ExploredList {
+  newest: VerifierState | undefined = undefined;
+  newestUncleaned: VerifierState | undefined = undefined;
+  count = 0;
 }
 
 /** An entry of the instruction history (`struct bpf_insn_hist_entry`). */
@@ -126,7 +123,7 @@ export class VerifierEnv {
   unsettled: VerifierState | undefined = undefined;
   readonly spareFrames: FuncState[] = [];
   /** By instruction and call site, see `check/prune.ts`. */
-  explored: ExploredList[] = [];
+  explored: (ExploredList | undefined)[] = [];
   idGen = 0;
   passCnt = 0;
   seenDirectWrite = false;

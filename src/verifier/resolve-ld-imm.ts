@@ -110,7 +110,7 @@ class UsedMaps {
       if (this.list.length >= MAX_USED_MAPS) return log.reject('tooManyMaps', [], idx);
       this.list.push(map);
     }
-    aux.mapIndex = maps.indexOf(map);
+    aux.own().mapIndex = maps.indexOf(map);
     const refused = this.#compatible(map, idx) ?? this.#directValue(map, insn, second, aux, idx);
     return refused ?? (reused ? undefined : this.#first(map, idx));
   }
@@ -149,7 +149,7 @@ class UsedMaps {
       else if (off >= map.valueSize) errno = ERRNO.EINVAL;
     } else return log.reject('directValueNone', [], idx);
     if (errno !== 0) return log.reject('directValueAccess', [map.valueSize, off], idx, errno);
-    aux.mapOff = off;
+    aux.own().mapOff = off;
     return undefined;
   }
 
@@ -203,21 +203,21 @@ function checkPseudoBtfId(
   if (type.kind === 'FUNC') {
     // Only functions are recorded; that BTF has a variable is taken for its being there.
     if (image.symbols().length > 0 && !image.hasSymbol(type.name)) return log.reject('ksymAddress', [type.name], idx);
-    aux.btfVarType = PTR_TO_MEM | MEM_RDONLY;
+    aux.own().btfVarType = PTR_TO_MEM | MEM_RDONLY;
     return undefined;
   }
   if (type.kind !== 'VAR') return undefined;
   const under = btf.skipModifiers(type.typeId);
-  if (percpuVarsOf(btf).has(id)) aux.btfVarType = PTR_TO_BTF_ID | MEM_PERCPU;
-  else if (btf.kindOf(under) === 'STRUCT' || btf.kindOf(under) === 'UNION') aux.btfVarType = PTR_TO_BTF_ID;
+  if (percpuVarsOf(btf).has(id)) aux.own().btfVarType = PTR_TO_BTF_ID | MEM_PERCPU;
+  else if (btf.kindOf(under) === 'STRUCT' || btf.kindOf(under) === 'UNION') aux.own().btfVarType = PTR_TO_BTF_ID;
   else {
     const size = btf.trySizeOf(under);
     if (typeof size !== 'number') return log.reject('ksymSize', [btf.nameOf(under), -ERRNO.EINVAL], idx);
-    aux.btfVarType = PTR_TO_MEM | MEM_RDONLY;
-    aux.btfVarMemSize = size;
+    aux.own().btfVarType = PTR_TO_MEM | MEM_RDONLY;
+    aux.own().btfVarMemSize = size;
     return undefined;
   }
-  aux.btfVarBtf = btf;
-  aux.btfVarId = type.typeId;
+  aux.own().btfVarBtf = btf;
+  aux.own().btfVarId = type.typeId;
   return undefined;
 }

@@ -1,5 +1,5 @@
 import type { Btf } from '../btf/index.ts';
-import type { LineRecord } from './btf-info.ts';
+import type { LineTable } from './line-table.ts';
 import type { VerifierLog } from './verifier-log.ts';
 
 /** The kernel writes at most so many characters at once (`BPF_VERIFIER_TMP_LOG_SIZE`). */
@@ -11,12 +11,13 @@ const MAX_PIECE = 1023;
  * Source: `kernel/bpf/log.c: verbose_linfo, find_linfo`.
  */
 export class SourceLines {
-  readonly #lines: readonly LineRecord[];
+  readonly #lines: LineTable;
   readonly #btf: Btf | undefined;
   readonly #log: VerifierLog;
-  #last: LineRecord | undefined;
+  /** Record logged last, -1 for none. */
+  #last = -1;
 
-  constructor(lines: readonly LineRecord[], btf: Btf | undefined, log: VerifierLog) {
+  constructor(lines: LineTable, btf: Btf | undefined, log: VerifierLog) {
     this.#lines = lines;
     this.#btf = btf;
     this.#log = log;
@@ -24,35 +25,38 @@ export class SourceLines {
 
   /** The next line is logged even if it was the last one. */
   forget(): void {
-    this.#last = undefined;
+    this.#last = -1;
   }
 
   /** Logs `<prefix><line> @ <file>:<number>` unless the line was the last one logged or nobody knows it. */
   print(idx: number, prefix: string): void {
     if (!this.#log.needed) return;
+    const lines = this.#lines;
     const record = this.#recordAt(idx);
     const last = this.#last;
-    if (record === undefined || this.#btf === undefined || record === last) return;
-    const line = record.lineColumn >>> 10;
-    if (last !== undefined && record.fileNameOff === last.fileNameOff && line === last.lineColumn >>> 10) return;
+    if (record < 0 || this.#btf === undefined || record === last) return;
+    const line = lines.lineColumn(record) >>> 10;
+    if (last >= 0 && lines.fileNameOff(record) === lines.fileNameOff(last) && line === lines.lineColumn(last) >>> 10)
+      return;
     const text = this.#btf
-      .stringAt(record.lineOff)
+      .stringAt(lines.lineOff(record))
       .replace(/^[ \t\n\v\f\r\u00a0]+/, '')
       .slice(0, MAX_PIECE);
-    const file = this.#btf.stringAt(record.fileNameOff);
+    const file = this.#btf.stringAt(lines.fileNameOff(record));
     this.#log.print(`${prefix}${text} @ ${file.slice(file.lastIndexOf('/') + 1)}:${line}`);
     this.#last = record;
   }
 
-  /** The record that covers a slot. */
-  #recordAt(idx: number): LineRecord | undefined {
+  /** The record that covers a slot; -1 where there are none. */
+  #recordAt(idx: number): number {
+    const { slots } = this.#lines;
     let low = 0;
-    let high = this.#lines.length;
+    let high = slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#lines[middle].insnIdx <= idx) low = middle + 1;
+      if (slots[middle] <= idx) low = middle + 1;
       else high = middle;
     }
-    return this.#lines[Math.max(low - 1, 0)];
+    return slots.length === 0 ? -1 : Math.max(low - 1, 0);
   }
 }

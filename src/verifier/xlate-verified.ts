@@ -35,8 +35,8 @@ import { FixupProgram } from './fixups/program.ts';
 import { extendVerified } from './fixups/verified-zext.ts';
 import { NEEDS_ZEXT } from './from-kernel.ts';
 import type { VerifierMap, VerifyInput } from './input.ts';
+import { LineTable } from './line-table.ts';
 import { subprogOf } from './stages.ts';
-import type { InfoTable } from './structure-input.ts';
 import type { XlatedKfunc, XlatedMap, XlatedPlaces, XlatedProgram } from './types.ts';
 
 /** Machines whose JIT reaches kernel functions at any distance: calls keep their id (`bpf_jit_supports_far_kfunc_call`). */
@@ -61,7 +61,7 @@ export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: Xlat
   const image = kernel.image;
   const maps = places.maps ?? placeMaps(input.maps, env);
   const arena = env.arena === undefined ? undefined : (places.arena ?? placeArena(env.arena, env));
-  const program = new FixupProgram(env, linesOf(input.lineInfo));
+  const program = new FixupProgram(env, new LineTable(input.lineInfo));
   const addresses = new KernelAddresses(image);
   const offsets = new BtfOffsets(kernel.btf);
   resolveImms(program, input, maps, arena?.userVmStart ?? 0n, addresses);
@@ -97,6 +97,8 @@ export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: Xlat
   extendVerified(program, needsZext);
 
   const { list } = env.subprogs;
+  // Most who ask for a verdict never ask for the lines.
+  let lineInfo: readonly LineInfo[] | undefined;
   return brandXlated({
     verified: true,
     name: input.name,
@@ -112,7 +114,10 @@ export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: Xlat
     internalCalls: fixups.internalCalls,
     btf: input.btf,
     funcInfo: list.flatMap(({ start, func }) => (func === undefined ? [] : [{ insnIdx: start, typeId: func.typeId }])),
-    lineInfo: program.lines,
+    get lineInfo() {
+      lineInfo ??= program.lines.toList();
+      return lineInfo;
+    },
     verifierZext: needsZext,
     arena,
     original: input.insns,
@@ -139,23 +144,6 @@ function placeArena(map: VerifierMap, env: VerifierEnv): { kernVmStart: bigint; 
   };
 }
 
-function linesOf(table: InfoTable | undefined): LineInfo[] {
-  if (table === undefined) return [];
-  const { words, count } = table;
-  const step = table.recSizeBytes >> 2;
-  return Array.from({ length: count }, (_, i) => {
-    const at = i * step;
-    const lineColumn = words[at + 3];
-    return {
-      insnIdx: words[at],
-      fileNameOff: words[at + 1],
-      lineOff: words[at + 2],
-      line: lineColumn >>> 10,
-      column: lineColumn & 0x3ff,
-    };
-  });
-}
-
 /** Every `ld_imm64` but those of functions becomes a plain one. Source: `resolve_pseudo_ldimm64`, `convert_pseudo_ld_imm64`. */
 function resolveImms(
   program: FixupProgram,
@@ -172,7 +160,7 @@ function resolveImms(
       let addr: bigint;
       if (insn.src === BPF_PSEUDO_BTF_ID) addr = symbolAddress(env.kernel.btf, insn.imm, addresses);
       else {
-        const { mapIndex, mapOff } = aux[idx];
+        const { mapIndex, mapOff } = aux[idx].detail;
         const map = maps[mapIndex];
         const isMap = insn.src === BPF_PSEUDO_MAP_FD || insn.src === BPF_PSEUDO_MAP_IDX;
         const isArena = input.maps[mapIndex]?.type === bpf_map_type.BPF_MAP_TYPE_ARENA;

@@ -117,7 +117,7 @@ function arenaArithmetic(env: VerifierEnv, insn: Insn, dstReg: RegState, srcReg:
   if (dstReg.type !== PTR_TO_ARENA) assignReg(dstReg, srcReg as RegState);
   dstReg.subregDef = env.insnIdx + 1;
   // The fixups make it a 32-bit operation.
-  if ((insn.code & 0x07) === BPF_ALU64) env.aux.needsZext = true;
+  if ((insn.code & 0x07) === BPF_ALU64) env.aux.own().needsZext = true;
 }
 
 /** All operations but moves, negation and byte swaps. Source: `adjust_reg_min_max_vals`. */

@@ -4,7 +4,7 @@ import { printVerifierState } from '../print/state-text.ts';
 import { type FrameImage, imageOf, restoreFrame } from '../state/frame-image.ts';
 import { BPF_MAIN_FUNC, copyFuncState, FuncState, newRegs } from '../state/func-state.ts';
 import { initFuncState } from '../state/marks.ts';
-import { copyVerifierState, VerifierState } from '../state/verifier-state.ts';
+import { copyVerifierState, NO_FRAMES, VerifierState } from '../state/verifier-state.ts';
 
 /** Paths that may wait to be explored at a time. */
 const BPF_COMPLEXITY_LIMIT_JMP_SEQ = 8192;
@@ -45,7 +45,8 @@ export function updateBranchCounts(env: VerifierEnv, st: VerifierState | undefin
   }
 }
 
-const takeFrame = (env: VerifierEnv): FuncState =>
+/** A frame of no particular content. */
+export const takeFrame = (env: VerifierEnv): FuncState =>
   env.spareFrames.pop() ?? new FuncState(BPF_MAIN_FUNC, 0, 0, newRegs());
 
 /** All that a frame of a state put aside holds, on one line of the log. */
@@ -68,7 +69,6 @@ export function settlePending(env: VerifierEnv): void {
   env.spareFrames.push(...state.frames);
   state.frames = NO_FRAMES;
 }
-const NO_FRAMES: FuncState[] = [];
 
 /**
  * Goes on with the path put aside last: `env.curState` becomes it. The caller sets `env.insnIdx`. Undefined when there
@@ -112,11 +112,13 @@ export function tryPushStack(
   settlePending(env);
   const cur = env.curState;
   copyVerifierState(state, cur);
+  const frames: FuncState[] = [];
   for (let f = 0; f <= cur.curframe; f++) {
     const frame = takeFrame(env);
     copyFuncState(frame, cur.frames[f]);
-    state.frames.push(frame);
+    frames.push(frame);
   }
+  state.frames = frames;
   env.unsettled = state;
   if (speculative) state.speculative = true;
   if (pending.length > BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
@@ -159,7 +161,7 @@ export function pushAsyncCb(
   // Nothing of the caller matters but that its history is not written over.
   state.insnHistStart = env.curState.insnHistEnd;
   state.insnHistEnd = state.insnHistStart;
-  const frame = new FuncState(BPF_MAIN_FUNC, 0, subprog, newRegs());
+  const frame = takeFrame(env);
   initFuncState(env, frame, BPF_MAIN_FUNC, 0, subprog);
   state.frames = [frame];
   return state;

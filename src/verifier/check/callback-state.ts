@@ -33,8 +33,7 @@ function markPointer(reg: RegState, type: number, map: VerifierMap | undefined):
 
 /** A callback that runs now, in a frame above its caller. */
 function sync(callee: FuncState): void {
-  callee.inCallbackFn = true;
-  callee.callbackRetRange = CALLBACK_RETURNS;
+  callee.changeHead({ inCallbackFn: true, callbackRetRange: CALLBACK_RETURNS });
 }
 
 /** Types whose elements `bpf_for_each_map_elem` can visit. */
@@ -49,7 +48,7 @@ const FOR_EACH_TYPES: ReadonlySet<number> = new Set([
 
 /** `callback(map, key, value, ctx)`. Source: `set_map_elem_callback_state, map_set_for_each_callback_args`. */
 export const setMapElemCallbackState: SetCalleeState = (env, caller, callee, insnIdx) => {
-  const map = env.insnAux[insnIdx].mapPtr;
+  const map = env.insnAux[insnIdx].detail.mapPtr;
   if (map === undefined || !FOR_EACH_TYPES.has(map.type)) return env.refuse('callbackNotForMap');
   const passed = caller.regs[1].info.map;
   assignReg(callee.regs[1], caller.regs[1]);
@@ -75,8 +74,7 @@ export const setTimerCallbackState: SetCalleeState = (env, caller, callee) => {
   markPointer(callee.regs[2], PTR_TO_MAP_KEY, map);
   markPointer(callee.regs[3], PTR_TO_MAP_VALUE, map);
   unused(env, callee, 4);
-  callee.inAsyncCallbackFn = true;
-  callee.callbackRetRange = CALLBACK_RETURNS;
+  callee.changeHead({ inAsyncCallbackFn: true, callbackRetRange: CALLBACK_RETURNS });
 };
 
 /** `callback(task, vma, ctx)`. Source: `set_find_vma_callback_state`. */

@@ -242,12 +242,12 @@ describe('two states', () => {
   });
 
   it.each<[string, (state: VerifierState) => void, boolean]>([
-    ['a call site', s => (s.frames[0].callsite = 4), false],
+    ['a call site', s => s.frames[0].changeHead({ callsite: 4 }), false],
     ['a lock', s => (s.activeLock = { ptr: {}, id: 1 }), false],
     ['an RCU section', s => (s.activeRcuLock = true), false],
     ['preemption', s => (s.activePreemptLock = 1), false],
     ['sleeping', s => (s.inSleepable = true), false],
-    ['a reference', s => s.frames[0].refs.push({ id: 1, insnIdx: 0, callbackRef: 0 }), false],
+    ['a reference', s => (s.frames[0].refs = [{ id: 1, insnIdx: 0, callbackRef: 0 }]), false],
     ['speculation of the one in hand', s => (s.speculative = true), true],
     ['callbacks already called', s => (s.frames[0].callbackDepth = 1), true],
     ['nothing', () => {}, true],

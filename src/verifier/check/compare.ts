@@ -15,8 +15,8 @@ import {
 import { MAX_BPF_REG } from '../../isa/index.ts';
 import { type Scalar, scalarEqual, scalarWithin, tnumIn } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import { type FrameImage, isPrecise } from '../state/frame-image.ts';
-import type { FuncState, RefState } from '../state/func-state.ts';
+import { type FrameImage, isPrecise, regOf, slotOf } from '../state/frame-image.ts';
+import type { FuncState, RefState, StackChunk } from '../state/func-state.ts';
 import { checkIds, checkScalarIds, type IdMap } from '../state/idmap.ts';
 import { ANY_NUMBER, BPF_ADD_CONST, FIRST_SLOT, type RegContent, type RegState, sameInfo } from '../state/reg.ts';
 import {
@@ -137,27 +137,26 @@ function scalarRegForStack(env: VerifierEnv, slot: RegContent): RegContent | und
 }
 
 function stacksafe(env: VerifierEnv, old: FrameImage, cur: FuncState, idmap: IdMap, exact: ExactLevel): boolean {
-  const { contents } = old;
   const { stack } = cur;
   const curCount = stack.length;
   if (exact !== NOT_EXACT) {
-    for (let spi = 0; spi < contents.length - FIRST_SLOT; spi++) {
+    for (let spi = 0; spi < old.placeCount - FIRST_SLOT; spi++) {
       if (spi >= curCount) return false;
       const place = FIRST_SLOT + spi;
-      if (!slotsafe(env, contents[place], isPrecise(old, place), stack[spi].content, idmap, exact)) return false;
+      if (!slotsafe(env, slotOf(old, spi), isPrecise(old, place), stack[spi].content, idmap, exact)) return false;
     }
     return true;
   }
   return (
-    readSlotsSafe(env, contents, 0, old.read32Lo | old.read64Lo, old.preciseLo, stack, idmap) &&
-    readSlotsSafe(env, contents, 32, old.read32Hi | old.read64Hi, old.preciseHi, stack, idmap)
+    readSlotsSafe(env, old.chunks, 0, old.read32Lo | old.read64Lo, old.preciseLo, stack, idmap) &&
+    readSlotsSafe(env, old.chunks, 32, old.read32Hi | old.read64Hi, old.preciseHi, stack, idmap)
   );
 }
 
 /** Slots of `mask`, which begins with slot `from`: what nobody reads does not matter. */
 function readSlotsSafe(
   env: VerifierEnv,
-  contents: readonly RegContent[],
+  chunks: readonly StackChunk[],
   from: number,
   mask: number,
   precise: number,
@@ -169,7 +168,7 @@ function readSlotsSafe(
   for (; mask !== 0; mask &= mask - 1) {
     const bit = mask & -mask;
     const spi = from + 31 - Math.clz32(bit);
-    const old = contents[FIRST_SLOT + spi];
+    const old = chunks[spi >> 3][spi & 7];
     const types = old.slotTypes;
     if ((types & ~free) === 0) continue;
     if (spi >= stack.length) return false;
@@ -251,16 +250,16 @@ function refsafe(old: readonly RefState[], cur: readonly RefState[], idmap: IdMa
 }
 
 function funcStatesEqual(env: VerifierEnv, old: FrameImage, cur: FuncState, exact: ExactLevel): boolean {
-  if (old.callbackDepth > cur.callbackDepth) return false;
+  if (old.head.callbackDepth > cur.callbackDepth) return false;
   const idmap = env.idmapScratch;
-  const { contents, preciseRegs } = old;
+  const { preciseRegs } = old;
   const { regs } = cur;
   // What nobody reads does not matter.
   const compared = exact === NOT_EXACT ? old.read32Regs | old.read64Regs : -1;
   for (let i = 0; i < MAX_BPF_REG; i++) {
     const bit = 1 << i;
     if ((compared & bit) === 0) continue;
-    if (!regsafe(env, contents[i], (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) return false;
+    if (!regsafe(env, regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) return false;
   }
   return stacksafe(env, old, cur, idmap, exact) && refsafe(old.refs, cur.refs, idmap);
 }

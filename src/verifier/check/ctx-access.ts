@@ -47,7 +47,7 @@ export function checkCtxAccess(
     load.btf = access.btf;
     load.btfId = access.btfId;
   } else {
-    env.insnAux[insnIdx].ctxFieldSize = access.ctxFieldSizeBytes;
+    env.insnAux[insnIdx].own().ctxFieldSize = access.ctxFieldSizeBytes;
   }
   if (env.maxCtxOffset < off + size) env.maxCtxOffset = off + size;
   return true;

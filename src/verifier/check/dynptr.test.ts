@@ -48,7 +48,7 @@ function setUp(slots: number): VerifierEnv {
     frame.stack.push(slot);
   }
   env.curState = new VerifierState();
-  env.curState.frames.push(frame);
+  env.curState.frames = [frame];
   return env;
 }
 

@@ -20,7 +20,7 @@ import { ERRNO } from '../../uapi/index.ts';
 import { btfPrepareFuncArgs } from '../btf/func-args.ts';
 import { Refusal, type VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
-import { FuncState, newRegs } from '../state/func-state.ts';
+import type { FuncState } from '../state/func-state.ts';
 import { initFuncState, markRegUnknown, registerIsNull } from '../state/marks.ts';
 import {
   assignReg,
@@ -31,7 +31,7 @@ import {
   setUnknown,
 } from '../state/reg.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
-import { pushAsyncCb, pushStack } from './branches.ts';
+import { pushAsyncCb, pushStack, takeFrame } from './branches.ts';
 import { isAsyncCallbackCallingInsn, isWqSetCallback } from './callback-kinds.ts';
 import { processDynptrFunc } from './dynptr-arg.ts';
 import { checkFuncArgRegOff, checkRegType, newCallArgMeta } from './func-arg.ts';
@@ -72,9 +72,9 @@ export function setupFuncEntry(
 ): void {
   if (state.curframe + 1 >= MAX_CALL_FRAMES) env.refuse('callFrames', state.curframe + 2);
   const caller = state.frames[state.curframe];
-  const callee = new FuncState(callsite, state.curframe + 1, subprogno, newRegs());
+  const callee = takeFrame(env);
   initFuncState(env, callee, callsite, state.curframe + 1, subprogno);
-  callee.refs = caller.refs.slice();
+  callee.refs = caller.refs;
   setCallee(env, caller, callee, callsite);
   state.frames[state.curframe + 1] = callee;
   state.curframe++;
@@ -171,7 +171,7 @@ export function pushCallbackCall(
     sub.isAsyncCallback = true;
     const asyncCb = pushAsyncCb(env, sub.start, insnIdx, subprogno, isWqSetCallback(env, insn, insnIdx));
     const callee = asyncCb.frames[0];
-    callee.asyncEntryCnt = caller.asyncEntryCnt + 1;
+    callee.changeHead({ asyncEntryCnt: caller.asyncEntryCnt + 1 });
     setCallee(env, caller, callee, insnIdx);
     return;
   }
@@ -235,7 +235,7 @@ export function prepareFuncExit(env: VerifierEnv): void {
     if (env.cfg.callsCallback[callee.callsite] === 0) env.bug(`no callback is called at ${callee.callsite}`);
   } else {
     assignReg(caller.regs[0], r0);
-    caller.refs = callee.refs.slice();
+    caller.refs = callee.refs;
   }
   env.insnIdx = inCallbackFn ? callee.callsite : callee.callsite + 1;
   if (env.logging && (env.log.level & 3) !== 0) {
@@ -245,6 +245,7 @@ export function prepareFuncExit(env: VerifierEnv): void {
     printVerifierState(env, caller, true);
   }
   state.frames.length = state.curframe;
+  env.spareFrames.push(callee);
   state.curframe--;
   // Numbers nobody relies on are forgotten, so that the callback's effects converge.
   if (!inCallbackFn) return;

@@ -74,7 +74,7 @@ function doCheckCommon(env: VerifierEnv, subprogno: number): void {
   const state = new VerifierState();
   state.branches = 1;
   const frame = new FuncState(BPF_MAIN_FUNC, 0, subprogno, newRegs());
-  state.frames.push(frame);
+  state.frames = [frame];
   env.curState = state;
   initFuncState(env, frame, BPF_MAIN_FUNC, 0, subprogno);
   state.firstInsnIdx = sub.start;
@@ -86,7 +86,7 @@ function doCheckCommon(env: VerifierEnv, subprogno: number): void {
     if (errno !== 0) env.fail(errno);
     const args = sub.args ?? [];
     if (subprogIsExcCb(env, subprogno)) {
-      frame.inExceptionCallbackFn = true;
+      frame.changeHead({ inExceptionCallbackFn: true });
       if (args.length !== 1 || args[0].argType !== ARG_ANYTHING) env.refuse('exceptionCallbackArgs');
     }
     args.forEach((arg, i) => {

@@ -41,6 +41,7 @@ import { BPF_WRITE, inRcuCs, inSleepable } from './pointer-kinds.ts';
 import { markChainPrecision } from './precision.ts';
 import { checkReferenceLeak, checkResourceLeak } from './return-code.ts';
 import { checkBpfSnprintfCall } from './snprintf.ts';
+import { fillStack } from './stack-fill.ts';
 
 const F = bpf_func_id;
 /** The contract of the helper in this program. Refuses. Source: `get_helper_proto` and what follows it. */
@@ -62,7 +63,7 @@ function checkAtomicRegions(env: VerifierEnv, fn: FuncProto, funcId: number, ins
   if (!state.activeRcuLock && state.activePreemptLock === 0) return;
   if (fn.mightSleep)
     env.refuse(state.activeRcuLock ? 'helperSleepsRcu' : 'helperSleepsPreempt', funcIdName(funcId), funcId);
-  if (inSleepable(env) && isStorageGetFunction(funcId)) env.insnAux[insnIdx].storageGetFuncAtomic = true;
+  if (inSleepable(env) && isStorageGetFunction(funcId)) env.insnAux[insnIdx].own().storageGetFuncAtomic = true;
 }
 
 /** `bpf_kptr_xchg` takes an object over: its references end, unless RCU keeps a per-CPU one readable. */
@@ -215,7 +216,7 @@ function checkHelperRules(
       const kind = info.btf?.kindOf(info.btfId);
       if (kind !== 'STRUCT' && kind !== 'UNION') env.refuse('percpuBtf');
       effects.perCpuAlloc = true;
-      env.insnAux[insnIdx].callWithPercpuAllocPtr = true;
+      env.insnAux[insnIdx].own().callWithPercpuAllocPtr = true;
       return;
     }
     default:
@@ -257,7 +258,8 @@ export function checkHelperCall(env: VerifierEnv, insn: Insn): void {
   recordFuncMap(env, meta, funcId, insnIdx);
   recordFuncKey(env, meta, funcId, insnIdx);
   // Memory the helper fills is written from now on.
-  for (let i = 0; i < meta.accessSize; i++) {
+  const filled = meta.accessSize > 0 && fillStack(env, meta.regno, meta.accessSize, insnIdx);
+  for (let i = 0; i < meta.accessSize && !filled; i++) {
     checkMemAccess(env, insnIdx, meta.regno, i, BPF_B, BPF_WRITE, -1, false, false);
   }
   if (meta.releaseRegno !== 0) releaseArg(env, fn, funcId, meta);

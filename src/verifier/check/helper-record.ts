@@ -37,7 +37,7 @@ export function recordFuncMap(env: VerifierEnv, meta: CallArgMeta, funcId: numbe
   const { map } = meta;
   if (map === undefined) env.refuse('misconfigured');
   if ((map.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) !== 0 && MAP_WRITERS.has(funcId)) env.refuse('helperWritesMap');
-  const aux = env.insnAux[insnIdx];
+  const aux = env.insnAux[insnIdx].own();
   if (aux.mapPtr === map) return;
   aux.mapUnpriv ||= map.unprivileged ?? !env.bypassSpecV1;
   aux.mapPoison = aux.mapPtr !== undefined;
@@ -49,7 +49,7 @@ export function recordFuncKey(env: VerifierEnv, meta: CallArgMeta, funcId: numbe
   if (funcId !== F.BPF_FUNC_tail_call) return;
   const { map } = meta;
   if (map === undefined || map.type !== bpf_map_type.BPF_MAP_TYPE_PROG_ARRAY) env.refuse('misconfigured');
-  const aux = env.insnAux[insnIdx];
+  const aux = env.insnAux[insnIdx].own();
   const reg = env.regs[3];
   const { valueHi, valueLo } = reg.scalar;
   const key = valueLo >>> 0;
@@ -73,7 +73,7 @@ function loopFlagIsZero(env: VerifierEnv): boolean {
 
 /** Whether a call of `bpf_loop` can be inlined: one callback and no flags on all paths. Source: `update_loop_inline_state`. */
 export function updateLoopInlineState(env: VerifierEnv, subprogno: number): void {
-  const { aux } = env;
+  const aux = env.aux.own();
   if (!aux.loopInitialized) {
     aux.loopInitialized = true;
     aux.loopFitForInline = loopFlagIsZero(env);

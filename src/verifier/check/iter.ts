@@ -5,7 +5,7 @@ import { ERRNO } from '../../uapi/index.ts';
 import { btfCheckIterArg } from '../btf/iter-arg.ts';
 import type { VerifierEnv } from '../env.ts';
 import { iterStateStr, iterTypeStr } from '../print/reg-type-text.ts';
-import { type FrameImage, isPrecise } from '../state/frame-image.ts';
+import { contentOf, type FrameImage, isPrecise, slotOf } from '../state/frame-image.ts';
 import {
   markPtrNotNullReg,
   markRegConstZero,
@@ -171,9 +171,7 @@ export function findPrevEntry(
   insnIdx: number,
 ): VerifierState | undefined {
   if (cur === undefined) return undefined;
-  const list = exploredState(env, insnIdx).states;
-  for (let i = list.length - 1; i >= 0; i--) {
-    const { state } = list[i];
+  for (let state = exploredState(env, insnIdx)?.newest; state !== undefined; state = state.older) {
     if (state.insnIdx !== insnIdx || state.branches === 0) continue;
     if (state.dfsDepth < cur.dfsDepth && sameCallsites(state, cur)) return state;
   }
@@ -182,7 +180,7 @@ export function findPrevEntry(
 
 /** Source: `maybe_widen_reg`. */
 function maybeWidenReg(env: VerifierEnv, old: FrameImage, place: number, rcur: RegState): void {
-  const rold = old.contents[place];
+  const rold = contentOf(old, place);
   if (rold.type !== SCALAR_VALUE || rcur.type !== SCALAR_VALUE) return;
   if (isPrecise(old, place) || rcur.precise || regsExact(rold, rcur.content, env.idmapScratch)) return;
   markRegUnknownRaw(env, rcur);
@@ -198,9 +196,9 @@ export function widenImpreciseScalars(env: VerifierEnv, old: VerifierState, cur:
     const fold = old.images[fr];
     const { regs, stack } = cur.frames[fr];
     for (let i = 0; i < MAX_BPF_REG; i++) maybeWidenReg(env, fold, i, regs[i]);
-    const slots = Math.min(fold.contents.length - FIRST_SLOT, stack.length);
+    const slots = Math.min(fold.placeCount - FIRST_SLOT, stack.length);
     for (let i = 0; i < slots; i++) {
-      const spilled = fold.contents[FIRST_SLOT + i].slotTypes >>> 28 === STACK_SPILL;
+      const spilled = slotOf(fold, i).slotTypes >>> 28 === STACK_SPILL;
       if (spilled && isSpilledReg(stack[i])) maybeWidenReg(env, fold, FIRST_SLOT + i, stack[i]);
     }
   }

@@ -90,8 +90,8 @@ function giveToCollection(env: VerifierEnv, insnIdx: number, meta: KfuncCallArgM
   const node = env.regs[2];
   const aux = env.insnAux[insnIdx];
   const { refObjId } = node;
-  aux.insertOff = node.off;
-  aux.kptrStructRecord = btfFindStructMeta(meta.argBtf, meta.argBtfId);
+  aux.own().insertOff = node.off;
+  aux.own().kptrStructRecord = btfFindStructMeta(meta.argBtf, meta.argBtfId);
   const failed = refConvertOwningNonOwning(env, refObjId);
   if (failed !== 0) env.refuseWith(-failed, 'kfuncConversion', meta.funcName, meta.funcId);
   if (releaseReference(env, refObjId) !== 0) env.refuse('kfuncNotAcquired', meta.funcName, meta.funcId);
@@ -116,7 +116,7 @@ export function checkKfuncCall(env: VerifierEnv, insn: Insn): void {
   const { insnIdx } = env;
   const meta = fetchKfuncMeta(env, insn);
   const { funcName, proto } = meta;
-  env.insnAux[insnIdx].isIterNext = isIterNextKfunc(meta);
+  env.insnAux[insnIdx].own().isIterNext = isIterNextKfunc(meta);
   if (isKfuncDestructive(meta) && !env.prog.capSysAdmin) env.refuse('kfuncDestructive');
   const sleepable = isKfuncSleepable(meta);
   if (sleepable && !inSleepable(env)) env.refuse('kfuncNotSleepable', funcName);

@@ -55,15 +55,15 @@ function returnNewObject(env: VerifierEnv, meta: KfuncCallArgMeta): void {
     if (record !== undefined) env.refuse('percpuObjNewSpecial');
   }
   setPointer(env, PTR_TO_BTF_ID | MEM_ALLOC | (percpu ? MEM_PERCPU : 0), btf, btfId);
-  aux.objNewSize = size;
-  aux.kptrStructRecord = record;
+  aux.own().objNewSize = size;
+  aux.own().kptrStructRecord = record;
 }
 
 function returnSameObject(env: VerifierEnv, meta: KfuncCallArgMeta): void {
   const { argBtf, argBtfId } = meta;
   if (argBtf === undefined) env.bug('another reference to nothing');
   setPointer(env, PTR_TO_BTF_ID | MEM_ALLOC, argBtf, argBtfId);
-  env.aux.kptrStructRecord = btfFindStructMeta(argBtf, argBtfId);
+  env.aux.own().kptrStructRecord = btfFindStructMeta(argBtf, argBtfId);
 }
 
 function returnNode(env: VerifierEnv, meta: KfuncCallArgMeta): void {
@@ -184,6 +184,6 @@ export function setKfuncReturn(env: VerifierEnv, meta: KfuncCallArgMeta, insnIdx
     markBtfFuncRegSize(env, 0, proto.returnSizeBytes);
   } else if (proto.returns === 'ptr') returnPointer(env, meta, insnIdx);
   else if (meta.funcName === 'bpf_obj_drop_impl' || meta.funcName === 'bpf_percpu_obj_drop_impl') {
-    env.insnAux[insnIdx].kptrStructRecord = btfFindStructMeta(meta.argBtf, meta.argBtfId);
+    env.insnAux[insnIdx].own().kptrStructRecord = btfFindStructMeta(meta.argBtf, meta.argBtfId);
   }
 }

@@ -51,7 +51,7 @@ export function checkLdImm(env: VerifierEnv, insn: Insn): void {
 }
 
 function loadKernelSymbol(env: VerifierEnv, dstReg: RegState): void {
-  const { btfVarType, btfVarBtf, btfVarId, btfVarMemSize } = env.aux;
+  const { btfVarType, btfVarBtf, btfVarId, btfVarMemSize } = env.aux.detail;
   dstReg.type = btfVarType;
   const base = baseType(btfVarType);
   if (base === PTR_TO_MEM) dstReg.info = memInfo(btfVarMemSize);
@@ -70,7 +70,7 @@ function loadFunction(env: VerifierEnv, insn: Insn, dstReg: RegState): void {
 }
 
 function loadMap(env: VerifierEnv, insn: Insn, dstReg: RegState): void {
-  const { mapIndex, mapOff } = env.aux;
+  const { mapIndex, mapOff } = env.aux.detail;
   const map = env.maps[mapIndex];
   if (map === undefined) env.bug('a ld_imm64 of a map that was not resolved');
   dstReg.info = mapInfo(map);

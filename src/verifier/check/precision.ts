@@ -2,7 +2,7 @@ import { SCALAR_VALUE } from '../../helpers/index.ts';
 import { BPF_ALU, BPF_ALU64, BPF_LD, BPF_LDX, BPF_REG_FP, type Insn } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { fmtRegMask, fmtStackMask } from '../state/backtrack.ts';
-import { isPrecise, setPrecise } from '../state/frame-image.ts';
+import { contentOf, isPrecise, setPrecise, slotOf } from '../state/frame-image.ts';
 import { BPF_MAIN_FUNC } from '../state/func-state.ts';
 import { FIRST_SLOT, type RegContent } from '../state/reg.ts';
 import { STACK_SPILL } from '../state/stack.ts';
@@ -26,9 +26,8 @@ export function markAllScalarsPrecise(env: VerifierEnv, st: VerifierState): void
     at.scalarsForced = true;
     for (let f = 0; f <= at.curframe; f++) {
       const image = at.images[f];
-      const { contents } = image;
-      for (let i = 0; i < contents.length; i++) {
-        if (i === BPF_REG_FP || isPrecise(image, i) || !isScalarAt(contents[i], i)) continue;
+      for (let i = 0; i < image.placeCount; i++) {
+        if (i === BPF_REG_FP || isPrecise(image, i) || !isScalarAt(contentOf(image, i), i)) continue;
         setPrecise(image, i);
         if (!told) continue;
         const name = i < FIRST_SLOT ? `r${i}` : `fp${-(i - FIRST_SLOT + 1) * 8}`;
@@ -142,16 +141,16 @@ function markArguments(env: VerifierEnv, st: VerifierState): void {
   const mask = bt.regMask;
   if (
     st.curframe !== 0 ||
-    frame.subprogno <= 0 ||
-    frame.callsite !== BPF_MAIN_FUNC ||
+    frame.head.subprogno <= 0 ||
+    frame.head.callsite !== BPF_MAIN_FUNC ||
     !bt.stackEmpty ||
     (mask & ~BPF_REGMASK_ARGS) !== 0
   )
-    env.refuse('backtrackEntry', frame.subprogno, mask, slotsText(bt));
+    env.refuse('backtrackEntry', frame.head.subprogno, mask, slotsText(bt));
   for (let i = 1; i <= 5; i++) {
     if ((mask & (1 << i)) === 0) continue;
     bt.clearReg(i);
-    if (frame.contents[i].type === SCALAR_VALUE) setPrecise(frame, i);
+    if (frame.regs[i].type === SCALAR_VALUE) setPrecise(frame, i);
   }
 }
 
@@ -159,18 +158,17 @@ function markArguments(env: VerifierEnv, st: VerifierState): void {
 function markState(env: VerifierEnv, st: VerifierState, f: number, told: boolean): void {
   const { bt } = env;
   const image = st.images[f];
-  const { contents } = image;
   for (let mask = bt.regMasks[f]; mask !== 0; mask &= mask - 1) {
     const i = 31 - Math.clz32(mask & -mask);
-    if (contents[i].type !== SCALAR_VALUE || isPrecise(image, i)) bt.clearFrameReg(f, i);
+    if (image.regs[i].type !== SCALAR_VALUE || isPrecise(image, i)) bt.clearFrameReg(f, i);
     else setPrecise(image, i);
   }
   for (let half = 0; half < 2; half++) {
     for (let mask = half === 0 ? bt.stackLo[f] : bt.stackHi[f]; mask !== 0; mask &= mask - 1) {
       const i = half * 32 + 31 - Math.clz32(mask & -mask);
       const place = FIRST_SLOT + i;
-      if (place >= contents.length) env.refuse('backtrackSlot', i, contents.length - FIRST_SLOT);
-      if (!isScalarAt(contents[place], place) || isPrecise(image, place)) bt.clearFrameSlot(f, i);
+      if (place >= image.placeCount) env.refuse('backtrackSlot', i, image.placeCount - FIRST_SLOT);
+      if (!isScalarAt(slotOf(image, i), place) || isPrecise(image, place)) bt.clearFrameSlot(f, i);
       else setPrecise(image, place);
     }
   }
@@ -187,11 +185,10 @@ export function propagatePrecision(env: VerifierEnv, old: VerifierState): void {
   const told = isTold(env);
   for (let f = old.curframe; f >= 0; f--) {
     const image = old.images[f];
-    const { contents } = image;
     let first = true;
     for (let mask = image.preciseRegs & (image.read32Regs | image.read64Regs); mask !== 0; mask &= mask - 1) {
       const i = 31 - Math.clz32(mask & -mask);
-      if (contents[i].type !== SCALAR_VALUE) continue;
+      if (image.regs[i].type !== SCALAR_VALUE) continue;
       if (told) env.verbose(first ? `frame ${f}: propagating r${i}` : `,r${i}`);
       bt.setFrameReg(f, i);
       first = false;
@@ -203,7 +200,7 @@ export function propagatePrecision(env: VerifierEnv, old: VerifierState): void {
           : image.preciseHi & (image.read32Hi | image.read64Hi);
       for (; mask !== 0; mask &= mask - 1) {
         const i = half * 32 + 31 - Math.clz32(mask & -mask);
-        if (!isScalarAt(contents[FIRST_SLOT + i], FIRST_SLOT + i)) continue;
+        if (!isScalarAt(slotOf(image, i), FIRST_SLOT + i)) continue;
         const off = (-i - 1) * 8;
         if (told) env.verbose(first ? `frame ${f}: propagating fp${off}` : `,fp${off}`);
         bt.setFrameSlot(f, i);

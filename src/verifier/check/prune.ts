@@ -1,8 +1,8 @@
 import { BPF_REG_FP, MAX_BPF_REG, MAY_GOTO } from '../../isa/index.ts';
 import { scalarEqual } from '../domain/index.ts';
-import type { ExploredList, ExploredState, VerifierEnv } from '../env.ts';
+import { ExploredList, type VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
-import { cleanImage, type FrameImage, imageOf } from '../state/frame-image.ts';
+import { cleanImage, type FrameImage, imageOf, slotOf } from '../state/frame-image.ts';
 import type { FuncState } from '../state/func-state.ts';
 import { getSpi } from '../state/marks.ts';
 import { BPF_ITER_STATE_ACTIVE, FIRST_SLOT, originFrameOf, REG_LIVE_NONE, sameInfo } from '../state/reg.ts';
@@ -19,28 +19,35 @@ export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
 /** States kept for an instruction without CAP_BPF. */
 const BPF_COMPLEXITY_LIMIT_STATES = 64;
 
-/** States that may be equivalent to one at `insnIdx`; some are of other instructions. */
-export function exploredState(env: VerifierEnv, insnIdx: number): ExploredList {
-  const count = env.insns.length;
-  if (env.explored.length !== count) env.explored = new Array(count);
-  const hash = ((insnIdx ^ env.frame.callsite) >>> 0) % count;
-  return (env.explored[hash] ??= { states: [], uncleaned: [] });
-}
+/** Place in `env.explored` of the states at `insnIdx`, which other instructions may share. */
+const exploredPlace = (env: VerifierEnv, insnIdx: number): number =>
+  ((insnIdx ^ env.frame.callsite) >>> 0) % env.insns.length;
+
+/** States that may be equivalent to one at `insnIdx`; some are of other instructions. Undefined: none. */
+export const exploredState = (env: VerifierEnv, insnIdx: number): ExploredList | undefined =>
+  env.explored[exploredPlace(env, insnIdx)];
 
 const isDone = (st: VerifierState): boolean => st.images[0].done;
 
 /** Cleans the states at `insnIdx` that are complete: every path through them has ended. */
 function cleanLiveStates(list: ExploredList, insnIdx: number, cur: VerifierState): void {
-  const { uncleaned } = list;
-  let left = 0;
-  for (let i = 0; i < uncleaned.length; i++) {
-    const state = uncleaned[i];
+  let kept: VerifierState | undefined;
+  for (let state = list.newestUncleaned; state !== undefined; state = state.olderUncleaned) {
     if (mayClean(state, insnIdx, cur)) {
       for (const image of state.images) cleanImage(image);
       state.parent = undefined;
-    } else uncleaned[left++] = state;
+      if (kept === undefined) list.newestUncleaned = state.olderUncleaned;
+      else kept.olderUncleaned = state.olderUncleaned;
+    } else kept = state;
   }
-  uncleaned.length = left;
+}
+
+/** Others than complete states are freed at the end of the verification only: `state` is not to be cleaned any more. */
+function forgetUncleaned(list: ExploredList, state: VerifierState): void {
+  let before: VerifierState | undefined;
+  for (let at = list.newestUncleaned; at !== undefined && at !== state; at = at.olderUncleaned) before = at;
+  if (before === undefined) list.newestUncleaned = state.olderUncleaned;
+  else before.olderUncleaned = state.olderUncleaned;
 }
 
 function mayClean(state: VerifierState, insnIdx: number, cur: VerifierState): boolean {
@@ -53,7 +60,7 @@ function mayClean(state: VerifierState, insnIdx: number, cur: VerifierState): bo
 function statesMaybeLooping(old: VerifierState, cur: VerifierState): boolean {
   const frame = cur.curframe;
   if (old.curframe !== frame) return false;
-  const { contents } = old.images[frame];
+  const contents = old.images[frame].regs;
   const { regs } = cur.frames[frame];
   for (let i = 0; i < MAX_BPF_REG; i++) {
     const a = contents[i];
@@ -68,17 +75,17 @@ function statesMaybeLooping(old: VerifierState, cur: VerifierState): boolean {
 /** Whether an iterator that may give more has been asked another number of times. */
 function iterActiveDepthsDiffer(old: VerifierState, cur: VerifierState): boolean {
   for (let f = old.curframe; f >= 0; f--) {
-    const { contents } = old.images[f];
-    for (let i = FIRST_SLOT; i < contents.length; i++) {
-      const slot = contents[i];
+    const image = old.images[f];
+    for (let spi = 0; spi < image.placeCount - FIRST_SLOT; spi++) {
+      const slot = slotOf(image, spi);
       if ((slot.slotTypes & 15) !== STACK_ITER || slot.info.iterState !== BPF_ITER_STATE_ACTIVE) continue;
-      if (cur.frames[f].stack[i - FIRST_SLOT].info.iterDepth !== slot.info.iterDepth) return true;
+      if (cur.frames[f].stack[spi].info.iterDepth !== slot.info.iterDepth) return true;
     }
   }
   return false;
 }
 
-const isIterNextInsn = (env: VerifierEnv, insnIdx: number): boolean => env.insnAux[insnIdx].isIterNext;
+const isIterNextInsn = (env: VerifierEnv, insnIdx: number): boolean => env.insnAux[insnIdx].detail.isIterNext;
 
 function isMayGotoInsnAt(env: VerifierEnv, insnIdx: number): boolean {
   const { code, src } = env.insns[insnIdx];
@@ -94,7 +101,7 @@ function isIterActive(env: VerifierEnv, cur: VerifierState): boolean {
 
 /** The path in hand goes through `old` a second time: whether that ends it. Refuses if it would never end. */
 function isLoopVisited(env: VerifierEnv, old: VerifierState, cur: VerifierState, insnIdx: number): boolean {
-  const frame = old.images[old.curframe];
+  const frame = old.images[old.curframe].head;
   // Another entry of an asynchronous callback is no loop.
   if (frame.inAsyncCallbackFn && frame.asyncEntryCnt !== cur.frame.asyncEntryCnt) return false;
   if (isIterNextInsn(env, insnIdx)) {
@@ -135,11 +142,11 @@ function refuseLoop(env: VerifierEnv, old: VerifierState, cur: VerifierState, in
 }
 
 /** An equivalent state was found: what its continuation needs, the one in hand needs. */
-function prune(env: VerifierEnv, old: ExploredState, cur: VerifierState): true {
+function prune(env: VerifierEnv, old: VerifierState, cur: VerifierState): true {
   old.hitCnt++;
-  propagateLiveness(env, old.state, cur);
+  propagateLiveness(env, old, cur);
   if (env.cfg.jmpPoints[env.insnIdx] !== 0) pushInsnHistory(env, cur, 0, undefined);
-  propagatePrecision(env, old.state);
+  propagatePrecision(env, old);
   return true;
 }
 
@@ -156,37 +163,53 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
   const jmps = env.jmpsProcessed - env.prevJmpsProcessed;
   const insns = env.insnProcessed - env.prevInsnProcessed;
   let addNewState = forceNewState || (jmps >= 2 && insns >= 8);
-  const explorations = exploredState(env, insnIdx);
-  const list = explorations.states;
-  const statesCount = list.length;
-  if (explorations.uncleaned.length !== 0) cleanLiveStates(explorations, insnIdx, cur);
-  for (let i = statesCount - 1; i >= 0; i--) {
-    const explored = list[i];
-    const { state } = explored;
-    if (state.insnIdx !== insnIdx) continue;
-    if (state.branches !== 0) {
-      if (isLoopVisited(env, state, cur, insnIdx)) return prune(env, explored, cur);
-      if (!forceNewState && jmps < 20 && insns < 100) addNewState = false;
-    } else {
-      const loopEntry = getLoopEntry(state);
-      const exactEntry = loopEntry !== undefined && loopEntry.branches > 0 ? loopEntry : undefined;
-      if (statesEqual(env, state, cur, exactEntry === undefined ? NOT_EXACT : RANGE_WITHIN)) {
-        if (exactEntry !== undefined) updateLoopEntry(cur, exactEntry);
-        return prune(env, explored, cur);
+  const place = exploredPlace(env, insnIdx);
+  const list = env.explored[place];
+  const statesCount = list === undefined ? 0 : list.count;
+  if (list !== undefined) {
+    if (list.newestUncleaned !== undefined) cleanLiveStates(list, insnIdx, cur);
+    let newer: VerifierState | undefined;
+    for (let state = list.newest; state !== undefined; state = state.older) {
+      if (state.insnIdx !== insnIdx) {
+        newer = state;
+        continue;
       }
+      if (state.branches !== 0) {
+        if (isLoopVisited(env, state, cur, insnIdx)) return prune(env, state, cur);
+        if (!forceNewState && jmps < 20 && insns < 100) addNewState = false;
+      } else {
+        const loopEntry = getLoopEntry(state);
+        const exactEntry = loopEntry !== undefined && loopEntry.branches > 0 ? loopEntry : undefined;
+        if (statesEqual(env, state, cur, exactEntry === undefined ? NOT_EXACT : RANGE_WITHIN)) {
+          if (exactEntry !== undefined) updateLoopEntry(cur, exactEntry);
+          return prune(env, state, cur);
+        }
+      }
+      if (addNewState) state.missCnt++;
+      const patience = isCheckpoint && state.branches > 0 ? 64 : 3;
+      if (state.missCnt <= state.hitCnt * patience + patience) {
+        newer = state;
+        continue;
+      }
+      list.count--;
+      if (newer === undefined) list.newest = state.older;
+      else newer.older = state.older;
+      if (!isDone(state)) forgetUncleaned(list, state);
+      else if (!state.usedAsLoopEntry) env.peakStates--;
     }
-    if (addNewState) explored.missCnt++;
-    const patience = isCheckpoint && state.branches > 0 ? 64 : 3;
-    if (explored.missCnt <= explored.hitCnt * patience + patience) continue;
-    list.splice(i, 1);
-    // Others are freed at the end of the verification only.
-    if (!isDone(state)) explorations.uncleaned = explorations.uncleaned.filter(other => other !== state);
-    else if (!state.usedAsLoopEntry) env.peakStates--;
   }
   if (env.maxStatesPerInsn < statesCount) env.maxStatesPerInsn = statesCount;
   if (!env.bpfCapable && statesCount > BPF_COMPLEXITY_LIMIT_STATES) return false;
-  if (addNewState) keepState(env, explorations, cur, insnIdx);
+  if (addNewState) keepState(env, list ?? newList(env, place), cur, insnIdx);
   return false;
+}
+
+function newList(env: VerifierEnv, place: number): ExploredList {
+  // Of its final size at once: holes far apart would make it a dictionary.
+  if (env.explored.length === 0) env.explored = new Array(env.insns.length);
+  const list = new ExploredList();
+  env.explored[place] = list;
+  return list;
 }
 
 /** Keeps a copy of the state in hand, which becomes the copy's child. */
@@ -206,8 +229,11 @@ function keepState(env: VerifierEnv, list: ExploredList, cur: VerifierState, ins
   cur.firstInsnIdx = insnIdx;
   cur.insnHistStart = cur.insnHistEnd;
   cur.dfsDepth = kept.dfsDepth + 1;
-  list.states.push({ state: kept, missCnt: 0, hitCnt: 0 });
-  list.uncleaned.push(kept);
+  kept.older = list.newest;
+  list.newest = kept;
+  kept.olderUncleaned = list.newestUncleaned;
+  list.newestUncleaned = kept;
+  list.count++;
   for (let f = 0; f <= cur.curframe; f++) beginAnew(cur.frames[f], images[f], f === cur.curframe);
 }
 

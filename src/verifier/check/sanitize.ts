@@ -71,7 +71,7 @@ function updateAluSanitationState(aux: AluLimit, aluState: number, aluLimit: num
 /** Arithmetic on two numbers. Source: `sanitize_val_alu`. */
 export function sanitizeValAlu(env: VerifierEnv, insn: Insn): number {
   if (canSkipAluSanitation(env, insn)) return 0;
-  return updateAluSanitationState(env.aux, BPF_ALU_NON_POINTER, 0);
+  return updateAluSanitationState(env.aux.own(), BPF_ALU_NON_POINTER, 0);
 }
 
 export const sanitizeNeeded = (opcode: number): boolean => opcode === BPF_ADD || opcode === BPF_SUB;
@@ -129,7 +129,7 @@ export function sanitizePtrAlu(
         (ptrIsDstReg ? BPF_ALU_SANITIZE_SRC : BPF_ALU_SANITIZE_DST);
       if (!offIsImm) env.exploreAluLimits = true;
     }
-    const err = updateAluSanitationState(commitWindow ? env.aux : info, aluState, aluLimit);
+    const err = updateAluSanitationState(commitWindow ? env.aux.own() : info, aluState, aluLimit);
     if (err < 0) return err;
   }
   if (commitWindow || offIsImm) return 0;

@@ -85,7 +85,7 @@ export function checkSockAccess(env: VerifierEnv, insnIdx: number, regno: number
   if (reg.scalar.sminHi < 0) env.refuse('memMinNegative', regno);
   const field = RULES.get(reg.type)?.(off, size) ?? NO;
   if (field === NO) env.refuse('sockAccess', regno, regTypeStr(reg.type), off, size);
-  env.insnAux[insnIdx].ctxFieldSize = field;
+  env.insnAux[insnIdx].own().ctxFieldSize = field;
 }
 
 /** `sizeof(struct bpf_flow_keys)` */

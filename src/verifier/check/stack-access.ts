@@ -23,6 +23,7 @@ import {
   STACK_ZERO,
   setSlotType,
   slotTypeOf,
+  slotTypesAll,
 } from '../state/stack.ts';
 import { insnStackAccessFlags, pushInsnHistory } from './history.ts';
 import { markRegRead } from './liveness.ts';
@@ -250,6 +251,8 @@ export function checkStackRead(env: VerifierEnv, ptrRegno: number, off: number, 
   else checkStackReadVarOff(env, ptrRegno, off, size, dstRegno);
 }
 
+const ALL_MISC = slotTypesAll(STACK_MISC);
+
 /** A callee that writes memory it need not find initialized: it must not write over a dynptr. */
 function checkRawRange(env: VerifierEnv, state: FuncState, minOff: number, end: number): void {
   const { stack } = state;
@@ -322,6 +325,12 @@ export function checkStackRangeInitialized(
     const top = -i - 1;
     const slot = state.stack[top >> 3];
     if (slot === undefined) env.bug('allocated_stack too small');
+    if (i === minOff || (top & 7) === 7) markRegRead(env, slot, REG_LIVE_READ64);
+    if (slot.slotTypes === ALL_MISC) {
+      // On to the slot's last byte.
+      i += top & 7;
+      continue;
+    }
     const kind = slotTypeOf(slot, top & 7);
     if (kind === STACK_ZERO || (kind === STACK_INVALID && env.allowUninitStack)) {
       if (clobber) setSlotType(slot, top & 7, STACK_MISC);
@@ -334,6 +343,5 @@ export function checkStackRangeInitialized(
         for (let j = 0; j < BPF_REG_SIZE; j++) scrubSpilledSlot(slot, j);
       }
     }
-    markRegRead(env, slot, REG_LIVE_READ64);
   }
 }

@@ -74,7 +74,7 @@ export function checkFastcallStackContract(env: VerifierEnv, state: FuncState, i
 }
 
 /** Plain data goes over whatever was spilled into the slot. Source: `scrub_special_slot`. */
-function scrubSpecialSlot(slot: RegState): void {
+export function scrubSpecialSlot(slot: RegState): void {
   slot.type = NOT_INIT;
   if (!isStackSlotSpecial(slot)) return;
   for (let i = 0; i < BPF_REG_SIZE; i++) scrubSpilledSlot(slot, i);
@@ -125,7 +125,8 @@ function checkStackWriteFixedOff(
   }
   const cur = env.frame;
   const reg = valueRegno >= 0 ? cur.regs[valueRegno] : undefined;
-  if (!env.bypassSpecV4 && needsStackSanitizing(slot, top, size, reg)) env.insnAux[insnIdx].sanitizeStackSpill = true;
+  if (!env.bypassSpecV4 && needsStackSanitizing(slot, top, size, reg))
+    env.insnAux[insnIdx].own().sanitizeStackSpill = true;
 
   destroyIfDynptrStackSlot(env, state, spi);
   checkFastcallStackContract(env, state, insnIdx, off);

@@ -12,7 +12,8 @@ const percentOf = (part: number, whole: number): number => (whole === 0 ? 0 : Ma
 function keptStates({ env, input }: ExplainCase): Uint32Array {
   const kept = new Uint32Array(input.insns.length);
   for (const list of env?.explored ?? []) {
-    for (const { state } of list?.states ?? []) if (state.insnIdx < kept.length) kept[state.insnIdx]++;
+    for (let state = list?.newest; state !== undefined; state = state.older)
+      if (state.insnIdx < kept.length) kept[state.insnIdx]++;
   }
   return kept;
 }

@@ -19,7 +19,7 @@ const SUB = BPF_ALU64 | BPF_SUB | BPF_X;
  *
  * Source: `kernel/bpf/verifier.c: do_misc_fixups`.
  */
-export function fixPointerAlu(insn: Insn, { aluState, aluLimit }: InsnAux): Patch | undefined {
+export function fixPointerAlu(insn: Insn, { detail: { aluState, aluLimit } }: InsnAux): Patch | undefined {
   if (insn.code !== ADD && insn.code !== SUB) return undefined;
   if (aluState === 0 || aluState === BPF_ALU_NON_POINTER) return undefined;
   const isNeg = (aluState & BPF_ALU_NEG_VALUE) !== 0;

@@ -27,8 +27,8 @@ export function optimizeBpfLoop(program: FixupProgram): void {
     const depth = subprog.stackDepthBytes;
     const extra = SPILL_BYTES + (((depth + 7) & ~7) - depth);
     for (let idx = subprog.start; idx < subprog.end; idx++) {
-      if (!isBpfLoopCall(insns[idx]) || !aux[idx].loopFitForInline) continue;
-      const callback = subprogs[aux[idx].loopCallbackSubprogno].start;
+      if (!isBpfLoopCall(insns[idx]) || !aux[idx].detail.loopFitForInline) continue;
+      const callback = subprogs[aux[idx].detail.loopCallbackSubprogno].start;
       patches.set(idx, { insns: inlineBpfLoop(-(depth + extra)), call: { at: CALL_AT, target: callback } });
       subprog.stackDepthBytes = depth + extra;
     }

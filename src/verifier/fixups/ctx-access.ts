@@ -67,7 +67,7 @@ export function convertCtxAccesses(program: FixupProgram, offsets: KernelOffsets
     if (kind === NONE) continue;
     if (kind === ATOMIC) {
       if (ptrType === PTR_TO_ARENA) insns[idx] = withMode(insn, BPF_PROBE_ATOMIC);
-    } else if (kind === WRITE && aux[idx].sanitizeStackSpill) {
+    } else if (kind === WRITE && aux[idx].detail.sanitizeStackSpill) {
       patches.set(idx, { insns: [insn, makeInsn(NOSPEC, 0, 0, 0, 0)] });
     } else if (PROBED.has(ptrType)) {
       if (kind === READ) insns[idx] = withMode(insn, modeOf(insn) === BPF_MEM ? BPF_PROBE_MEM : BPF_PROBE_MEMSX);
@@ -113,7 +113,7 @@ function converted(
   { env }: FixupProgram,
   insn: Insn,
   kind: typeof READ | typeof WRITE,
-  { ctxFieldSize }: InsnAux,
+  { detail: { ctxFieldSize } }: InsnAux,
   convert: ConvertAccess,
   offsets: KernelOffsets,
 ): Insn[] {

@@ -9,19 +9,19 @@ type KfuncFixup = (call: Insn, aux: InsnAux, ctx: MiscContext) => readonly Insn[
 
 /** `ld_imm64` of the struct's special fields as the kernel keeps them; 0 without any. */
 function structMeta(reg: number, aux: InsnAux, ctx: MiscContext): readonly Insn[] {
-  const record = aux.kptrStructRecord;
+  const record = aux.detail.kptrStructRecord;
   return loadImm64(reg, ...halves(record === undefined ? 0n : ctx.addresses.objectAt(record)));
 }
 
 const newObject: KfuncFixup = (call, aux, ctx) => [
-  aluImm(true, OP.mov, 1, aux.objNewSize),
+  aluImm(true, OP.mov, 1, aux.detail.objNewSize),
   ...structMeta(2, aux, ctx),
   call,
 ];
 const withMeta: KfuncFixup = (call, aux, ctx) => [...structMeta(2, aux, ctx), call];
 const insertInto =
   (metaReg: number): KfuncFixup =>
-  (call, aux, ctx) => [...structMeta(metaReg, aux, ctx), aluImm(true, OP.mov, metaReg + 1, aux.insertOff), call];
+  (call, aux, ctx) => [...structMeta(metaReg, aux, ctx), aluImm(true, OP.mov, metaReg + 1, aux.detail.insertOff), call];
 const sameValue: KfuncFixup = () => [aluReg(true, OP.mov, 0, 1)];
 const withProgAux =
   (reg: number): KfuncFixup =>

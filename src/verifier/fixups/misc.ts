@@ -89,7 +89,7 @@ export function doMiscFixups(ctx: MiscContext): number {
       insns[idx] = withoutCast(insn);
       return undefined;
     }
-    if (aux[idx].needsZext) insns[idx] = { ...insn, code: (code & ~7) | BPF_ALU };
+    if (aux[idx].detail.needsZext) insns[idx] = { ...insn, code: (code & ~7) | BPF_ALU };
     const now = insns[idx];
     if (DIV_MOD.has(now.code)) return fixDivMod(now);
     switch (now.code & 7) {
@@ -123,10 +123,10 @@ const fixCall: MiscFixup = (insn, aux, ctx) => {
   const call = helperCall(insn.imm, ctx);
   if (insn.imm === F.BPF_FUNC_timer_set_callback)
     return { insns: [...loadImm64(3, ...halves(ctx.addresses.objectAt('prog->aux'))), call] };
-  const maySleep = ctx.program.env.prog.sleepable && !aux.storageGetFuncAtomic;
+  const maySleep = ctx.program.env.prog.sleepable && !aux.detail.storageGetFuncAtomic;
   const flags = storageGetFlags(insn.imm, maySleep);
   if (flags !== undefined) return { insns: [flags, call] };
-  if (aux.callWithPercpuAllocPtr) return { insns: [loadMem(BPF_DW, 1, 1, 0), call] };
+  if (aux.detail.callWithPercpuAllocPtr) return { insns: [loadMem(BPF_DW, 1, 1, 0), call] };
   if (ctx.program.env.jitRequested && isMapOperation(insn.imm)) return fixMapCall(insn.imm, aux, ctx) ?? inPlace(call);
   const inlined = INLINES.get(insn.imm)?.(ctx);
   return inlined === undefined ? inPlace(call) : { insns: inlined };
@@ -148,8 +148,8 @@ function helperCall(helperId: number, { program, fixups }: MiscContext): Insn {
 
 /** A call with one map on all paths goes to the function of the map's type, or becomes a look-up in place. */
 function fixMapCall(helperId: number, aux: InsnAux, ctx: MiscContext): Patch | undefined {
-  const map = aux.mapPtr;
-  if (aux.mapPoison || map === undefined) return undefined;
+  const map = aux.detail.mapPtr;
+  if (aux.detail.mapPoison || map === undefined) return undefined;
   if (helperId === F.BPF_FUNC_map_lookup_elem) {
     const insns = genLookup(map, ctx.lookups);
     if (insns !== undefined) return { insns };
@@ -162,9 +162,9 @@ function fixMapCall(helperId: number, aux: InsnAux, ctx: MiscContext): Patch | u
 function fixTailCall(aux: InsnAux, { program }: MiscContext): Patch {
   const env: VerifierEnv = program.env;
   const tailCall = makeInsn(TAIL_CALL, 0, 0, 0, 0);
-  if (!aux.mapUnpriv) return inPlace(tailCall);
-  const map = aux.mapPtr;
-  if (aux.mapPoison || map === undefined) env.refuse('tailCallAbuse');
+  if (!aux.detail.mapUnpriv) return inPlace(tailCall);
+  const map = aux.detail.mapPtr;
+  if (aux.detail.mapPoison || map === undefined) env.refuse('tailCallAbuse');
   return {
     insns: [
       jumpImm(true, OP.jge, 3, map.maxEntries | 0, 2),

@@ -3,6 +3,7 @@ import { assemble } from '../../asm/index.ts';
 import type { Insn } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { InsnAux } from '../insn-aux.ts';
+import { LineTable } from '../line-table.ts';
 import { SubprogTable } from '../subprogs.ts';
 import { hardWireDeadBranches, removeDeadCode, removeNops, sanitizeDeadCode } from './dead-code.ts';
 import { aluImm, jump, OP } from './insns.ts';
@@ -26,10 +27,11 @@ function programOf(
   });
   // What the fixups of this file ask of an environment.
   const env = { insns, insnAux, subprogs } as unknown as VerifierEnv;
-  const records = lines.map((insnIdx, i) => ({ insnIdx, fileNameOff: 0, lineOff: 0, line: i, column: 0 }));
-  return new FixupProgram(env, records);
+  const words = Uint32Array.from(lines.flatMap((insnIdx, i) => [insnIdx, 0, 0, i << 10]));
+  return new FixupProgram(env, new LineTable({ recSizeBytes: 16, count: lines.length, words }));
 }
-const linesOf = (program: FixupProgram): number[][] => program.lines.map(({ insnIdx, line }) => [insnIdx, line]);
+const linesOf = (program: FixupProgram): number[][] =>
+  program.lines.toList().map(({ insnIdx, line }) => [insnIdx, line]);
 
 describe('dead code', () => {
   const text = `

@@ -1,8 +1,8 @@
 import type { Insn } from '../../isa/index.ts';
-import type { LineInfo } from '../../object/index.ts';
 import { insnHasDef32 } from '../check/liveness.ts';
 import type { VerifierEnv } from '../env.ts';
 import { InsnAux } from '../insn-aux.ts';
+import type { LineTable } from '../line-table.ts';
 import { newSubprog, type SubprogInfo } from '../subprogs.ts';
 import { applyPatches, type Patch } from './patch.ts';
 import { RELATIVE, relativeOf, relativeTarget } from './relative.ts';
@@ -18,13 +18,13 @@ export class FixupProgram {
   readonly env: VerifierEnv;
   insns: Insn[];
   aux: InsnAux[];
-  lines: LineInfo[];
+  readonly lines: LineTable;
 
-  constructor(env: VerifierEnv, lines: readonly LineInfo[]) {
+  constructor(env: VerifierEnv, lines: LineTable) {
     this.env = env;
     this.insns = env.insns.slice();
     this.aux = env.insnAux.slice();
-    this.lines = lines.slice();
+    this.lines = lines;
   }
 
   get subprogs(): readonly SubprogInfo[] {
@@ -81,7 +81,7 @@ export class FixupProgram {
     }
     place[count] = kept;
     if (kept === count) return;
-    this.lines = linesAfterRemoval(this.lines, gone);
+    this.lines.remove(gone);
     const { list } = this.env.subprogs;
     const left = list.filter(subprog => place[subprog.start] !== place[subprog.end]);
     list.length = 0;
@@ -120,7 +120,7 @@ export class FixupProgram {
       subprog.start = place(subprog.start);
       subprog.end = place(subprog.end);
     }
-    this.lines = this.lines.map(line => ({ ...line, insnIdx: place(line.insnIdx) }));
+    this.lines.move(place);
   }
 }
 
@@ -131,25 +131,4 @@ function retarget(insn: Insn, slot: number, place: Int32Array): Insn {
   // A function nobody calls may be gone whose address is still taken by a call that was never made.
   const distance = place[Math.min(Math.max(target, 0), place.length - 1)] - place[slot] - 1;
   return relative === RELATIVE.jumpOff ? { ...insn, off: distance } : { ...insn, imm: distance };
-}
-
-/**
- * Lines of slots that go are forgotten, but for the last of a range, which becomes that of the slot behind the range where
- * that has none of its own. Slots are still the old ones. Source: `bpf_adj_linfo_after_remove`.
- */
-function linesAfterRemoval(lines: readonly LineInfo[], gone: Uint8Array): LineInfo[] {
-  const out: LineInfo[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const line = lines[i];
-    if (gone[line.insnIdx] === 0) {
-      out.push(line);
-      continue;
-    }
-    let behind = line.insnIdx;
-    while (behind < gone.length && gone[behind] !== 0) behind++;
-    const next = lines[i + 1];
-    if (behind === gone.length || (next !== undefined && next.insnIdx <= behind)) continue;
-    out.push({ ...line, insnIdx: behind });
-  }
-  return out;
 }

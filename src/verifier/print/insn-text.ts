@@ -14,7 +14,7 @@ const VALUE_STRIDE = 0x100000000n;
 
 /** What a `ld_imm64` holds once maps are resolved. */
 function resolvedImm(env: VerifierEnv, insn: Insn, imm64: bigint, idx: number): bigint {
-  const { mapIndex, mapOff } = env.insnAux[idx];
+  const { mapIndex, mapOff } = env.insnAux[idx].detail;
   if (insn.src === BPF_PSEUDO_BTF_ID) return KSYM_BASE + BigInt(insn.imm >>> 0) * 16n;
   if (insn.src === 0 || insn.src === BPF_PSEUDO_FUNC || mapIndex < 0) return imm64;
   // Sources 1 and 5 name the map, 2 and 6 its value.

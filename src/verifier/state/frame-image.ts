@@ -1,6 +1,6 @@
-import { NOT_INIT, SCALAR_VALUE } from '../../helpers/index.ts';
+import { SCALAR_VALUE } from '../../helpers/index.ts';
 import { BPF_REG_FP } from '../../isa/index.ts';
-import type { FuncState, RefState, RetvalRange } from './func-state.ts';
+import type { FrameHead, FuncState, RefState, StackChunk } from './func-state.ts';
 import {
   FIRST_SLOT,
   NOTHING,
@@ -9,28 +9,23 @@ import {
   REG_LIVE_READ64,
   REG_LIVE_WRITTEN,
   type RegContent,
+  type RegState,
 } from './reg.ts';
 import { STACK_SPILL } from './stack.ts';
-
-const NO_REFS: readonly RefState[] = [];
 
 /**
  * A frame of a state that is kept or waits for its turn. Contents are shared with the frame it is the image of; liveness
  * and precision are bits by place: registers, slots 0..31 (`Lo`), slots 32..63 (`Hi`).
  */
 export class FrameImage {
-  callsite: number;
-  frameno: number;
-  subprogno: number;
-  asyncEntryCnt: number;
-  callbackRetRange: RetvalRange;
-  inCallbackFn: boolean;
-  inAsyncCallbackFn: boolean;
-  inExceptionCallbackFn: boolean;
-  callbackDepth: number;
-  refs: readonly RefState[];
-  /** By place: R0..R10, then the slots. */
-  contents: RegContent[];
+  readonly head: Readonly<FrameHead>;
+  readonly refs: readonly RefState[];
+  /** R0..R10, see {@link regOf}. */
+  readonly regs: readonly RegContent[];
+  /** The stack, see {@link slotOf}. */
+  readonly chunks: readonly StackChunk[];
+  /** Registers and slots. */
+  readonly placeCount: number;
   read32Regs = 0;
   read32Lo = 0;
   read32Hi = 0;
@@ -51,21 +46,31 @@ export class FrameImage {
   /** Every path through it has ended: nobody reads it any more. */
   done = false;
 
-  constructor(from: FuncState, contents: RegContent[]) {
-    this.callsite = from.callsite;
-    this.frameno = from.frameno;
-    this.subprogno = from.subprogno;
-    this.asyncEntryCnt = from.asyncEntryCnt;
-    this.callbackRetRange = from.callbackRetRange;
-    this.inCallbackFn = from.inCallbackFn;
-    this.inAsyncCallbackFn = from.inAsyncCallbackFn;
-    this.inExceptionCallbackFn = from.inExceptionCallbackFn;
-    this.callbackDepth = from.callbackDepth;
-    this.refs = from.refs.length === 0 ? NO_REFS : from.refs.slice();
-    this.contents = contents;
+  constructor(from: FuncState, regs: readonly RegContent[], chunks: readonly StackChunk[]) {
+    this.head = from.head;
+    this.refs = from.refs;
+    this.regs = regs;
+    this.chunks = chunks;
+    this.placeCount = FIRST_SLOT + from.stack.length;
     this.parent = from.parent;
   }
 }
+
+/** Whether somebody reads register `regno` or slot `spi` of a state that is kept. */
+const readsReg = (image: FrameImage, regno: number): boolean =>
+  ((image.read32Regs | image.read64Regs) & (1 << regno)) !== 0;
+const readsSlot = (image: FrameImage, spi: number): boolean =>
+  ((spi < 32 ? image.read32Lo | image.read64Lo : image.read32Hi | image.read64Hi) & (1 << spi)) !== 0;
+
+/** What slot `spi` of the stack holds: nothing any more if all paths have ended and none read it. */
+export const slotOf = (image: FrameImage, spi: number): RegContent =>
+  image.done && !readsSlot(image, spi) ? NOTHING : image.chunks[spi >> 3][spi & 7];
+/** The same of R0..R10; the frame pointer stays. */
+export const regOf = (image: FrameImage, regno: number): RegContent =>
+  image.done && regno !== BPF_REG_FP && !readsReg(image, regno) ? NOTHING : image.regs[regno];
+/** What a place holds: R0..R10, then the slots. */
+export const contentOf = (image: FrameImage, place: number): RegContent =>
+  place < FIRST_SLOT ? regOf(image, place) : slotOf(image, place - FIRST_SLOT);
 
 /** Liveness of a place. */
 export function liveOf(image: FrameImage, place: number): number {
@@ -116,7 +121,7 @@ export function setPrecise(image: FrameImage, place: number): void {
 export function originOf(image: FrameImage, place: number): FrameImage | undefined {
   const { strayPlaces, parent } = image;
   if (strayPlaces !== undefined && strayPlaces[place] >= 0) return image.strayFrames?.[place];
-  return parent !== undefined && place < parent.contents.length ? parent : undefined;
+  return parent !== undefined && place < parent.placeCount ? parent : undefined;
 }
 export function strayPlaceOf(image: FrameImage, place: number): number {
   const { strayPlaces } = image;
@@ -131,15 +136,43 @@ function noteStrays(image: FrameImage, { regs, stack }: FuncState): void {
 
 const isScalarSpill = (c: RegContent): boolean => c.type === SCALAR_VALUE && c.slotTypes >>> 28 === STACK_SPILL;
 
+/** The chunk of the stack at `from`: the same as in the last image if nothing in it changed. */
+function chunkOf(stack: readonly RegState[], from: number, end: number, last: StackChunk | undefined): StackChunk {
+  const count = end - from;
+  let same = last !== undefined && last.length === count;
+  for (let i = 0; same && i < count; i++) same = (last as StackChunk)[i] === stack[from + i].content;
+  if (same) return last as StackChunk;
+  // Of its final size at once.
+  const chunk = new Array<RegContent>(count);
+  for (let i = 0; i < count; i++) chunk[i] = stack[from + i].content;
+  return chunk;
+}
+
+/** All chunks of a frame's stack; the frame remembers them. */
+function chunksOf(frame: FuncState): readonly StackChunk[] {
+  const { stack, chunks: last } = frame;
+  const count = (stack.length + 7) >> 3;
+  let out: StackChunk[] | undefined = count === last.length ? undefined : last.slice(0, count);
+  for (let n = 0; n < count; n++) {
+    const before = n < last.length ? last[n] : undefined;
+    const chunk = chunkOf(stack, n << 3, Math.min(stack.length, (n + 1) << 3), before);
+    if (chunk === before) continue;
+    out ??= last.slice();
+    out[n] = chunk;
+  }
+  if (out === undefined) return last;
+  frame.chunks = out;
+  return out;
+}
+
 /**
  * The image of a frame, which shares all contents with it from now on. With `forget` no scalar matters in either any more.
  */
 export function imageOf(frame: FuncState, forget: boolean): FrameImage {
   const { regs, stack } = frame;
   const count = stack.length;
-  // Of its final size at once.
-  const contents = new Array<RegContent>(FIRST_SLOT + count);
-  const image = new FrameImage(frame, contents);
+  const contents = new Array<RegContent>(FIRST_SLOT);
+  const image = new FrameImage(frame, contents, chunksOf(frame));
   let read32 = 0;
   let read64 = 0;
   let written = 0;
@@ -169,12 +202,11 @@ export function imageOf(frame: FuncState, forget: boolean): FrameImage {
     const end = Math.min(count, from + 32);
     for (let i = from; i < end; i++) {
       const slot = stack[i];
-      const { content, live } = slot;
+      const { live } = slot;
       slot.owned = false;
-      contents[FIRST_SLOT + i] = content;
       if (slot.strayed) strayed = true;
       if (slot.precise) {
-        if (forget && isScalarSpill(content)) slot.precise = false;
+        if (forget && isScalarSpill(slot.content)) slot.precise = false;
         else precise |= 1 << i;
       }
       if (live === 0) continue;
@@ -200,16 +232,6 @@ export function imageOf(frame: FuncState, forget: boolean): FrameImage {
 
 /** Registers and slots nobody read may hold anything, and nobody will read them any more. Source: `clean_func_state`. */
 export function cleanImage(image: FrameImage): void {
-  const { contents } = image;
-  const regs = image.read32Regs | image.read64Regs;
-  for (let i = 0; i < BPF_REG_FP; i++) {
-    if ((regs & (1 << i)) === 0 && contents[i].type !== NOT_INIT) contents[i] = NOTHING;
-  }
-  const lo = image.read32Lo | image.read64Lo;
-  const hi = image.read32Hi | image.read64Hi;
-  for (let i = FIRST_SLOT; i < contents.length; i++) {
-    if (((i < FIRST_SLOT + 32 ? lo : hi) & (1 << (i - FIRST_SLOT))) === 0) contents[i] = NOTHING;
-  }
   image.done = true;
   // Marks never travel through here again.
   image.parent = undefined;
@@ -219,31 +241,79 @@ export function cleanImage(image: FrameImage): void {
 
 /** Makes a frame what the image is of, sharing its contents. */
 export function restoreFrame(to: FuncState, from: FrameImage): void {
-  const { regs } = to;
-  const { contents } = from;
-  to.callsite = from.callsite;
-  to.frameno = from.frameno;
-  to.subprogno = from.subprogno;
-  to.asyncEntryCnt = from.asyncEntryCnt;
-  to.callbackRetRange = from.callbackRetRange;
-  to.inCallbackFn = from.inCallbackFn;
-  to.inAsyncCallbackFn = from.inAsyncCallbackFn;
-  to.inExceptionCallbackFn = from.inExceptionCallbackFn;
-  to.callbackDepth = from.callbackDepth;
-  to.refs = from.refs.slice();
+  to.head = from.head;
+  to.refs = from.refs;
   to.parent = from.parent;
-  to.resizeStack(contents.length - FIRST_SLOT);
+  to.chunks = from.chunks;
+  to.resizeStack(from.placeCount - FIRST_SLOT);
+  const done = from.done ? REG_LIVE_DONE : 0;
+  restorePlaces(to.regs, from.regs, 0, done, from.read32Regs, from.read64Regs, from.writtenRegs, from.preciseRegs);
   const { stack } = to;
+  for (let n = 0; n < from.chunks.length; n++) {
+    const chunk = from.chunks[n];
+    const shift = (n & 3) << 3;
+    if (n < 4)
+      restorePlaces(
+        stack,
+        chunk,
+        n << 3,
+        done,
+        from.read32Lo >>> shift,
+        from.read64Lo >>> shift,
+        from.writtenLo >>> shift,
+        from.preciseLo >>> shift,
+      );
+    else
+      restorePlaces(
+        stack,
+        chunk,
+        n << 3,
+        done,
+        from.read32Hi >>> shift,
+        from.read64Hi >>> shift,
+        from.writtenHi >>> shift,
+        from.preciseHi >>> shift,
+      );
+  }
+  if (from.strayPlaces !== undefined) restoreStrays(to, from.strayPlaces, from.strayFrames ?? []);
+}
+
+/** Registers or slots from `first` on; bit 0 of each mask is the first one's. */
+function restorePlaces(
+  places: readonly RegState[],
+  contents: readonly RegContent[],
+  first: number,
+  done: number,
+  read32: number,
+  read64: number,
+  written: number,
+  precise: number,
+): void {
   for (let i = 0; i < contents.length; i++) {
-    const reg = i < FIRST_SLOT ? regs[i] : stack[i - FIRST_SLOT];
+    const reg = places[first + i];
+    const bit = 1 << i;
     reg.content = contents[i];
     reg.owned = false;
-    reg.live = liveOf(from, i);
-    reg.precise = isPrecise(from, i);
+    let live = done;
+    if ((read64 & bit) !== 0) live |= REG_LIVE_READ64;
+    else if ((read32 & bit) !== 0) live |= REG_LIVE_READ32;
+    if ((written & bit) !== 0) live |= REG_LIVE_WRITTEN;
+    reg.live = live;
+    reg.precise = (precise & bit) !== 0;
     reg.strayed = false;
-    if (from.strayPlaces === undefined || from.strayPlaces[i] < 0) continue;
+  }
+}
+
+function restoreStrays(
+  { regs, stack }: FuncState,
+  places: readonly number[],
+  frames: readonly (FrameImage | undefined)[],
+): void {
+  for (let i = 0; i < places.length; i++) {
+    if (places[i] < 0) continue;
+    const reg = i < FIRST_SLOT ? regs[i] : stack[i - FIRST_SLOT];
     reg.strayed = true;
-    reg.originPlace = from.strayPlaces[i];
-    reg.originFrame = from.strayFrames?.[i];
+    reg.originPlace = places[i];
+    reg.originFrame = frames[i];
   }
 }

@@ -1,6 +1,6 @@
 import { MAX_BPF_REG } from '../../isa/index.ts';
 import type { FrameImage } from './frame-image.ts';
-import { FIRST_SLOT, NOTHING, REG_LIVE_NONE, RegState } from './reg.ts';
+import { FIRST_SLOT, NOTHING, REG_LIVE_NONE, type RegContent, RegState } from './reg.ts';
 
 /** A reference the program has to give back (`struct bpf_reference_state`). */
 export interface RefState {
@@ -16,24 +16,45 @@ export interface RetvalRange {
   readonly max: number;
 }
 
-/** One frame of the path in hand (`struct bpf_func_state`); states put aside have a `FrameImage` of it. */
-export class FuncState {
-  /** R0..R10 */
-  readonly regs: RegState[];
+const RETURNS_ZERO: RetvalRange = { min: 0, max: 0 };
+
+/** Which function a frame is of, and how it was called. Frames and their images share it: it never changes. */
+export class FrameHead {
   /** Slot of the call instruction; BPF_MAIN_FUNC (-1) for main. */
   callsite: number;
   frameno: number;
   subprogno: number;
   asyncEntryCnt = 0;
-  callbackRetRange: RetvalRange = { min: 0, max: 0 };
+  callbackRetRange: RetvalRange = RETURNS_ZERO;
   inCallbackFn = false;
   inAsyncCallbackFn = false;
   inExceptionCallbackFn = false;
   callbackDepth = 0;
-  /** Copied with the frame; elements never change. */
-  refs: RefState[] = [];
+
+  constructor(callsite: number, frameno: number, subprogno: number) {
+    this.callsite = callsite;
+    this.frameno = frameno;
+    this.subprogno = subprogno;
+  }
+}
+
+export const NO_REFS: readonly RefState[] = [];
+
+/** Contents of slots 8 n to 8 n + 7, fewer at the end of a stack; never changes, so that states may share it. */
+export type StackChunk = readonly RegContent[];
+export const NO_CHUNKS: readonly StackChunk[] = [];
+
+/** One frame of the path in hand (`struct bpf_func_state`); states put aside have a `FrameImage` of it. */
+export class FuncState {
+  /** R0..R10 */
+  readonly regs: RegState[];
+  head: Readonly<FrameHead>;
+  /** Never changes, only gives way to another. */
+  refs: readonly RefState[] = NO_REFS;
   /** Slot 0 is [R10-8, R10); as long as the program has touched. */
   stack: RegState[] = [];
+  /** The stack as it was in the last image: what has not changed is shared with the next one. */
+  chunks: readonly StackChunk[] = NO_CHUNKS;
   /** The frame in the state this one began from: liveness travels along it, place by place. */
   parent: FrameImage | undefined = undefined;
   /** Slots used before, to be used again. */
@@ -45,9 +66,52 @@ export class FuncState {
       regs[i].home = this;
       regs[i].place = i;
     }
-    this.callsite = callsite;
-    this.frameno = frameno;
-    this.subprogno = subprogno;
+    this.head = new FrameHead(callsite, frameno, subprogno);
+  }
+
+  get callsite(): number {
+    return this.head.callsite;
+  }
+  get frameno(): number {
+    return this.head.frameno;
+  }
+  get subprogno(): number {
+    return this.head.subprogno;
+  }
+  get asyncEntryCnt(): number {
+    return this.head.asyncEntryCnt;
+  }
+  get callbackRetRange(): RetvalRange {
+    return this.head.callbackRetRange;
+  }
+  get inCallbackFn(): boolean {
+    return this.head.inCallbackFn;
+  }
+  get inAsyncCallbackFn(): boolean {
+    return this.head.inAsyncCallbackFn;
+  }
+  get inExceptionCallbackFn(): boolean {
+    return this.head.inExceptionCallbackFn;
+  }
+  get callbackDepth(): number {
+    return this.head.callbackDepth;
+  }
+  set callbackDepth(value: number) {
+    if (value !== this.head.callbackDepth) this.changeHead({ callbackDepth: value });
+  }
+
+  changeHead(change: Partial<FrameHead>): void {
+    const { callsite, frameno, subprogno } = this.head;
+    this.head = Object.assign(new FrameHead(callsite, frameno, subprogno), this.head, change);
+  }
+
+  /** Makes it a frame nobody has used: no stack, no references. The registers are the caller's business. */
+  begin(callsite: number, frameno: number, subprogno: number): void {
+    this.head = new FrameHead(callsite, frameno, subprogno);
+    this.refs = NO_REFS;
+    this.resizeStack(0);
+    this.chunks = NO_CHUNKS;
+    this.parent = undefined;
   }
 
   /** Bytes, a multiple of 8. */
@@ -83,16 +147,9 @@ export function newRegs(): RegState[] {
 
 /** Makes `to` what `from` is, sharing contents with it. Source: `copy_func_state`. */
 export function copyFuncState(to: FuncState, from: FuncState): void {
-  to.callsite = from.callsite;
-  to.frameno = from.frameno;
-  to.subprogno = from.subprogno;
-  to.asyncEntryCnt = from.asyncEntryCnt;
-  to.callbackRetRange = from.callbackRetRange;
-  to.inCallbackFn = from.inCallbackFn;
-  to.inAsyncCallbackFn = from.inAsyncCallbackFn;
-  to.inExceptionCallbackFn = from.inExceptionCallbackFn;
-  to.callbackDepth = from.callbackDepth;
-  to.refs = from.refs.slice();
+  to.head = from.head;
+  to.refs = from.refs;
+  to.chunks = from.chunks;
   to.parent = from.parent;
   to.resizeStack(from.stack.length);
   for (let i = 0; i < MAX_BPF_REG; i++) twin(to.regs[i], from.regs[i]);

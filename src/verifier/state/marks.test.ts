@@ -20,7 +20,7 @@ import {
   getRegWidth,
   getSpi,
   growStackState,
-  initRegState,
+  initFuncState,
   isRegConst,
   isSpilledScalarReg,
   isSpilledScalarReg64,
@@ -164,7 +164,7 @@ describe('marks of a register', () => {
   it('begin a function with a frame pointer and nothing else', () => {
     const { env } = makeEnv();
     const frame = new FuncState(-1, 2, 0, newRegs());
-    initRegState(env, frame);
+    initFuncState(env, frame, -1, 2, 0);
     expect(frame.regs.map(reg => reg.type)).toEqual([...Array(10).fill(NOT_INIT), PTR_TO_STACK]);
     expect(frame.regs[10].frameno).toBe(2);
     expect(isConst(frame.regs[10].scalar)).toBe(true);

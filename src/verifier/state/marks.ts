@@ -21,7 +21,7 @@ import {
   SCALAR_VALUE,
   typeMayBeNull,
 } from '../../helpers/index.ts';
-import { BPF_REG_FP, MAX_BPF_REG } from '../../isa/index.ts';
+import { BPF_REG_FP, MAX_BPF_REG, MAX_CALL_FRAMES } from '../../isa/index.ts';
 import { bpf_map_type } from '../../uapi/index.ts';
 import { ltS64 } from '../../util/index.ts';
 import {
@@ -38,7 +38,7 @@ import {
 } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { VerifierMap } from '../input.ts';
-import type { FuncState, RetvalRange } from './func-state.ts';
+import type { FuncState } from './func-state.ts';
 import { BPF_TIMER, BPF_WORKQUEUE, type BtfField, recordHasField } from './record.ts';
 import {
   BPF_ADD_CONST,
@@ -47,9 +47,10 @@ import {
   dynptrInfo,
   mapInfo,
   NO_INFO,
+  NOTHING,
   REG_LIVE_NONE,
+  RegContent,
   type RegState,
-  setOrigin,
   setUnknown,
 } from './reg.ts';
 import {
@@ -217,24 +218,13 @@ export function markRegGraphNode(regs: RegState[], regno: number, dsHead: NonNul
   reg.off = dsHead.nodeOffBytes;
 }
 
-/** Registers as a function begins with them: nothing readable but the frame pointer. */
-export function initRegState(env: VerifierEnv, state: FuncState): void {
-  const { regs } = state;
-  for (let i = 0; i < MAX_BPF_REG; i++) {
-    const reg = regs[i];
-    markRegNotInitRaw(env, reg);
-    reg.live = REG_LIVE_NONE;
-    setOrigin(reg, undefined, 0);
-    reg.subregDef = DEF_NOT_SUBREG;
-  }
-  const fp = regs[BPF_REG_FP];
-  fp.type = PTR_TO_STACK;
-  markRegKnownZeroRaw(fp);
-  fp.frameno = state.frameno;
-}
+/** Frame pointers, by frame. */
+const FRAME_POINTERS: readonly RegContent[] = Array.from(
+  { length: MAX_CALL_FRAMES },
+  (_, frameno) => new RegContent(PTR_TO_STACK, 0, SCALAR_ZERO, 0, 0, NO_INFO, frameno, DEF_NOT_SUBREG, 0),
+);
 
-export const retvalRange = (min: number, max: number): RetvalRange => ({ min, max });
-
+/** Makes a frame what a function begins with: nothing readable but the frame pointer. Source: `init_func_state`. */
 export function initFuncState(
   env: VerifierEnv,
   state: FuncState,
@@ -242,11 +232,17 @@ export function initFuncState(
   frameno: number,
   subprogno: number,
 ): void {
-  state.callsite = callsite;
-  state.frameno = frameno;
-  state.subprogno = subprogno;
-  state.callbackRetRange = retvalRange(0, 0);
-  initRegState(env, state);
+  state.begin(callsite, frameno, subprogno);
+  const { regs } = state;
+  for (let i = 0; i < MAX_BPF_REG; i++) {
+    const reg = regs[i];
+    reg.content = NOTHING;
+    reg.owned = false;
+    reg.live = REG_LIVE_NONE;
+    reg.precise = !env.bpfCapable;
+    reg.strayed = false;
+  }
+  regs[BPF_REG_FP].content = FRAME_POINTERS[frameno];
   env.markVerifierStateScratched();
 }
 

@@ -9,7 +9,7 @@ import { markRegInvalid } from './marks.ts';
 export function acquireReferenceState(env: VerifierEnv, insnIdx: number): number {
   const state = env.frame;
   const id = env.newId();
-  state.refs.push({ id, insnIdx, callbackRef: state.inCallbackFn ? state.frameno : 0 });
+  state.refs = [...state.refs, { id, insnIdx, callbackRef: state.inCallbackFn ? state.frameno : 0 }];
   return id;
 }
 
@@ -22,8 +22,10 @@ export function releaseReferenceState(state: FuncState, ptrId: number): number {
   for (let i = 0; i < refs.length; i++) {
     if (refs[i].id !== ptrId) continue;
     if (state.inCallbackFn && refs[i].callbackRef !== state.frameno) return -ERRNO.EINVAL;
-    refs[i] = refs[refs.length - 1];
-    refs.pop();
+    // The last takes the place of the one that goes.
+    const left = refs.slice(0, -1);
+    if (i < left.length) left[i] = refs[left.length];
+    state.refs = left;
     return 0;
   }
   return -ERRNO.EINVAL;

@@ -209,6 +209,7 @@ export class RegState {
     return this.content.type;
   }
   set type(value: number) {
+    if (this.content.type === value) return;
     (this.owned ? this.content : this.own()).type = value;
   }
   /** Pointers: fixed part of the offset. Scalars whose id has BPF_ADD_CONST: distance from the register they are linked to. */
@@ -216,6 +217,7 @@ export class RegState {
     return this.content.off;
   }
   set off(value: number) {
+    if (this.content.off === value) return;
     (this.owned ? this.content : this.own()).off = value;
   }
   /** Scalars: what is known of the value. Pointers: of the variable part of the offset. */
@@ -223,24 +225,28 @@ export class RegState {
     return this.content.scalar;
   }
   set scalar(value: Scalar) {
+    if (this.content.scalar === value) return;
     (this.owned ? this.content : this.own()).scalar = value;
   }
   get id(): number {
     return this.content.id;
   }
   set id(value: number) {
+    if (this.content.id === value) return;
     (this.owned ? this.content : this.own()).id = value;
   }
   get refObjId(): number {
     return this.content.refObjId;
   }
   set refObjId(value: number) {
+    if (this.content.refObjId === value) return;
     (this.owned ? this.content : this.own()).refObjId = value;
   }
   get info(): Readonly<RegInfo> {
     return this.content.info;
   }
   set info(value: Readonly<RegInfo>) {
+    if (this.content.info === value) return;
     (this.owned ? this.content : this.own()).info = value;
   }
   /** PTR_TO_STACK: whose stack. */
@@ -248,6 +254,7 @@ export class RegState {
     return this.content.frameno;
   }
   set frameno(value: number) {
+    if (this.content.frameno === value) return;
     (this.owned ? this.content : this.own()).frameno = value;
   }
   /** One more than the slot of the instruction that wrote the low half last; DEF_NOT_SUBREG otherwise. */
@@ -335,7 +342,7 @@ export function originFrameOf(reg: RegState): FrameImage | undefined {
   if (reg.strayed) return reg.originFrame;
   const parent = reg.home?.parent;
   // Slots the state before had not touched come from nowhere.
-  return parent !== undefined && reg.place < parent.contents.length ? parent : undefined;
+  return parent !== undefined && reg.place < parent.placeCount ? parent : undefined;
 }
 export const originPlaceOf = (reg: RegState): number => (reg.strayed ? reg.originPlace : reg.place);
 

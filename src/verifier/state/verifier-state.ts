@@ -2,11 +2,13 @@ import type { FrameImage } from './frame-image.ts';
 import type { FuncState } from './func-state.ts';
 
 const NO_IMAGES: readonly FrameImage[] = [];
+/** Never added to: who makes a state with frames gives it a list of its own. */
+export const NO_FRAMES: FuncState[] = [];
 
 /** A point in the exploration: frames and what holds across them (`struct bpf_verifier_state`). */
 export class VerifierState {
   /** `frames[0]` is main's; as many as `curframe + 1`. None in a state that is kept or waits for its turn. */
-  frames: FuncState[] = [];
+  frames: FuncState[] = NO_FRAMES;
   /** The frames of a state that is kept or waits for its turn. */
   images: readonly FrameImage[] = NO_IMAGES;
   parent: VerifierState | undefined = undefined;
@@ -31,13 +33,19 @@ export class VerifierState {
   mayGotoDepth = 0;
   /** Every scalar here and in the states before was made precise. Not in Linux, which looks at all of them again. */
   scalarsForced = false;
+  /** Kept states: how often another was and was not equivalent. */
+  hitCnt = 0;
+  missCnt = 0;
+  /** Kept states: the next of their `ExploredList`. */
+  older: VerifierState | undefined = undefined;
+  olderUncleaned: VerifierState | undefined = undefined;
 
   get frame(): FuncState {
     return this.frames[this.curframe];
   }
   /** Where the function in frame `f` was called. */
   callsiteOf(f: number): number {
-    return (this.images.length !== 0 ? this.images[f] : this.frames[f]).callsite;
+    return (this.images.length !== 0 ? this.images[f] : this.frames[f]).head.callsite;
   }
 }
 
