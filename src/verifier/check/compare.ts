@@ -256,10 +256,25 @@ function funcStatesEqual(env: VerifierEnv, old: FrameImage, cur: FuncState, exac
   const { regs } = cur;
   // What nobody reads does not matter.
   const compared = exact === NOT_EXACT ? old.read32Regs | old.read64Regs : -1;
+  const { differingReg: first } = old;
+  if (first >= 0) {
+    // Most often the register differs that differed the last time. Ids seen before can only make a difference more.
+    const { count, tmpIdGen } = idmap;
+    const bit = 1 << first;
+    if (
+      (compared & bit) !== 0 &&
+      !regsafe(env, regOf(old, first), (preciseRegs & bit) !== 0, regs[first].content, idmap, exact)
+    )
+      return false;
+    idmap.count = count;
+    idmap.tmpIdGen = tmpIdGen;
+  }
   for (let i = 0; i < MAX_BPF_REG; i++) {
     const bit = 1 << i;
     if ((compared & bit) === 0) continue;
-    if (!regsafe(env, regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) return false;
+    if (regsafe(env, regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) continue;
+    old.differingReg = i;
+    return false;
   }
   return stacksafe(env, old, cur, idmap, exact) && refsafe(old.refs, cur.refs, idmap);
 }

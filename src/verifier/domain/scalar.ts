@@ -59,10 +59,19 @@ export function draftOf(from: Scalar): ScalarDraft {
   return to;
 }
 
+const SMALL_FROM = -16;
+const SMALL_COUNT = 256;
+/** Most constants, made as they turn up. */
+const small: (Scalar | undefined)[] = new Array(SMALL_COUNT);
+
 /** The constant `(hi:lo)`. Source: `___mark_reg_known`. */
 export function scalarKnown(hi: number, lo: number): Scalar {
+  const place = (lo | 0) - SMALL_FROM;
+  const isSmall = place >= 0 && place < SMALL_COUNT && (hi | 0) === lo >> 31;
+  if (isSmall && small[place] !== undefined) return small[place];
   const r = new ScalarDraft();
   markKnown(r, hi, lo);
+  if (isSmall) small[place] = r;
   return r;
 }
 

@@ -43,6 +43,8 @@ export class FrameImage {
   /** … but from some places of some frames elsewhere: by place, -1 for those that go the ordinary way. */
   strayPlaces: number[] | undefined = undefined;
   strayFrames: (FrameImage | undefined)[] | undefined = undefined;
+  /** The register by which a frame was found to differ from it last; -1 for none. */
+  differingReg = -1;
   /** Every path through it has ended: nobody reads it any more. */
   done = false;
 

@@ -55,6 +55,7 @@ interface FakeEnv {
   testRegInvariants: boolean;
   idGen: number;
   newId(): number;
+  markVerifierStateScratched(): void;
   depth: { stackDepthBytes: number };
   subprogInfo(): { stackDepthBytes: number };
 }
@@ -68,6 +69,7 @@ function makeEnv(privileged = true): { env: VerifierEnv; fake: FakeEnv } {
     newId() {
       return ++this.idGen;
     },
+    markVerifierStateScratched() {},
     depth: { stackDepthBytes: 0 },
     subprogInfo() {
       return this.depth;
