@@ -12,10 +12,23 @@ interface CtxTypeIds {
   readonly kern: number;
 }
 
+const found = new WeakMap<Btf, Map<number, CtxTypeIds | undefined>>();
+
 /** Undefined where the kernel's BTF has no table of them (`bpf_ctx_convert`). */
 function ctxTypeIds(kernelBtf: Btf | undefined, progType: number): CtxTypeIds | undefined {
+  if (kernelBtf === undefined) return undefined;
+  let known = found.get(kernelBtf);
+  if (known === undefined) {
+    known = new Map();
+    found.set(kernelBtf, known);
+  }
+  if (!known.has(progType)) known.set(progType, findCtxTypeIds(kernelBtf, progType));
+  return known.get(progType);
+}
+
+function findCtxTypeIds(kernelBtf: Btf, progType: number): CtxTypeIds | undefined {
   const table = kernelStructId(kernelBtf, 'bpf_ctx_convert');
-  if (kernelBtf === undefined || table === 0) return undefined;
+  if (table === 0) return undefined;
   const { types } = kernelBtf;
   const wanted = `${TYPE_NAMES.get(progType)}_prog`;
   // Members come in pairs. A type that the kernel was built without has none of its own; Linux then takes the first.

@@ -169,6 +169,9 @@ export class VerifierEnv {
   /** What each instruction writes, for walks back; made when the first one begins. */
   writtenRegs: Uint8Array = new Uint8Array(0);
 
+  /** `KF_*` of kernel functions the program may call, by their ids, once one was called. */
+  readonly kfuncFlags = new Map<number, number>();
+
   /** Constants as registers. */
   readonly fakeReg: readonly [RegState, RegState] = [new RegState(), new RegState()];
 

@@ -249,8 +249,12 @@ export function fetchKfuncMeta(env: VerifierEnv, insn: Insn): KfuncCallArgMeta {
   // The kernel was asked about the function before the walk began.
   if (btf === undefined) return env.refuse('kfuncBtf');
   const proto = kfuncProto(btf, insn.imm >>> 0);
-  const flags = kfuncFlags(proto.name, env.prog, env.rules);
-  if (flags === undefined) return env.refuse('kfuncNotAllowed', proto.name);
+  let flags = env.kfuncFlags.get(insn.imm);
+  if (flags === undefined) {
+    flags = kfuncFlags(proto.name, env.prog, env.rules);
+    if (flags === undefined) return env.refuse('kfuncNotAllowed', proto.name);
+    env.kfuncFlags.set(insn.imm, flags);
+  }
   return new KfuncCallArgMeta(insn.imm >>> 0, flags, proto);
 }
 
