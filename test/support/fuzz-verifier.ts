@@ -342,7 +342,12 @@ export const fuzzVerify = (input: VerifyInput, options: VerifyOptions): string =
   outcomeOf(() => verdictOf(input, options));
 
 /** Opens a damaged object, prepares it for a kernel and verifies its programs: the outcome of the first that is refused, or of the last. */
-export function fuzzPrepared(bytes: Uint8Array, kernel: VerifierKernel, options: VerifyOptions): string {
+export function fuzzPrepared(
+  bytes: Uint8Array,
+  kernel: VerifierKernel,
+  options: VerifyOptions,
+  each: (verify: () => string) => string = verify => verify(),
+): string {
   return outcomeOf(() => {
     const prepared = prepareObject(openObject(bytes, { name: 'fuzz.o' }), prepareOptions(kernel));
     if (prepared.problem !== undefined) return `object refused: errno ${prepared.problem.errno}`;
@@ -350,7 +355,9 @@ export function fuzzPrepared(bytes: Uint8Array, kernel: VerifierKernel, options:
     for (const program of prepared.spec.programs) {
       const { input, problem } = prepared.prepare(program);
       outcome =
-        input === undefined ? `program refused: errno ${problem?.errno}` : outcomeOf(() => verdictOf(input, options));
+        input === undefined
+          ? `program refused: errno ${problem?.errno}`
+          : each(() => outcomeOf(() => verdictOf(input, options)));
     }
     return outcome;
   });
