@@ -7,6 +7,7 @@ export { KERNEL_PROTOS, type KernelProto, kernelProtoOf } from './kernel-protos.
 export * from './kfuncs/contracts.ts';
 export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
 export * from './lsm-hooks.ts';
+export { mapGateDef } from './map-gates.ts';
 export { type Redirect, redirectsOf } from './redirect.ts';
 export * from './reg-types.ts';
 export { HELPERS, helperByName, helperDef } from './table.ts';

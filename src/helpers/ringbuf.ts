@@ -1,4 +1,4 @@
-import { isRingbufMap, isUserRingbufMap, type RingbufMap } from '../maps/index.ts';
+import { isRingbufMap, isUserRingbufMap, type RingbufMap, ringbufOfSample } from '../maps/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import { DYNPTR_BYTES, defineHelper } from './check.ts';
 import { DYNPTR_TYPE, dynptrSizeError, readDynptr, setNullDynptr, writeDynptr } from './dynptr.ts';
@@ -32,25 +32,14 @@ function ringbufAt(env: HelperEnv, addr: number): RingbufMap {
   return map;
 }
 
-const OPEN = Symbol('open ringbuf records');
-
-/** The ring buffer each open record belongs to: submit and discard are told the record alone. */
-function openRecords(env: HelperEnv): Map<number, RingbufMap> {
-  return env.state<Map<number, RingbufMap>>(OPEN, () => new Map());
-}
-
 function reserve(env: HelperEnv, mapAddr: number, size: bigint): number {
   const map = ringbufAt(env, mapAddr);
-  const addr = size > MAX_SIZE ? 0 : map.reserve(Number(size));
-  if (addr !== 0) openRecords(env).set(addr, map);
-  return addr;
+  return size > MAX_SIZE ? 0 : map.reserve(Number(size));
 }
 
 function commit(env: HelperEnv, addr: number, discard: boolean, flags: number): void {
-  const open = openRecords(env);
-  const map = open.get(addr);
+  const map = ringbufOfSample(env, addr);
   if (map === undefined) throw new ProgramFault('bad-argument', 'not a reserved ring buffer record', BigInt(addr));
-  open.delete(addr);
   map.commit(addr, discard, flags);
 }
 

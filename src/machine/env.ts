@@ -1,5 +1,6 @@
 import { forgetTimer, type HelperEnv, type PacketAccess, ProgramFault, type TaskInfo } from '../helpers/index.ts';
-import { type BpfMap, isPerfEventArrayMap, type MapField } from '../maps/index.ts';
+import { MAIN_STATE, mapOps, RUN_STATE } from '../jit/index.ts';
+import { type BpfMap, isPerfEventArrayMap, type MapField, type MapOps } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import { u64Of } from '../util/index.ts';
@@ -22,13 +23,14 @@ export interface ArmedTimer {
 /** What helpers see of a machine. One object for the machine's life; the fields of the current run change. */
 export class MachineEnv implements HelperEnv {
   readonly mem: LinearMemory;
+  readonly ops: MapOps;
   readonly regs = new Int32Array(22);
   readonly cpuCount: number;
   readonly task: TaskInfo;
   readonly maps: BpfMap[] = [];
   readonly programs: MachineProgram[] = [];
   readonly timers = new Map<number, ArmedTimer>();
-  cpu = 0;
+  #cpu = 0;
   progType = 0;
   ctxAddr = 0;
   packet: PacketAccess | undefined;
@@ -51,11 +53,21 @@ export class MachineEnv implements HelperEnv {
     pipe: TracePipe;
   }) {
     this.mem = parts.mem;
+    this.ops = mapOps(parts.mem, this);
     this.cpuCount = parts.cpuCount;
     this.task = parts.task;
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#pipe = parts.pipe;
+  }
+
+  get cpu(): number {
+    return this.#cpu;
+  }
+  /** Where code that runs in the memory finds it, too. */
+  set cpu(cpu: number) {
+    this.#cpu = cpu;
+    this.mem.i32[(MAIN_STATE + RUN_STATE.cpu) >> 2] = cpu;
   }
 
   addMap(map: BpfMap): void {

@@ -11,6 +11,7 @@ import {
   type HelperEnv,
   helperDef,
   kfuncDef,
+  mapGateDef,
   type Redirect,
   redirectsOf,
   timerExpired,
@@ -99,7 +100,7 @@ export class Machine {
     const env = this.#env;
     return {
       env,
-      helper: helperDef,
+      helper: id => helperDef(id) ?? mapGateDef(id),
       maps: env.maps,
       kfunc: (number, fdIdx) => (fdIdx === 0 ? this.#kfuncs[number - 1] : undefined),
       packetLoad: (off, size) => packetLoad(env.mem, env.packet, off, size),

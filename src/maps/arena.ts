@@ -8,7 +8,7 @@ const CREATE_FLAGS = BPF_FLAGS.BPF_F_SEGV_ON_FAULT | BPF_FLAGS.BPF_F_MMAPABLE | 
 /** Where user space has arenas that do not choose their place: the upper half of the address. */
 const DEFAULT_VM_HIGH = 0x7f00n;
 
-/** The handle of arenas, from +32. */
+/** The handle of arenas, from `MAP_HANDLE.end`. */
 export const ARENA_LAYOUT = {
   /** First address of the pages. */
   base: MAP_HANDLE.end,

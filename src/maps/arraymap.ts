@@ -8,7 +8,7 @@ import {
   updateFlagsKnown,
 } from './alloc-check.ts';
 import { KeyCells } from './key-cells.ts';
-import { MAP_HANDLE } from './layout.ts';
+import { ARRAY_LAYOUT } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { MapDef, MapHost } from './types.ts';
 
@@ -18,24 +18,6 @@ const CREATE_FLAGS =
   ACCESS_MASK |
   BPF_FLAGS.BPF_F_PRESERVE_ELEMS |
   BPF_FLAGS.BPF_F_INNER_MAP;
-
-/**
- * The handle of arrays, from +32, and their values: element `i` begins at `values + i * elemBytes`. Per-CPU arrays hold
- * in an element one cell of `cpuBytes` for each CPU; other arrays have one cell, and `cpuBytes` equals `elemBytes`.
- *
- * ```
- *   values -> | cpu 0 of 0 | cpu 1 of 0 | … | cpu 0 of 1 | …
- *             |<-cpuBytes->|
- *             |<----- elemBytes ----------->|
- * ```
- */
-export const ARRAY_LAYOUT = {
-  /** Address of element 0. */
-  values: MAP_HANDLE.end,
-  elemBytes: MAP_HANDLE.end + 4,
-  cpuBytes: MAP_HANDLE.end + 8,
-  handleBytes: MAP_HANDLE.end + 16,
-} as const;
 
 /** `kernel/bpf/arraymap.c: array_map_alloc_check` */
 export function checkArray(def: MapDef): number {
@@ -107,32 +89,6 @@ export class ArrayMap extends MapBase {
     return index < this.def.maxEntries ? this.values + index * this.elemBytes : 0;
   }
 
-  override lookup(keyAddr: number): number {
-    return this.elem(keyAddr);
-  }
-
-  /** `array_map_update_elem`: -EINVAL, -E2BIG or -EEXIST, 0 when the flags are fine. */
-  protected checkUpdate(elem: number, flags: number): number {
-    if (!updateFlagsKnown(flags, true)) return -ERRNO.EINVAL;
-    if (elem === 0) return -ERRNO.E2BIG;
-    if ((flags & BPF_FLAGS.BPF_NOEXIST) !== 0) return -ERRNO.EEXIST;
-    if ((flags & BPF_FLAGS.BPF_F_LOCK) !== 0 && !this.value.hasSpinLock) return -ERRNO.EINVAL;
-    return 0;
-  }
-
-  override update(keyAddr: number, valueAddr: number, flags: number): number {
-    const elem = this.elem(keyAddr);
-    const errno = this.checkUpdate(elem, flags);
-    if (errno !== 0) return errno;
-    this.value.copy(elem, valueAddr);
-    if ((flags & BPF_FLAGS.BPF_F_LOCK) === 0) this.value.freeFields(this.host, this, elem);
-    return 0;
-  }
-
-  override delete(_keyAddr: number): number {
-    return -ERRNO.EINVAL;
-  }
-
   override forEach(callback: (keyAddr: number, valueAddr: number) => number): number {
     const key = this.#keys.enter();
     try {
@@ -158,10 +114,10 @@ export class ArrayMap extends MapBase {
 
   protected override tearDown(): void {
     this.#keys.free();
-    if (this.values === 0 || this.value.fields.length === 0) return;
+    if (this.values === 0 || this.fields.all.length === 0) return;
     for (let i = 0; i < this.def.maxEntries; i++) {
       for (let cell = 0; cell < this.cellsPerElem; cell++) {
-        this.value.freeFields(this.host, this, this.values + i * this.elemBytes + cell * this.cpuBytes);
+        this.ops.value_fields_die(this.addr, this.values + i * this.elemBytes + cell * this.cpuBytes);
       }
     }
   }
@@ -171,25 +127,6 @@ export class ArrayMap extends MapBase {
 export class PercpuArrayMap extends ArrayMap {
   protected override get cellsPerElem(): number {
     return this.host.cpuCount;
-  }
-
-  override lookup(keyAddr: number): number {
-    const elem = this.elem(keyAddr);
-    return elem === 0 ? 0 : elem + this.host.cpu * this.cpuBytes;
-  }
-  override lookupPercpu(keyAddr: number, cpu: number): number {
-    const elem = this.elem(keyAddr);
-    return elem === 0 || cpu >= this.host.cpuCount ? 0 : elem + cpu * this.cpuBytes;
-  }
-
-  override update(keyAddr: number, valueAddr: number, flags: number): number {
-    const elem = this.elem(keyAddr);
-    const errno = this.checkUpdate(elem, flags);
-    if (errno !== 0) return errno;
-    const cell = elem + this.host.cpu * this.cpuBytes;
-    this.value.copy(cell, valueAddr);
-    this.value.freeFields(this.host, this, cell);
-    return 0;
   }
 
   override directValueAddr(_offBytes: number): number {

@@ -1,6 +1,5 @@
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { ACCESS_MASK, flagsAllowed, KMALLOC_MAX_SIZE, roundUpPow2 } from './alloc-check.ts';
-import { jhashBytes } from './jhash.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { MapDef, MapHost } from './types.ts';
@@ -9,7 +8,7 @@ const CREATE_FLAGS = BPF_FLAGS.BPF_F_NUMA_NODE | BPF_FLAGS.BPF_F_ZERO_SEED | ACC
 const DEFAULT_HASH_FUNCS = 5;
 const BITS_PER_LONG = 64;
 
-/** The handle of Bloom filters, from +32. Bit `h` is bit `h & 7` of byte `bitset + (h >> 3)`. */
+/** The handle of Bloom filters, from `MAP_HANDLE.end`. Bit `h` is bit `h & 7` of byte `bitset + (h >> 3)`. */
 export const BLOOM_LAYOUT = {
   bitset: MAP_HANDLE.end,
   /** Number of bits, a power of two, less one. */
@@ -65,7 +64,7 @@ export class BloomFilterMap extends MapBase {
 
   #bit(valueAddr: number, func: number): number {
     const size = this.def.valueSizeBytes;
-    return (jhashBytes(this.mem.view, valueAddr, size, this.#seed + func, this.little) & this.#mask) >>> 0;
+    return (this.ops.hash_bytes(valueAddr, size, (this.#seed + func) | 0) & this.#mask) >>> 0;
   }
 
   /** 0 when the value may be in the filter, -ENOENT when it surely is not. */

@@ -60,7 +60,7 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
   }
   /** A linked node whose value is not yet written; 0 when memory is spent. */
   #add(objectId: number): number {
-    const node = this.pool.alloc();
+    const node = this.newNode();
     if (node === 0) return 0;
     const key = this.#stage(objectId);
     this.setKey(node, key, this.hashOf(key));
@@ -70,7 +70,7 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
   #drop(node: number): void {
     this.unlink(node);
     this.freeNodeFields(node);
-    this.pool.free(node);
+    this.freeNode(node);
   }
 
   get(objectId: number, initAddr: number, flags: number): number {
@@ -80,7 +80,7 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
     if ((flags & GET_F_CREATE) === 0 || (node = this.#add(objectId)) === 0) return 0;
     const value = this.valueAt(node);
     if (initAddr === 0) this.mem.u8.fill(0, value, value + this.cpuBytes);
-    else this.value.copyNew(value, initAddr);
+    else this.ops.value_copy_new(this.addr, value, initAddr);
     return value;
   }
 
@@ -97,7 +97,7 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
 
   protected override sysLookup(keyAddr: number): Uint8Array | null {
     const node = this.#nodeOf(this.loadU32(keyAddr));
-    return node === 0 ? null : this.value.read(this.valueAt(node));
+    return node === 0 ? null : this.readValue(this.valueAt(node));
   }
 
   // bpf_local_storage_update
@@ -108,12 +108,12 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
     const errno = checkPresence(old !== 0, flags);
     if (errno !== 0) return errno;
     if (old !== 0 && (flags & BPF_FLAGS.BPF_F_LOCK) !== 0) {
-      this.value.copy(this.valueAt(old), valueAddr);
+      this.ops.value_copy(this.addr, this.valueAt(old), valueAddr);
       return 0;
     }
     const node = this.#add(objectId);
     if (node === 0) return -ERRNO.ENOMEM;
-    this.value.copyNew(this.valueAt(node), valueAddr);
+    this.ops.value_copy_new(this.addr, this.valueAt(node), valueAddr);
     if (old !== 0) this.#drop(old);
     return 0;
   }

@@ -3,7 +3,7 @@ import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { MapDef, MapHost } from './types.ts';
 
-/** The handle of struct_ops maps, from +32. */
+/** The handle of struct_ops maps, from `MAP_HANDLE.end`. */
 export const STRUCT_OPS_LAYOUT = {
   /** Address of the one value: `struct bpf_struct_ops_*`, which begins with `refcnt` and `state`. */
   value: MAP_HANDLE.end,

@@ -1,15 +1,13 @@
 import type { Region } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { roundUp8, roundUpPow2 } from './alloc-check.ts';
-import { copyBytes } from './copy.ts';
-import { jhashBytes } from './jhash.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import { NODE_VALUE, NodePool, POOL_LAYOUT } from './pool.ts';
+import { NodePool, POOL_LAYOUT, POOL_NODE } from './pool.ts';
 import type { MapDef, MapHost } from './types.ts';
 
 /**
- * The handle of maps with hash buckets, from +32. A bucket is one word, the address of its first node or 0; bucket
+ * The handle of maps with hash buckets, from `MAP_HANDLE.end`. A bucket is one word, the address of its first node or 0; bucket
  * `hash & bucketMask` has the nodes of `hash`.
  */
 export const BUCKETS_LAYOUT = {
@@ -26,9 +24,11 @@ export const BUCKETS_LAYOUT = {
   keyOffBytes: MAP_HANDLE.end + 20,
   /** Bytes from one CPU's value to the next one's; the value's rounded size where there is one for all. */
   cpuBytes: MAP_HANDLE.end + 24,
+  /** Size of the key. */
+  keyBytes: MAP_HANDLE.end + 28,
   /** {@link POOL_LAYOUT} */
-  pool: MAP_HANDLE.end + 28,
-  end: MAP_HANDLE.end + 28 + POOL_LAYOUT.sizeBytes,
+  pool: MAP_HANDLE.end + 32,
+  end: MAP_HANDLE.end + 32 + POOL_LAYOUT.sizeBytes,
 } as const;
 
 /**
@@ -46,8 +46,8 @@ export const BUCKET_NODE = {
   /** All 32 bits of the hash. */
   hash: 4,
   /** Address of the value: CPU 0's of a per-CPU map, the others' following. */
-  value: NODE_VALUE,
-  freeLink: 12,
+  value: POOL_NODE.value,
+  freeLink: POOL_NODE.freeLink,
   /** First byte after the common words: the key, or the words of {@link LRU_NODE}. */
   end: 16,
 } as const;
@@ -92,7 +92,6 @@ export abstract class BucketMap extends MapBase {
     this.cpuBytes = roundUp8(def.valueSizeBytes);
     this.pool = new NodePool(host.mem, this.addr + BUCKETS_LAYOUT.pool, {
       nodeBytes: this.keyOff + roundUp8(this.keyBytes),
-      freeLinkOffBytes: BUCKET_NODE.freeLink,
       valueBytes: this.cpuBytes * this.cells,
       maxNodes: shape.maxNodes,
       expose: (nodes, values, count) => this.#expose(nodes, values, count),
@@ -109,6 +108,18 @@ export abstract class BucketMap extends MapBase {
     this.store(this.addr + BUCKETS_LAYOUT.seed, this.seed);
     this.store(this.addr + BUCKETS_LAYOUT.keyOffBytes, this.keyOff);
     this.store(this.addr + BUCKETS_LAYOUT.cpuBytes, this.cpuBytes);
+    this.store(this.addr + BUCKETS_LAYOUT.keyBytes, this.keyBytes);
+    this.pool.reserveIfShared();
+  }
+
+  override grow(poolAddr: number): boolean {
+    return poolAddr === this.addr + BUCKETS_LAYOUT.pool && this.pool.grow();
+  }
+  protected newNode(): number {
+    return this.ops.pool_alloc(this.addr, this.addr + BUCKETS_LAYOUT.pool);
+  }
+  protected freeNode(node: number): void {
+    this.ops.pool_free(this.addr, this.addr + BUCKETS_LAYOUT.pool, node);
   }
 
   protected makeSeed(): number {
@@ -149,36 +160,16 @@ export abstract class BucketMap extends MapBase {
   }
 
   protected hashOf(keyAddr: number): number {
-    return jhashBytes(this.mem.view, keyAddr, this.keyBytes, this.seed, this.little);
+    return this.ops.table_hash(this.addr, keyAddr);
   }
 
   /** The node of the key, or 0. */
   protected find(keyAddr: number, hash: number): number {
-    const view = this.mem.view;
-    const little = this.little;
-    let node = view.getInt32(this.#buckets + ((hash & this.#mask) << 2), little);
-    while (node !== 0) {
-      if (view.getInt32(node + BUCKET_NODE.hash, little) === hash && this.#sameKey(view, node + this.keyOff, keyAddr)) {
-        return node;
-      }
-      node = view.getInt32(node, little);
-    }
-    return 0;
-  }
-
-  #sameKey(view: DataView, a: number, b: number): boolean {
-    const size = this.keyBytes;
-    let off = 0;
-    for (; off + 4 <= size; off += 4) if (view.getInt32(a + off) !== view.getInt32(b + off)) return false;
-    for (; off < size; off++) if (view.getUint8(a + off) !== view.getUint8(b + off)) return false;
-    return true;
+    return this.ops.table_find(this.addr, keyAddr, hash);
   }
 
   get count(): number {
     return this.loadU32(this.addr + BUCKETS_LAYOUT.count);
-  }
-  #addCount(delta: number): void {
-    this.store(this.addr + BUCKETS_LAYOUT.count, this.count + delta);
   }
 
   /** The first cell of a node's value. */
@@ -188,40 +179,22 @@ export abstract class BucketMap extends MapBase {
 
   /** Writes the key and hash of a node outside the table. */
   protected setKey(node: number, keyAddr: number, hash: number): void {
-    this.store(node + BUCKET_NODE.hash, hash);
-    copyBytes(this.mem, node + this.keyOff, keyAddr, this.keyBytes);
+    this.ops.table_set_key(this.addr, node, keyAddr, hash);
   }
 
   /** Puts a node at the head of its bucket. */
   protected link(node: number): void {
-    const bucket = this.#buckets + ((this.load(node + BUCKET_NODE.hash) & this.#mask) << 2);
-    this.store(node + BUCKET_NODE.next, this.load(bucket));
-    this.store(bucket, node);
-    this.#addCount(1);
+    this.ops.table_link(this.addr, node);
   }
 
   /** Takes a node out of its bucket; false when it is in none. */
   protected unlink(node: number): boolean {
-    const bucket = this.#buckets + ((this.load(node + BUCKET_NODE.hash) & this.#mask) << 2);
-    let slot = bucket;
-    for (let at = this.load(slot); at !== 0; at = this.load(slot)) {
-      if (at === node) {
-        this.store(slot, this.load(node + BUCKET_NODE.next));
-        this.#addCount(-1);
-        return true;
-      }
-      slot = at + BUCKET_NODE.next;
-    }
-    return false;
+    return this.ops.table_unlink(this.addr, node) !== 0;
   }
 
-  /** Frees the special fields of every cell of a node. */
+  /** The special fields of every cell of a node die. */
   protected freeNodeFields(node: number): void {
-    if (this.value.fields.length === 0) return;
-    const value = this.valueAt(node);
-    for (let cell = 0; cell < this.cells; cell++) {
-      this.value.freeFields(this.host, this, value + cell * this.cpuBytes);
-    }
+    if (this.fields.all.length > 0) this.ops.table_node_dies(this.addr, node);
   }
 
   /** First node in the buckets from `bucket` on; 0 at the end. */
@@ -263,7 +236,7 @@ export abstract class BucketMap extends MapBase {
   }
 
   protected override tearDown(): void {
-    if (this.#buckets !== 0 && this.value.fields.length > 0) {
+    if (this.#buckets !== 0 && this.fields.all.length > 0) {
       this.walk(node => {
         this.freeNodeFields(node);
         return false;

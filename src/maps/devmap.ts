@@ -76,12 +76,12 @@ export class DevmapHashMap extends BucketMap implements TargetMap {
     if (old === 0 && this.count >= this.def.maxEntries) return -ERRNO.E2BIG;
     if (old !== 0) {
       this.unlink(old);
-      this.pool.free(old);
+      this.freeNode(old);
     }
-    const node = this.pool.alloc();
+    const node = this.newNode();
     if (node === 0) return -ERRNO.ENOMEM;
     this.setKey(node, keyAddr, hash);
-    this.value.copy(this.valueAt(node), valueAddr);
+    this.ops.value_copy(this.addr, this.valueAt(node), valueAddr);
     this.link(node);
     return 0;
   }
@@ -90,7 +90,7 @@ export class DevmapHashMap extends BucketMap implements TargetMap {
     const node = this.find(keyAddr, this.hashOf(keyAddr));
     if (node === 0) return -ERRNO.ENOENT;
     this.unlink(node);
-    this.pool.free(node);
+    this.freeNode(node);
     return 0;
   }
 }

@@ -1,13 +1,11 @@
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import {
   ACCESS_MASK,
-  checkPresence,
   flagsAllowed,
   hasNumaNode,
   KMALLOC_MAX_SIZE,
   PCPU_MIN_UNIT_SIZE,
   roundUp8,
-  updateFlagsKnown,
 } from './alloc-check.ts';
 import { BUCKETS_LAYOUT, BucketMap } from './bucket-map.ts';
 import type { MapDef, MapHost } from './types.ts';
@@ -50,19 +48,6 @@ export abstract class HashMapBase extends BucketMap {
   /** Takes a node that has left the table. */
   protected abstract release(node: number): void;
 
-  override lookup(keyAddr: number): number {
-    const node = this.find(keyAddr, this.hashOf(keyAddr));
-    return node === 0 ? 0 : this.valueAt(node);
-  }
-
-  override delete(keyAddr: number): number {
-    const node = this.find(keyAddr, this.hashOf(keyAddr));
-    if (node === 0) return -ERRNO.ENOENT;
-    this.unlink(node);
-    this.release(node);
-    return 0;
-  }
-
   override forEach(callback: (keyAddr: number, valueAddr: number) => number): number {
     let calls = 0;
     this.walk(node => {
@@ -72,22 +57,10 @@ export abstract class HashMapBase extends BucketMap {
     return calls;
   }
 
-  /** `pcpu_copy_value` and, for a new node, `pcpu_init_value`. */
-  protected writeCells(node: number, valueAddr: number, allCpus: boolean, isNew: boolean): void {
-    const value = this.valueAt(node);
-    const sizeBytes = this.cells * this.cpuBytes;
-    if (allCpus) {
-      this.mem.u8.copyWithin(value, valueAddr, valueAddr + sizeBytes);
-      return;
-    }
-    if (isNew) this.mem.u8.fill(0, value, value + sizeBytes);
-    this.value.copy(value + this.host.cpu * this.cpuBytes, valueAddr);
-  }
-
   /** All of a node's value for user space: every CPU's. */
   protected readNode(node: number): Uint8Array {
     const value = this.valueAt(node);
-    return this.shape.cells === undefined ? this.value.read(value) : this.mem.read(value, this.cells * this.cpuBytes);
+    return this.shape.cells === undefined ? this.readValue(value) : this.mem.read(value, this.cells * this.cpuBytes);
   }
 
   // No mark of use is left on LRU nodes: htab_lru_map_lookup_elem_sys.
@@ -116,52 +89,19 @@ export class HashMap extends HashMapBase {
   constructor(host: MapHost, def: MapDef, id: number, exposeValues = true) {
     super(host, def, id, {
       handleBytes: BUCKETS_LAYOUT.end,
-      maxNodes: def.maxEntries + 1,
+      maxNodes: def.maxEntries + (host.mem.shared ? host.cpuCount : 1),
       exposeKeys: true,
       exposeValues,
     });
   }
 
-  /** `htab_map_update_elem` */
-  override update(keyAddr: number, valueAddr: number, flags: number): number {
-    if (!updateFlagsKnown(flags, true)) return -ERRNO.EINVAL;
-    const locked = (flags & BPF_FLAGS.BPF_F_LOCK) !== 0;
-    if (locked && !this.value.hasSpinLock) return -ERRNO.EINVAL;
-    const hash = this.hashOf(keyAddr);
-    const old = this.find(keyAddr, hash);
-    const errno = checkPresence(old !== 0, flags);
-    if (errno !== 0) return errno;
-    if (old !== 0 && locked) {
-      this.value.copy(this.valueAt(old), valueAddr);
-      return 0;
-    }
-    const spareAt = this.addr + BUCKETS_LAYOUT.spare;
-    let node = 0;
-    if (old !== 0) {
-      node = this.load(spareAt);
-    } else if (this.count >= this.def.maxEntries) {
-      return -ERRNO.E2BIG;
-    }
-    if (node === 0) node = this.pool.alloc();
-    if (node === 0) return -ERRNO.ENOMEM;
-    this.setKey(node, keyAddr, hash);
-    this.value.copyNew(this.valueAt(node), valueAddr);
-    this.link(node);
-    if (old !== 0) {
-      this.unlink(old);
-      this.freeNodeFields(old);
-      this.store(spareAt, old);
-    }
-    return 0;
-  }
-
   protected override release(node: number): void {
     this.freeNodeFields(node);
-    this.pool.free(node);
+    this.freeNode(node);
   }
 }
 
-/** `BPF_MAP_TYPE_PERCPU_HASH`: updates of an element change its node in place. */
+/** `BPF_MAP_TYPE_PERCPU_HASH`: updates of an element change its node in place. User space's write every CPU's value. */
 export class PercpuHashMap extends HashMapBase {
   constructor(host: MapHost, def: MapDef, id: number) {
     super(host, def, id, {
@@ -176,41 +116,8 @@ export class PercpuHashMap extends HashMapBase {
     return this.valueAt(node) + this.host.cpu * this.cpuBytes;
   }
 
-  override lookup(keyAddr: number): number {
-    const node = this.find(keyAddr, this.hashOf(keyAddr));
-    return node === 0 ? 0 : this.programValue(node);
-  }
-  override lookupPercpu(keyAddr: number, cpu: number): number {
-    if (cpu >= this.host.cpuCount) return 0;
-    const node = this.find(keyAddr, this.hashOf(keyAddr));
-    return node === 0 ? 0 : this.valueAt(node) + cpu * this.cpuBytes;
-  }
-
-  override update(keyAddr: number, valueAddr: number, flags: number): number {
-    return this.#update(keyAddr, valueAddr, flags, false);
-  }
   protected override sysUpdate(keyAddr: number, valueAddr: number, flags: number): number {
-    return this.#update(keyAddr, valueAddr, flags, true);
-  }
-
-  /** `__htab_percpu_map_update_elem` */
-  #update(keyAddr: number, valueAddr: number, flags: number, allCpus: boolean): number {
-    if (!updateFlagsKnown(flags, false)) return -ERRNO.EINVAL;
-    const hash = this.hashOf(keyAddr);
-    const old = this.find(keyAddr, hash);
-    const errno = checkPresence(old !== 0, flags);
-    if (errno !== 0) return errno;
-    if (old !== 0) {
-      this.writeCells(old, valueAddr, allCpus, false);
-      return 0;
-    }
-    if (this.count >= this.def.maxEntries) return -ERRNO.E2BIG;
-    const node = this.pool.alloc();
-    if (node === 0) return -ERRNO.ENOMEM;
-    this.setKey(node, keyAddr, hash);
-    this.writeCells(node, valueAddr, allCpus, true);
-    this.link(node);
-    return 0;
+    return this.ops.percpu_hash_update_all(this.addr, keyAddr, valueAddr, flags);
   }
 
   override get userValueSizeBytes(): number {
@@ -219,6 +126,6 @@ export class PercpuHashMap extends HashMapBase {
 
   protected override release(node: number): void {
     this.freeNodeFields(node);
-    this.pool.free(node);
+    this.freeNode(node);
   }
 }

@@ -5,7 +5,6 @@
  * that of its handle, which begins with {@link MAP_HANDLE} and goes on as the type's layout says.
  */
 export { ARENA_LAYOUT, isArenaMap } from './arena.ts';
-export { ARRAY_LAYOUT } from './arraymap.ts';
 export { BLOOM_LAYOUT } from './bloom-filter.ts';
 export { isLocalStorageMap } from './bpf-local-storage.ts';
 export { LRU_LIST, LRU_LOCAL, LRU_NODE } from './bpf-lru-list.ts';
@@ -14,14 +13,14 @@ export { BUCKET_NODE, BUCKETS_LAYOUT } from './bucket-map.ts';
 export { isCgroupArrayMap } from './cgroup-array.ts';
 export { CPUMAP_VALUE } from './cpumap.ts';
 export { DEVMAP_VALUE } from './devmap.ts';
-export { jhashBytes } from './jhash.ts';
-export { MAP_HANDLE } from './layout.ts';
+export { ARRAY_LAYOUT, BUCKET_LOCKS, FIELDS_TABLE, MAP_HANDLE, MAP_LOCKS } from './layout.ts';
 export { CGROUP_STORAGE_KEY, isCgroupStorageMap } from './local-storage.ts';
 export { LPM_LAYOUT, LPM_NODE } from './lpm-trie.ts';
 export { LRU_HASH_LAYOUT } from './lru-hash.ts';
 export { mapMetaEqual } from './map-in-map.ts';
+export * from './ops/index.ts';
 export { isPerfEventArrayMap } from './perf-event-array.ts';
-export { POOL_LAYOUT } from './pool.ts';
+export { POOL_LAYOUT, POOL_NODE } from './pool.ts';
 export { isProgArrayMap, PROG_ARRAY_PTRS } from './prog-array.ts';
 export { isQueueStackMap, QUEUE_LAYOUT } from './queue-stack-maps.ts';
 export {

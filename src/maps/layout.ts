@@ -4,8 +4,8 @@
  * file of the type has their layout.
  *
  * ```
- *   +0  type   +4 key_size   +8 value_size   +12 max_entries   +16 map_flags   +20 id   +24 frozen   +28 unused
- *   +32 the type's own
+ *   +0  type   +4 key_size   +8 value_size   +12 max_entries   +16 map_flags   +20 id   +24 frozen   +28 fields
+ *   +32 locks  +40 the type's own
  * ```
  */
 export const MAP_HANDLE = {
@@ -17,5 +17,37 @@ export const MAP_HANDLE = {
   id: 20,
   /** 1 after BPF_MAP_FREEZE. */
   frozen: 24,
-  end: 32,
+  /** Address of the {@link FIELDS_TABLE} of maps whose values have special fields, 0 for others. */
+  fields: 28,
+  /** Address of the {@link MAP_LOCKS} where threads share the machine, 0 where one runs it. */
+  locks: 32,
+  end: 40,
+} as const;
+
+/**
+ * What must be known to copy values around their special fields: words, then two for each run of ordinary bytes (offset, length),
+ * then three for each field (offset, length, 1 for locks).
+ */
+export const FIELDS_TABLE = { runs: 0, fields: 4, hasSpinLock: 8, entries: 16 } as const;
+
+/** Words of locks: the pool's, the lists' or the whole map's, and those buckets share. A power of two of the last. */
+export const MAP_LOCKS = { pool: 0, map: 4, buckets: 8 } as const;
+export const BUCKET_LOCKS = 256;
+
+/**
+ * The handle of arrays, from `MAP_HANDLE.end`, and their values: element `i` begins at `values + i * elemBytes`. Per-CPU arrays hold
+ * in an element one cell of `cpuBytes` for each CPU; other arrays have one cell, and `cpuBytes` equals `elemBytes`.
+ *
+ * ```
+ *   values -> | cpu 0 of 0 | cpu 1 of 0 | … | cpu 0 of 1 | …
+ *             |<-cpuBytes->|
+ *             |<----- elemBytes ----------->|
+ * ```
+ */
+export const ARRAY_LAYOUT = {
+  /** Address of element 0. */
+  values: MAP_HANDLE.end,
+  elemBytes: MAP_HANDLE.end + 4,
+  cpuBytes: MAP_HANDLE.end + 8,
+  handleBytes: MAP_HANDLE.end + 16,
 } as const;

@@ -67,7 +67,7 @@ export class CgroupStorageMapImpl extends BucketMap implements CgroupStorageMap 
     const key = this.#stage(cgroupId, attachType);
     const hash = this.hashOf(key);
     if (this.find(key, hash) !== 0) return 0;
-    const node = this.pool.alloc();
+    const node = this.newNode();
     if (node === 0) return -ERRNO.ENOMEM;
     this.setKey(node, this.#key, hash);
     const value = this.valueAt(node);
@@ -91,7 +91,7 @@ export class CgroupStorageMapImpl extends BucketMap implements CgroupStorageMap 
     const node = this.#nodeOfKey(keyAddr);
     if (node === 0) return null;
     const value = this.valueAt(node);
-    return isPercpu(this.def) ? this.mem.read(value, this.userValueSizeBytes) : this.value.read(value);
+    return isPercpu(this.def) ? this.mem.read(value, this.userValueSizeBytes) : this.readValue(value);
   }
 
   protected override sysUpdate(keyAddr: number, valueAddr: number, flags: number): number {
@@ -101,7 +101,7 @@ export class CgroupStorageMapImpl extends BucketMap implements CgroupStorageMap 
     if (node === 0) return -ERRNO.ENOENT;
     const value = this.valueAt(node);
     if (isPercpu(this.def)) this.mem.u8.copyWithin(value, valueAddr, valueAddr + this.userValueSizeBytes);
-    else this.value.copy(value, valueAddr);
+    else this.ops.value_copy(this.addr, value, valueAddr);
     return 0;
   }
 

@@ -2,7 +2,7 @@ import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { ACCESS_MASK, flagsAllowed, KMALLOC_MAX_SIZE, roundUp8 } from './alloc-check.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import { NODE_VALUE, NodePool, POOL_LAYOUT } from './pool.ts';
+import { NodePool, POOL_LAYOUT, POOL_NODE } from './pool.ts';
 import type { MapDef, MapHost } from './types.ts';
 
 const CREATE_FLAGS = BPF_FLAGS.BPF_F_NO_PREALLOC | BPF_FLAGS.BPF_F_NUMA_NODE | ACCESS_MASK;
@@ -12,7 +12,7 @@ const DATA_SIZE_MAX = 256;
 /** `sizeof(struct lpm_trie_node)` */
 const KERNEL_NODE_BYTES = 40;
 
-/** The handle of LPM tries, from +32. */
+/** The handle of LPM tries, from `MAP_HANDLE.end`. */
 export const LPM_LAYOUT = {
   /** Address of the root node, 0 for an empty trie. */
   root: MAP_HANDLE.end,
@@ -34,7 +34,7 @@ export const LPM_NODE = {
   /** Subtree whose next bit is 0, then the one whose next bit is 1. */
   child: 0,
   /** Address of the value; meaningless in intermediate nodes. */
-  value: NODE_VALUE,
+  value: POOL_NODE.value,
   /** 1: only there to part two subtrees. */
   flags: 12,
   prefixlen: 16,
@@ -59,17 +59,15 @@ export function checkLpmTrie(def: MapDef): number {
 /** `BPF_MAP_TYPE_LPM_TRIE` */
 export class LpmTrieMap extends MapBase {
   readonly #pool: NodePool;
-  readonly #dataBytes: number;
   readonly #maxPrefixlen: number;
 
   constructor(host: MapHost, def: MapDef, id: number) {
     super(host, def, id, LPM_LAYOUT.handleBytes);
-    this.#dataBytes = def.keySizeBytes - PREFIX_BYTES;
-    this.#maxPrefixlen = this.#dataBytes * 8;
+    const dataBytes = def.keySizeBytes - PREFIX_BYTES;
+    this.#maxPrefixlen = dataBytes * 8;
     const valueBytes = roundUp8(def.valueSizeBytes);
     this.#pool = new NodePool(host.mem, this.addr + LPM_LAYOUT.pool, {
-      nodeBytes: roundUp8(LPM_NODE.data + this.#dataBytes),
-      freeLinkOffBytes: LPM_NODE.flags,
+      nodeBytes: roundUp8(LPM_NODE.data + dataBytes),
       valueBytes,
       // Each entry may need one intermediate node, and an update its new node beside the old.
       maxNodes: 2 * def.maxEntries + 1,
@@ -88,7 +86,13 @@ export class LpmTrieMap extends MapBase {
     });
   }
 
-  override setUp(): void {}
+  override setUp(): void {
+    this.#pool.reserveIfShared();
+  }
+
+  override grow(poolAddr: number): boolean {
+    return poolAddr === this.addr + LPM_LAYOUT.pool && this.#pool.grow();
+  }
 
   #isIntermediate(node: number): boolean {
     return this.load(node + LPM_NODE.flags) === INTERMEDIATE;
@@ -104,153 +108,9 @@ export class LpmTrieMap extends MapBase {
     return node + LPM_NODE.child + 4 * this.#bit(data, this.#prefixlen(node));
   }
 
-  /** `longest_prefix_match`: leading bits the node shares with the data, at most the shorter prefix. */
+  /** Leading bits the node shares with the data, at most the shorter prefix. */
   #match(node: number, data: number, prefixlen: number): number {
-    const { view } = this.mem;
-    const limit = Math.min(this.#prefixlen(node), prefixlen);
-    const nodeData = node + LPM_NODE.data;
-    let off = 0;
-    for (; off * 8 < limit && off + 4 <= this.#dataBytes; off += 4) {
-      const diff = view.getInt32(nodeData + off) ^ view.getInt32(data + off);
-      if (diff !== 0) return Math.min(limit, off * 8 + Math.clz32(diff));
-    }
-    for (; off * 8 < limit; off++) {
-      const diff = view.getUint8(nodeData + off) ^ view.getUint8(data + off);
-      if (diff !== 0) return Math.min(limit, off * 8 + Math.clz32(diff) - 24);
-    }
-    return limit;
-  }
-
-  override lookup(keyAddr: number): number {
-    const prefixlen = this.loadU32(keyAddr);
-    if (prefixlen > this.#maxPrefixlen) return 0;
-    const data = keyAddr + PREFIX_BYTES;
-    let found = 0;
-    let node = this.load(this.addr + LPM_LAYOUT.root);
-    while (node !== 0) {
-      const matched = this.#match(node, data, prefixlen);
-      if (matched === this.#maxPrefixlen) {
-        found = node;
-        break;
-      }
-      if (matched < this.#prefixlen(node)) break;
-      if (!this.#isIntermediate(node)) found = node;
-      node = this.load(this.#childSlot(node, data));
-    }
-    return found === 0 ? 0 : this.load(found + LPM_NODE.value);
-  }
-
-  /** A node without children; 0 when memory is spent. */
-  #newNode(prefixlen: number, data: number, flags: number): number {
-    const node = this.#pool.alloc();
-    if (node === 0) return 0;
-    this.store(node + LPM_NODE.child, 0);
-    this.store(node + LPM_NODE.child + 4, 0);
-    this.store(node + LPM_NODE.flags, flags);
-    this.store(node + LPM_NODE.prefixlen, prefixlen);
-    this.mem.u8.copyWithin(node + LPM_NODE.data, data, data + this.#dataBytes);
-    return node;
-  }
-
-  /**
-   * `trie_update_elem`, with the checks of presence and fullness that 6.12.6 and 6.13 brought: earlier kernels ignore
-   * BPF_NOEXIST and BPF_EXIST here and refuse to replace an entry of a full trie.
-   */
-  override update(keyAddr: number, valueAddr: number, flags: number): number {
-    if (flags > BPF_FLAGS.BPF_EXIST) return -ERRNO.EINVAL;
-    const prefixlen = this.loadU32(keyAddr);
-    if (prefixlen > this.#maxPrefixlen) return -ERRNO.EINVAL;
-    const data = keyAddr + PREFIX_BYTES;
-
-    let slot = this.addr + LPM_LAYOUT.root;
-    let node = this.load(slot);
-    let matched = 0;
-    while (node !== 0) {
-      matched = this.#match(node, data, prefixlen);
-      const nodePrefix = this.#prefixlen(node);
-      if (nodePrefix !== matched || nodePrefix === prefixlen) break;
-      slot = this.#childSlot(node, data);
-      node = this.load(slot);
-    }
-
-    const exact = node !== 0 && this.#prefixlen(node) === matched && matched === prefixlen;
-    const replaces = exact && !this.#isIntermediate(node);
-    const countAt = this.addr + LPM_LAYOUT.count;
-    if (replaces) {
-      if (flags === BPF_FLAGS.BPF_NOEXIST) return -ERRNO.EEXIST;
-    } else {
-      if (flags === BPF_FLAGS.BPF_EXIST) return -ERRNO.ENOENT;
-      if (this.loadU32(countAt) >= this.def.maxEntries) return -ERRNO.ENOSPC;
-    }
-
-    const fresh = this.#newNode(prefixlen, data, 0);
-    if (fresh === 0) return -ERRNO.ENOMEM;
-    if (node !== 0 && !exact && matched !== prefixlen) {
-      const fork = this.#newNode(matched, node + LPM_NODE.data, INTERMEDIATE);
-      if (fork === 0) {
-        this.#pool.free(fresh);
-        return -ERRNO.ENOMEM;
-      }
-      const bit = this.#bit(data, matched);
-      this.store(fork + LPM_NODE.child + 4 * bit, fresh);
-      this.store(fork + LPM_NODE.child + 4 * (1 - bit), node);
-      this.store(slot, fork);
-    } else {
-      if (exact) {
-        this.store(fresh + LPM_NODE.child, this.load(node + LPM_NODE.child));
-        this.store(fresh + LPM_NODE.child + 4, this.load(node + LPM_NODE.child + 4));
-      } else if (node !== 0) {
-        this.store(fresh + LPM_NODE.child + 4 * this.#bit(node + LPM_NODE.data, matched), node);
-      }
-      this.store(slot, fresh);
-    }
-    this.value.copyNew(this.load(fresh + LPM_NODE.value), valueAddr);
-    if (!replaces) this.store(countAt, this.load(countAt) + 1);
-    if (exact) this.#pool.free(node);
-    return 0;
-  }
-
-  /** `trie_delete_elem` */
-  override delete(keyAddr: number): number {
-    const prefixlen = this.loadU32(keyAddr);
-    if (prefixlen > this.#maxPrefixlen) return -ERRNO.EINVAL;
-    const data = keyAddr + PREFIX_BYTES;
-
-    let parentSlot = this.addr + LPM_LAYOUT.root;
-    let slot = parentSlot;
-    let parent = 0;
-    let matched = 0;
-    let node = this.load(slot);
-    while (node !== 0) {
-      matched = this.#match(node, data, prefixlen);
-      const nodePrefix = this.#prefixlen(node);
-      if (nodePrefix !== matched || nodePrefix === prefixlen) break;
-      parent = node;
-      parentSlot = slot;
-      slot = this.#childSlot(node, data);
-      node = this.load(slot);
-    }
-    const found = node !== 0 && this.#prefixlen(node) === prefixlen && matched === prefixlen;
-    if (!found || this.#isIntermediate(node)) return -ERRNO.ENOENT;
-
-    const countAt = this.addr + LPM_LAYOUT.count;
-    this.store(countAt, this.load(countAt) - 1);
-    const left = this.load(node + LPM_NODE.child);
-    const right = this.load(node + LPM_NODE.child + 4);
-    if (left !== 0 && right !== 0) {
-      this.store(node + LPM_NODE.flags, INTERMEDIATE);
-      return 0;
-    }
-    if (left === 0 && right === 0 && parent !== 0 && this.#isIntermediate(parent)) {
-      // An intermediate parent would be left with one child.
-      const first = this.load(parent + LPM_NODE.child);
-      this.store(parentSlot, first === node ? this.load(parent + LPM_NODE.child + 4) : first);
-      this.#pool.free(parent);
-    } else {
-      this.store(slot, left !== 0 ? left : right);
-    }
-    this.#pool.free(node);
-    return 0;
+    return this.ops.lpm_match(node, data, prefixlen);
   }
 
   /** `trie_get_next_key`: more specific prefixes come before the ones that hold them. */

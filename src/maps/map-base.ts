@@ -1,15 +1,20 @@
 import type { LinearMemory, Region, RegionInit } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
-import { MAP_HANDLE } from './layout.ts';
+import { BUCKET_LOCKS, MAP_HANDLE, MAP_LOCKS } from './layout.ts';
+import { type MapOpSet, type MapOps, mapOpSet } from './ops/index.ts';
 import type { BpfMap, MapDef, MapHost } from './types.ts';
-import { ValueCopy } from './value-copy.ts';
+import { ValueFields } from './value-fields.ts';
 
 const NOT_SUPPORTED = -ERRNO.EOPNOTSUPP;
 
+/** Flags and numbers as operations take them: what does not fit 32 bits is as wrong as all of them set. */
+const word = (value: number): number => (value >= 0 && value <= 0xffffffff ? value : 0xffffffff);
+
 /**
  * What all maps share: the handle, bookkeeping of blocks and regions, and the user side of `bpf(2)`, which stages keys
- * and values in the linear memory and calls the `sys*` methods. A type overrides what it can do; the rest refuses.
+ * and values in the linear memory and calls the `sys*` methods. What programs call is the type's {@link MapOpSet}; a type overrides
+ * what it has in JavaScript; the rest refuses.
  */
 export abstract class MapBase implements BpfMap {
   readonly host: MapHost;
@@ -17,7 +22,8 @@ export abstract class MapBase implements BpfMap {
   readonly def: MapDef;
   readonly id: number;
   readonly addr: number;
-  protected readonly value: ValueCopy;
+  protected readonly fields: ValueFields;
+  protected readonly opSet: MapOpSet;
   /** Byte order of the machine's words, for DataView. */
   protected readonly little: boolean;
   readonly #blocks: number[] = [];
@@ -32,7 +38,8 @@ export abstract class MapBase implements BpfMap {
     this.little = host.mem.littleEndian;
     this.def = def;
     this.id = id;
-    this.value = new ValueCopy(host.mem, def);
+    this.fields = new ValueFields(def);
+    this.opSet = mapOpSet(def);
     this.addr = this.block(handleBytes);
     const words: readonly (readonly [number, number])[] = [
       [MAP_HANDLE.type, def.type],
@@ -43,6 +50,10 @@ export abstract class MapBase implements BpfMap {
       [MAP_HANDLE.id, id],
     ];
     for (const [off, word] of words) this.store(this.addr + off, word);
+    if (this.fields.all.length > 0) this.store(this.addr + MAP_HANDLE.fields, this.#words(this.fields.table()));
+    if (host.mem.shared) {
+      this.store(this.addr + MAP_HANDLE.locks, this.block(MAP_LOCKS.buckets + 4 * BUCKET_LOCKS));
+    }
     this.region({
       kind: 'map',
       name: def.name,
@@ -51,6 +62,17 @@ export abstract class MapBase implements BpfMap {
       readable: false,
       writable: false,
     });
+  }
+
+  /** A block that holds these words. */
+  #words(words: Int32Array): number {
+    const addr = this.block(words.byteLength);
+    for (let i = 0; i < words.length; i++) this.store(addr + 4 * i, words[i]);
+    return addr;
+  }
+
+  protected get ops(): MapOps {
+    return this.host.ops;
   }
 
   /** Allocates storage; runs once, after construction, so that a failure can give everything back. */
@@ -95,26 +117,33 @@ export abstract class MapBase implements BpfMap {
     });
   }
 
-  lookup(_keyAddr: number): number {
-    return 0;
+  lookup(keyAddr: number): number {
+    const op = this.opSet.lookup;
+    return op === undefined ? 0 : this.ops[op](this.addr, keyAddr);
   }
-  update(_keyAddr: number, _valueAddr: number, _flags: number): number {
-    return NOT_SUPPORTED;
+  update(keyAddr: number, valueAddr: number, flags: number): number {
+    const op = this.opSet.update;
+    return op === undefined ? NOT_SUPPORTED : this.ops[op](this.addr, keyAddr, valueAddr, word(flags));
   }
-  delete(_keyAddr: number): number {
-    return NOT_SUPPORTED;
+  delete(keyAddr: number): number {
+    const op = this.opSet.delete;
+    return op === undefined ? NOT_SUPPORTED : this.ops[op](this.addr, keyAddr);
   }
-  lookupPercpu(_keyAddr: number, _cpu: number): number {
-    return 0;
+  lookupPercpu(keyAddr: number, cpu: number): number {
+    const op = this.opSet.lookupPercpu;
+    return op === undefined ? 0 : this.ops[op](this.addr, keyAddr, word(cpu));
   }
-  push(_valueAddr: number, _flags: number): number {
-    return NOT_SUPPORTED;
+  push(valueAddr: number, flags: number): number {
+    const op = this.opSet.push;
+    return op === undefined ? NOT_SUPPORTED : this.ops[op](this.addr, valueAddr, word(flags));
   }
-  pop(_valueAddr: number): number {
-    return NOT_SUPPORTED;
+  pop(valueAddr: number): number {
+    const op = this.opSet.pop;
+    return op === undefined ? NOT_SUPPORTED : this.ops[op](this.addr, valueAddr);
   }
-  peek(_valueAddr: number): number {
-    return NOT_SUPPORTED;
+  peek(valueAddr: number): number {
+    const op = this.opSet.peek;
+    return op === undefined ? NOT_SUPPORTED : this.ops[op](this.addr, valueAddr);
   }
   forEach(_callback: (keyAddr: number, valueAddr: number) => number): number {
     return NOT_SUPPORTED;
@@ -126,7 +155,7 @@ export abstract class MapBase implements BpfMap {
   /** Look-up by `bpf(2)` of the key staged at `keyAddr`. */
   protected sysLookup(keyAddr: number): Uint8Array | null | number {
     const at = this.lookup(keyAddr);
-    return at === 0 ? null : this.value.read(at);
+    return at === 0 ? null : this.readValue(at);
   }
   protected sysLookupAndDelete(_keyAddr: number): Uint8Array | null | number {
     return -ERRNO.ENOTSUPP;
@@ -140,6 +169,19 @@ export abstract class MapBase implements BpfMap {
   /** Writes the key after the one at `keyAddr` (0: the first) to `nextAddr`; 0 or -errno, -ENOENT at the end. */
   protected sysNextKey(_keyAddr: number, _nextAddr: number): number {
     return NOT_SUPPORTED;
+  }
+
+  /** The value at `addr` as user space sees it. */
+  protected readValue(addr: number): Uint8Array {
+    return this.fields.read(this.mem, addr);
+  }
+
+  grow(_poolAddr: number): boolean {
+    return false;
+  }
+  fieldDies(index: number, addr: number): void {
+    const field = this.fields.all[index];
+    if (field !== undefined) this.host.freeField?.(this, field, addr);
   }
 
   get userValueSizeBytes(): number {
@@ -172,7 +214,7 @@ export abstract class MapBase implements BpfMap {
     const at = this.#stageKey(key, this.def.keySizeBytes);
     const valueAt = this.#stageValue(value);
     if (!this.#mayWrite()) return -ERRNO.EPERM;
-    if ((flags & BPF_FLAGS.BPF_F_LOCK) !== 0 && !this.value.hasSpinLock) return -ERRNO.EINVAL;
+    if ((flags & BPF_FLAGS.BPF_F_LOCK) !== 0 && !this.fields.hasSpinLock) return -ERRNO.EINVAL;
     return this.sysUpdate(at, valueAt, flags);
   }
   userDelete(key: Uint8Array): number {
@@ -191,7 +233,7 @@ export abstract class MapBase implements BpfMap {
 
   freeze(): number {
     // kernel/bpf/syscall.c: map_freeze refuses maps whose values have special fields.
-    if (this.value.fields.length > 0) return -ERRNO.ENOTSUPP;
+    if (this.fields.all.length > 0) return -ERRNO.ENOTSUPP;
     if (this.frozen) return -ERRNO.EBUSY;
     this.store(this.addr + MAP_HANDLE.frozen, 1);
     return 0;

@@ -72,8 +72,7 @@ function handleOf(host: MapHost, def: MapDef, id: number): number {
  */
 export class ArrayOfMapsMap extends FdArrayMap {
   override lookup(keyAddr: number): number {
-    const elem = this.elem(keyAddr);
-    return elem === 0 ? 0 : this.load(elem + this.wordOffset);
+    return this.ops.array_of_maps_lookup(this.addr, keyAddr);
   }
   protected override take(id: number): number {
     return handleOf(this.host, this.def, id);
@@ -89,10 +88,6 @@ export class HashOfMapsMap extends HashMap {
     super(host, def, id, false);
   }
 
-  override lookup(keyAddr: number): number {
-    const cell = super.lookup(keyAddr);
-    return cell === 0 ? 0 : this.load(cell);
-  }
   override update(_keyAddr: number, _valueAddr: number, _flags: number): number {
     return -ERRNO.EOPNOTSUPP;
   }
@@ -116,6 +111,6 @@ export class HashOfMapsMap extends HashMap {
     const handle = handleOf(this.host, this.def, this.loadU32(valueAddr));
     if (handle < 0) return handle;
     this.store(valueAddr, handle);
-    return super.update(keyAddr, valueAddr, flags);
+    return this.ops.hash_update(this.addr, keyAddr, valueAddr, flags);
   }
 }

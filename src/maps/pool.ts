@@ -3,7 +3,7 @@ import { FarcallError } from '../util/index.ts';
 
 /** Words of a pool inside a map's handle. */
 export const POOL_LAYOUT = {
-  /** First node given back, 0 for none; nodes link through their word at `freeLinkOffBytes`. */
+  /** First node given back, 0 for none. */
   free: 0,
   /** The next node of the newest chunk that was never used, and the end of that chunk. */
   fresh: 4,
@@ -12,19 +12,22 @@ export const POOL_LAYOUT = {
   freshValue: 12,
   /** Nodes in all chunks. */
   total: 16,
-  sizeBytes: 20,
+  /** Bytes from one node to the next, and from one node's value to the next one's. */
+  nodeBytes: 20,
+  valueBytes: 24,
+  sizeBytes: 32,
 } as const;
 
-/** The word of every node that holds the address of its value. */
-export const NODE_VALUE = 8;
+/** Words of every node of a pool: the address of its value and, while it is free, of the next free node. */
+export const POOL_NODE = { value: 8, freeLink: 12 } as const;
 
 const FIRST_CHUNK_NODES = 16;
 const MAX_CHUNK_BYTES = 8 << 20;
+const MOST_RESERVED = 2 ** 27;
 
 /** What nodes look like and how much of them programs may touch. */
 export interface PoolShape {
   readonly nodeBytes: number;
-  readonly freeLinkOffBytes: number;
   /** Bytes from one node's value to the next one's; 0 for nodes without a value. */
   readonly valueBytes: number;
   /** How many nodes there may ever be. */
@@ -34,7 +37,7 @@ export interface PoolShape {
 }
 
 /**
- * Nodes with values, in chunks that double, so that a map of ten million entries costs what it holds. A node's value
+ * Nodes with values for `pool_alloc` and its kin to hand out, in chunks that double, so that a map of ten million entries costs what it holds. A node's value
  * lies in another array of the same chunk; its address stands in the node, so readers need not know of chunks.
  *
  * ```
@@ -53,43 +56,19 @@ export class NodePool {
     this.#mem = mem;
     this.#at = at;
     this.#shape = shape;
+    mem.view.setInt32(at + POOL_LAYOUT.nodeBytes, shape.nodeBytes, mem.littleEndian);
+    mem.view.setInt32(at + POOL_LAYOUT.valueBytes, shape.valueBytes, mem.littleEndian);
   }
 
-  /** A node whose key and value hold anything, or 0 when no more may be or the machine's memory is spent. */
-  alloc(): number {
-    const mem = this.#mem;
-    const little = mem.littleEndian;
-    let view = mem.view;
-    const free = view.getInt32(this.#at + POOL_LAYOUT.free, little);
-    if (free !== 0) {
-      view.setInt32(this.#at + POOL_LAYOUT.free, view.getInt32(free + this.#shape.freeLinkOffBytes, little), little);
-      return free;
-    }
-    let node = view.getInt32(this.#at + POOL_LAYOUT.fresh, little);
-    if (node === view.getInt32(this.#at + POOL_LAYOUT.freshEnd, little)) {
-      if (!this.#grow()) return 0;
-      view = mem.view;
-      node = view.getInt32(this.#at + POOL_LAYOUT.fresh, little);
-    }
-    const value = view.getInt32(this.#at + POOL_LAYOUT.freshValue, little);
-    view.setInt32(this.#at + POOL_LAYOUT.fresh, node + this.#shape.nodeBytes, little);
-    view.setInt32(this.#at + POOL_LAYOUT.freshValue, value + this.#shape.valueBytes, little);
-    view.setInt32(node + NODE_VALUE, value, little);
-    return node;
+  #total(): number {
+    return this.#mem.view.getUint32(this.#at + POOL_LAYOUT.total, this.#mem.littleEndian);
   }
 
-  free(node: number): void {
-    const view = this.#mem.view;
-    const little = this.#mem.littleEndian;
-    const head = this.#at + POOL_LAYOUT.free;
-    view.setInt32(node + this.#shape.freeLinkOffBytes, view.getInt32(head, little), little);
-    view.setInt32(head, node, little);
-  }
-
-  #grow(): boolean {
+  /** Makes nodes where those there are have been used; false when there may be no more or the machine's memory is spent. */
+  grow(): boolean {
     const mem = this.#mem;
     const { nodeBytes, valueBytes, maxNodes } = this.#shape;
-    const total = mem.view.getUint32(this.#at + POOL_LAYOUT.total, mem.littleEndian);
+    const total = this.#total();
     const most = Math.max(1, Math.floor(MAX_CHUNK_BYTES / (nodeBytes + valueBytes)));
     const count = Math.min(Math.max(FIRST_CHUNK_NODES, total), most, maxNodes - total);
     if (count <= 0) return false;
@@ -111,6 +90,15 @@ export class NodePool {
     ] as const;
     for (const [off, word] of words) mem.view.setInt32(this.#at + off, word, mem.littleEndian);
     return true;
+  }
+
+  /** All nodes there may ever be, where threads share the memory: none of them can make more while others run. */
+  reserveIfShared(): void {
+    if (!this.#mem.shared || this.#shape.maxNodes > MOST_RESERVED) return;
+    while (this.#total() < this.#shape.maxNodes) {
+      if (!this.grow())
+        throw new FarcallError({ code: 'run.out-of-memory', message: 'no memory for all nodes of a shared map' });
+    }
   }
 
   /** Gives back all chunks and their regions. */

@@ -1,6 +1,6 @@
 import { bpf_map_type, ERRNO } from '../uapi/index.ts';
-import { ARRAY_LAYOUT } from './arraymap.ts';
 import { FdArrayMap } from './fd-array.ts';
+import { ARRAY_LAYOUT } from './layout.ts';
 import type { BpfMap, MapDef, MapHost, ProgArrayMap } from './types.ts';
 
 /** Where `struct bpf_array`'s `ptrs` begin in the handle of a prog array: 8 bytes an element. */

@@ -1,6 +1,5 @@
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { ACCESS_MASK, flagsAllowed, KMALLOC_MAX_SIZE } from './alloc-check.ts';
-import { copyBytes } from './copy.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { BpfMap, MapDef, MapHost, QueueStackMap } from './types.ts';
@@ -8,7 +7,7 @@ import type { BpfMap, MapDef, MapHost, QueueStackMap } from './types.ts';
 const CREATE_FLAGS = BPF_FLAGS.BPF_F_NUMA_NODE | ACCESS_MASK;
 
 /**
- * The handle of queues and stacks, from +32. Elements lie in a ring of `size` slots of the value's size, one of
+ * The handle of queues and stacks, from `MAP_HANDLE.end`. Elements lie in a ring of `size` slots of the value's size, one of
  * which is always empty: the oldest is in slot `tail`, the newest in the one before `head`.
  */
 export const QUEUE_LAYOUT = {
@@ -51,43 +50,6 @@ export class QueueStackMapImpl extends MapBase implements QueueStackMap {
   }
   #after(index: number): number {
     return index + 1 >= this.#slots ? 0 : index + 1;
-  }
-
-  #get(valueAddr: number, remove: boolean): number {
-    const head = this.loadU32(this.addr + QUEUE_LAYOUT.head);
-    const tail = this.loadU32(this.addr + QUEUE_LAYOUT.tail);
-    const size = this.def.valueSizeBytes;
-    if (head === tail) {
-      this.mem.u8.fill(0, valueAddr, valueAddr + size);
-      return -ERRNO.ENOENT;
-    }
-    const index = this.#isStack ? (head === 0 ? this.#slots - 1 : head - 1) : tail;
-    const from = this.#slot(index);
-    copyBytes(this.mem, valueAddr, from, size);
-    if (remove && this.#isStack) this.store(this.addr + QUEUE_LAYOUT.head, index);
-    else if (remove) this.store(this.addr + QUEUE_LAYOUT.tail, this.#after(tail));
-    return 0;
-  }
-
-  override peek(valueAddr: number): number {
-    return this.#get(valueAddr, false);
-  }
-  override pop(valueAddr: number): number {
-    return this.#get(valueAddr, true);
-  }
-
-  /** With BPF_EXIST a full map drops its oldest element. */
-  override push(valueAddr: number, flags: number): number {
-    if ((flags & BPF_FLAGS.BPF_NOEXIST) !== 0 || flags > BPF_FLAGS.BPF_EXIST || flags < 0) return -ERRNO.EINVAL;
-    const head = this.loadU32(this.addr + QUEUE_LAYOUT.head);
-    const tail = this.loadU32(this.addr + QUEUE_LAYOUT.tail);
-    if (this.#after(head) === tail) {
-      if ((flags & BPF_FLAGS.BPF_EXIST) === 0) return -ERRNO.E2BIG;
-      this.store(this.addr + QUEUE_LAYOUT.tail, this.#after(tail));
-    }
-    copyBytes(this.mem, this.#slot(head), valueAddr, this.def.valueSizeBytes);
-    this.store(this.addr + QUEUE_LAYOUT.head, this.#after(head));
-    return 0;
   }
 
   contents(): Uint8Array[] {

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { T, TestMapHost } from '../../test/support/map-host.ts';
 import { BPF_FLAGS as F } from '../uapi/index.ts';
-import { isRingbufMap, ringbufOfSample } from './ringbuf.ts';
+import { isRingbufMap, RINGBUF_LAYOUT, ringbufOfSample } from './ringbuf.ts';
 import type { RingbufMap, UserRingbufMap } from './types.ts';
 import { isUserRingbufMap } from './user-ringbuf.ts';
 
@@ -182,7 +182,7 @@ describe('user ring buffer', () => {
     expect(map.produce(new Uint8Array(SIZE))).toBe(-7);
     expect(map.drain(never, 4)).toBe(-22);
     expect(map.produce(new Uint8Array(16))).toBe(0);
-    const ring = host.mem.view.getUint32(map.addr + 32, true);
+    const ring = host.mem.view.getUint32(map.addr + RINGBUF_LAYOUT.ring, true);
     const header = ring + 3 * 4096;
     host.mem.view.setUint32(header, 17 + 8, true);
     expect(map.drain(never, 0)).toBe(-22);

@@ -1,12 +1,10 @@
-import type { Region } from '../mem/index.ts';
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { PAGE_BYTES, roundUp8 } from './alloc-check.ts';
-import { copyBytes } from './copy.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { BpfMap, MapDef, MapHost, RingbufMap } from './types.ts';
 
-/** The handle of ring buffers, from +32. */
+/** The handle of ring buffers, from `MAP_HANDLE.end`. */
 export const RINGBUF_LAYOUT = {
   /** Address of the {@link RING}, page-aligned. */
   ring: MAP_HANDLE.end,
@@ -127,66 +125,51 @@ export abstract class RingMapBase extends MapBase {
 
 /** `BPF_MAP_TYPE_RINGBUF`: programs produce, user space consumes. */
 export class RingbufMapImpl extends RingMapBase implements RingbufMap {
-  /** Records reserved and not yet committed, by address; programs may write them. */
-  readonly #reserved = new Map<number, Region | undefined>();
-
-  reserve(sizeBytes: number): number {
-    const sample = this.#reserve(sizeBytes);
-    if (sample === 0) return 0;
-    const init = { kind: 'mem', name: this.def.name, start: sample, sizeBytes } as const;
-    this.#reserved.set(sample, sizeBytes === 0 ? undefined : this.mem.addRegion(init));
-    return sample;
+  override setUp(): void {
+    super.setUp();
+    const sizeBytes = 2 * this.def.maxEntries;
+    this.region({
+      kind: 'mem',
+      name: this.def.name,
+      start: this.ring + RING.data,
+      sizeBytes,
+      strideBytes: sizeBytes,
+      cellBytes: sizeBytes,
+      holds: (addr, size) => this.#isOpen(addr, size),
+    });
   }
 
-  /** `__bpf_ringbuf_reserve`: a busy record nobody may touch yet. */
-  #reserve(sizeBytes: number): number {
-    if (sizeBytes > MAX_RECORD_BYTES || sizeBytes < 0) return 0;
-    const recordBytes = roundUp8(sizeBytes + RINGBUF_HDR_BYTES);
-    if (recordBytes > this.def.maxEntries) return 0;
-    const consumer = this.position(RING.consumerPos);
+  /** The records that are reserved and not yet committed: address and bytes of each. */
+  *#open(): Generator<readonly [sampleAddr: number, sizeBytes: number]> {
     const producer = this.position(RING.producerPos);
-    const end = producer + recordBytes;
-    let pending = this.position(RING.pendingPos);
-    while (pending < producer) {
-      const len = this.loadU32(this.dataAt(pending));
-      if (len >= RINGBUF_BUSY_BIT) break;
-      pending += roundUp8((len & LEN_MASK) + RINGBUF_HDR_BYTES);
+    // Once consumed a record is committed; pendingPos moves with the next reservation only.
+    const from = Math.max(this.position(RING.pendingPos), this.position(RING.consumerPos));
+    for (let at = from; at < producer; ) {
+      const header = this.dataAt(at);
+      const word = this.loadU32(header);
+      const len = word & LEN_MASK;
+      if (word >= RINGBUF_BUSY_BIT) yield [header + RINGBUF_HDR_BYTES, len];
+      at += roundUp8(len + RINGBUF_HDR_BYTES);
     }
-    this.setPosition(RING.pendingPos, pending);
-    // Neither what is unread nor what is uncommitted may fill the ring.
-    if (end - consumer > this.mask || end - pending > this.mask) return 0;
-    const header = this.dataAt(producer);
-    const sample = header + RINGBUF_HDR_BYTES;
-    this.mem.view.setUint32(header, sizeBytes + RINGBUF_BUSY_BIT, this.little);
-    this.store(header + 4, (header - this.ring) >>> 12);
-    this.setPosition(RING.producerPos, end);
-    return sample;
   }
-
-  commit(sampleAddr: number, discard: boolean, flags: number): number {
-    if (!this.#reserved.has(sampleAddr)) return -ERRNO.EINVAL;
-    const region = this.#reserved.get(sampleAddr);
-    if (region !== undefined) this.mem.removeRegion(region);
-    this.#reserved.delete(sampleAddr);
-    this.#commit(sampleAddr, discard, flags);
-    return 0;
-  }
-
-  /** `bpf_ringbuf_commit` */
-  #commit(sampleAddr: number, discard: boolean, flags: number): void {
-    const header = sampleAddr - RINGBUF_HDR_BYTES;
-    const len = this.loadU32(header) & LEN_MASK;
-    this.mem.view.setUint32(header, len + (discard ? RINGBUF_DISCARD_BIT : 0), this.little);
-    if ((flags & BPF_FLAGS.BPF_RB_FORCE_WAKEUP) !== 0) this.wake();
-    else if (this.dataAt(this.position(RING.consumerPos)) === header && (flags & BPF_FLAGS.BPF_RB_NO_WAKEUP) === 0) {
-      this.wake();
-    }
+  #isOpen(addr: number, sizeBytes: number): boolean {
+    for (const [start, len] of this.#open()) if (addr >= start && addr + sizeBytes <= start + len) return true;
+    return false;
   }
 
   isReserved(sampleAddr: number): boolean {
-    return this.#reserved.has(sampleAddr);
+    for (const [start] of this.#open()) if (start === sampleAddr) return true;
+    return false;
   }
 
+  reserve(sizeBytes: number): number {
+    return sizeBytes > MAX_RECORD_BYTES || sizeBytes < 0 ? 0 : this.ops.ringbuf_reserve(this.addr, sizeBytes, 0);
+  }
+
+  commit(sampleAddr: number, discard: boolean, flags: number): number {
+    if (!this.isReserved(sampleAddr)) return -ERRNO.EINVAL;
+    return discard ? this.ops.ringbuf_discard(sampleAddr, flags) : this.ops.ringbuf_submit(sampleAddr, flags);
+  }
   submit(sampleAddr: number, flags: number): number {
     return this.commit(sampleAddr, false, flags);
   }
@@ -196,11 +179,7 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
 
   output(dataAddr: number, sizeBytes: number, flags: number): number {
     if ((flags & ~WAKEUP_FLAGS) !== 0) return -ERRNO.EINVAL;
-    const sample = this.#reserve(sizeBytes);
-    if (sample === 0) return -ERRNO.EAGAIN;
-    copyBytes(this.mem, sample, dataAddr, sizeBytes);
-    this.#commit(sample, false, flags);
-    return 0;
+    return this.ops.ringbuf_output(this.addr, dataAddr, sizeBytes, flags);
   }
 
   query(flag: number): number {
@@ -226,11 +205,6 @@ export class RingbufMapImpl extends RingMapBase implements RingbufMap {
     }
     this.setPosition(RING.consumerPos, consumer);
     return records;
-  }
-
-  protected override tearDown(): void {
-    for (const region of this.#reserved.values()) if (region !== undefined) this.mem.removeRegion(region);
-    this.#reserved.clear();
   }
 }
 

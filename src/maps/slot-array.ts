@@ -5,7 +5,7 @@ import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { BpfMap, MapDef, MapHost, TargetMap } from './types.ts';
 
-/** The handle of arrays of kernel objects that may be absent, from +32. */
+/** The handle of arrays of kernel objects that may be absent, from `MAP_HANDLE.end`. */
 export const SLOT_ARRAY_LAYOUT = {
   /** Address of slot 0. */
   slots: MAP_HANDLE.end,

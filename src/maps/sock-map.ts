@@ -84,14 +84,14 @@ export class SockhashMap extends BucketMap implements TargetMap {
     const refused = checkPresence(old !== 0, flags);
     if (refused !== 0) return refused;
     if (old !== 0) {
-      this.value.copy(this.valueAt(old), valueAddr);
+      this.ops.value_copy(this.addr, this.valueAt(old), valueAddr);
       return 0;
     }
     if (this.count >= this.def.maxEntries) return -ERRNO.E2BIG;
-    const node = this.pool.alloc();
+    const node = this.newNode();
     if (node === 0) return -ERRNO.ENOMEM;
     this.setKey(node, keyAddr, hash);
-    this.value.copy(this.valueAt(node), valueAddr);
+    this.ops.value_copy(this.addr, this.valueAt(node), valueAddr);
     this.link(node);
     return 0;
   }
@@ -100,7 +100,7 @@ export class SockhashMap extends BucketMap implements TargetMap {
     const node = this.find(keyAddr, this.hashOf(keyAddr));
     if (node === 0) return -ERRNO.ENOENT;
     this.unlink(node);
-    this.pool.free(node);
+    this.freeNode(node);
     return 0;
   }
 }

@@ -1,9 +1,8 @@
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { FILE_ACCESS, roundUpPow2 } from './alloc-check.ts';
-import { jhashBytes } from './jhash.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import { NODE_VALUE, NodePool, POOL_LAYOUT } from './pool.ts';
+import { NodePool, POOL_LAYOUT, POOL_NODE } from './pool.ts';
 import type { BpfMap, MapDef, MapHost, StackTraceMap } from './types.ts';
 
 const CREATE_FLAGS = BPF_FLAGS.BPF_F_NUMA_NODE | FILE_ACCESS | BPF_FLAGS.BPF_F_STACK_BUILD_ID;
@@ -13,7 +12,7 @@ const MAX_STACK = 127;
 const BUILD_ID_BYTES = 32;
 const ADDRESS_BYTES = 8;
 
-/** The handle of stack trace maps, from +32. An id is the number of a bucket; a bucket is the address of its node or 0. */
+/** The handle of stack trace maps, from `MAP_HANDLE.end`. An id is the number of a bucket; a bucket is the address of its node or 0. */
 export const STACKMAP_LAYOUT = {
   buckets: MAP_HANDLE.end,
   bucketMask: MAP_HANDLE.end + 4,
@@ -23,7 +22,7 @@ export const STACKMAP_LAYOUT = {
 } as const;
 
 /** A node: hash of the trace, number of frames, address of the frames; the first word is the link of free nodes. */
-export const STACKMAP_NODE = { freeLink: 0, hash: 4, frames: NODE_VALUE, nr: 12, sizeBytes: 16 } as const;
+export const STACKMAP_NODE = { hash: 4, frames: POOL_NODE.value, nr: 12, sizeBytes: 16 } as const;
 
 const frameBytes = (def: MapDef): number =>
   (def.flags & BPF_FLAGS.BPF_F_STACK_BUILD_ID) !== 0 ? BUILD_ID_BYTES : ADDRESS_BYTES;
@@ -62,7 +61,6 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     this.maxDepth = def.valueSizeBytes / this.#frameBytes;
     this.#pool = new NodePool(host.mem, this.addr + STACKMAP_LAYOUT.pool, {
       nodeBytes: STACKMAP_NODE.sizeBytes,
-      freeLinkOffBytes: STACKMAP_NODE.freeLink,
       valueBytes: def.valueSizeBytes,
       maxNodes: def.maxEntries,
     });
@@ -77,6 +75,10 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     this.store(this.addr + STACKMAP_LAYOUT.bucketMask, this.#mask);
   }
 
+  override grow(poolAddr: number): boolean {
+    return poolAddr === this.addr + STACKMAP_LAYOUT.pool && this.#pool.grow();
+  }
+
   #node(id: number): number {
     return id <= this.#mask ? this.load(this.#buckets + id * 4) : 0;
   }
@@ -88,7 +90,7 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     const { view } = this.mem;
     // The hash is that of the addresses even where build ids are stored.
     for (let i = 0; i < nr; i++) view.setBigUint64(this.#scratch + i * 8, BigInt.asUintN(64, ips[i]), this.little);
-    const hash = jhashBytes(view, this.#scratch, nr * ADDRESS_BYTES, 0, this.little);
+    const hash = this.ops.hash_bytes(this.#scratch, nr * ADDRESS_BYTES, 0);
     if (this.#frameBytes === BUILD_ID_BYTES) this.#toBuildIds(nr);
     const size = nr * this.#frameBytes;
     const id = (hash & this.#mask) >>> 0;
@@ -97,13 +99,13 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     if (sameHash && (flags & BPF_FLAGS.BPF_F_FAST_STACK_CMP) !== 0) return id;
     if (sameHash && this.load(old + STACKMAP_NODE.nr) === nr && this.#sameFrames(old, size)) return id;
     if (old !== 0 && (flags & BPF_FLAGS.BPF_F_REUSE_STACKID) === 0) return -ERRNO.EEXIST;
-    let node = this.#pool.alloc();
+    let node = this.ops.pool_alloc(this.addr, this.addr + STACKMAP_LAYOUT.pool);
     if (node === 0) {
       // Every node is in a bucket; the kernel has a few to spare on each CPU's list, and gives up likewise.
       if (old === 0) return -ERRNO.ENOMEM;
       node = old;
     } else if (old !== 0) {
-      this.#pool.free(old);
+      this.ops.pool_free(this.addr, this.addr + STACKMAP_LAYOUT.pool, old);
     }
     const frames = this.load(node + STACKMAP_NODE.frames);
     this.mem.u8.copyWithin(frames, this.#scratch, this.#scratch + size);
@@ -152,7 +154,7 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     const node = this.#node(id);
     if (node === 0) return -ERRNO.ENOENT;
     this.store(this.#buckets + id * 4, 0);
-    this.#pool.free(node);
+    this.ops.pool_free(this.addr, this.addr + STACKMAP_LAYOUT.pool, node);
     return 0;
   }
 

@@ -1,4 +1,5 @@
 import type { LinearMemory } from '../mem/index.ts';
+import type { MapOps, MapOpsClient, MapOpsHost } from './ops/index.ts';
 
 /** Kinds of fields in map values that the kernel alone may change (`enum btf_field_type`). */
 export type MapFieldKind =
@@ -45,8 +46,10 @@ export interface MapDef {
 }
 
 /** What a map needs of the machine it lives in. */
-export interface MapHost {
+export interface MapHost extends MapOpsHost {
   readonly mem: LinearMemory;
+  /** The operations of maps on this memory. */
+  readonly ops: MapOps;
   /** Possible CPUs; per-CPU values exist once for each. */
   readonly cpuCount: number;
   /** 0 .. cpuCount - 1: the CPU the running program is on. */
@@ -77,7 +80,7 @@ export interface MapHost {
  * negative Number). The second is what user space calls through `bpf(2)`: bytes in, bytes out; per-CPU values are then
  * all CPUs' values one after another, each rounded up to 8 bytes.
  */
-export interface BpfMap {
+export interface BpfMap extends MapOpsClient {
   readonly def: MapDef;
   /** 1, 2, … in order of creation. */
   readonly id: number;

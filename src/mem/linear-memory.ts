@@ -47,6 +47,8 @@ export interface Region {
   readable: boolean;
   /** Programs may write it. */
   writable: boolean;
+  /** Where what may be touched changes all the time: whether these bytes may be. */
+  readonly holds?: (addr: number, sizeBytes: number) => boolean;
 }
 
 export interface RegionInit {
@@ -58,6 +60,7 @@ export interface RegionInit {
   readonly cellBytes?: number;
   readonly readable?: boolean;
   readonly writable?: boolean;
+  readonly holds?: (addr: number, sizeBytes: number) => boolean;
 }
 
 /**
@@ -106,6 +109,10 @@ export class LinearMemory {
   }
   get littleEndian(): boolean {
     return this.order === 'little';
+  }
+  /** Whether threads share it. */
+  get shared(): boolean {
+    return typeof SharedArrayBuffer === 'function' && this.wasm.buffer instanceof SharedArrayBuffer;
   }
   /** Bytes handed out so far, guard page included. */
   get usedBytes(): number {
@@ -174,6 +181,7 @@ export class LinearMemory {
       cellBytes: init.cellBytes ?? 0,
       readable: init.readable ?? true,
       writable: init.writable ?? true,
+      holds: init.holds,
     };
     this.#regions.splice(this.#insertAt(region.start), 0, region);
     return region;
@@ -239,6 +247,7 @@ export class LinearMemory {
 export function regionAllows(region: Region, addr: number, size: number, access: Access): boolean {
   if (addr < region.start || addr + size > region.end) return false;
   if (!(access === 'read' ? region.readable : region.writable)) return false;
+  if (region.holds !== undefined && !region.holds(addr, size)) return false;
   if (region.strideBytes === 0) return true;
   return ((addr - region.start) % region.strideBytes) + size <= region.cellBytes;
 }

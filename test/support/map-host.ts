@@ -1,4 +1,5 @@
-import { type BpfMap, createMap, type MapDef, type MapHost } from '../../src/maps/index.ts';
+import { mapOps } from '../../src/jit/index.ts';
+import { type BpfMap, createMap, type MapDef, type MapHost, type MapOps } from '../../src/maps/index.ts';
 import { LinearMemory } from '../../src/mem/index.ts';
 import { bpf_map_type, ERRNO } from '../../src/uapi/index.ts';
 import type { ByteOrder } from '../../src/util/index.ts';
@@ -12,6 +13,7 @@ export interface TestHostInit {
 /** A machine with nothing but maps, counting the blocks it has handed out. */
 export class TestMapHost implements MapHost {
   readonly mem: LinearMemory;
+  readonly ops: MapOps;
   readonly cpuCount: number;
   cpu = 0;
   readonly maps = new Map<number, BpfMap>();
@@ -26,6 +28,7 @@ export class TestMapHost implements MapHost {
     this.mem = new LinearMemory(init.order ?? 'little');
     this.cpuCount = init.cpuCount ?? 2;
     this.#seed = init.seed ?? 1;
+    this.ops = mapOps(this.mem, this);
     const { mem, liveBlocks } = this;
     const alloc = mem.alloc.bind(mem);
     const free = mem.free.bind(mem);

@@ -1,6 +1,6 @@
 import type { HelperDef } from '../../helpers/index.ts';
 import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn } from '../../isa/index.ts';
-import { helperImport, kfuncImport, translateProgram } from '../../jit/index.ts';
+import { helperImport, kfuncImport, MAIN_STATE, translateProgram } from '../../jit/index.ts';
 import { MAP_HANDLE, PROG_ARRAY_PTRS } from '../../maps/index.ts';
 import { progTypeRow } from '../../progtypes/index.ts';
 import { type EngineHost, type EngineProgram, PROG_HANDLE } from '../types.ts';
@@ -56,7 +56,11 @@ export function compileProgram(
   let added: readonly number[] = [];
   let contextSlot: number | undefined;
   if (trusted) {
-    if (linkHelper !== undefined) ({ insns, addedDepths: added } = linkHelpers(insns, host, linkHelper));
+    // What helpers do is none of a program's instructions.
+    if (linkHelper !== undefined && !kind.counted) {
+      const stateAddr = kind.stateAddr ?? MAIN_STATE;
+      ({ insns, addedDepths: added } = linkHelpers(insns, host, linkHelper, stateAddr));
+    }
     const context = progTypeRow(program.type)?.packets?.make();
     if (context !== undefined) {
       contextSlot = insns.length;

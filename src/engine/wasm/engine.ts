@@ -2,6 +2,7 @@ import { RUN_STATE } from '../../jit/index.ts';
 import { DEFAULT_INSN_BUDGET, interpEngine } from '../interp/index.ts';
 import type { Engine, EngineHost } from '../types.ts';
 import type { LinkHelper } from './link-helpers.ts';
+import { linkMapOps } from './link-map-ops.ts';
 import { WasmLoaded } from './loaded.ts';
 import { ModuleCache } from './module-cache.ts';
 import { WasmMachine } from './shared-machine.ts';
@@ -9,7 +10,7 @@ import { WasmMachine } from './shared-machine.ts';
 export interface WasmEngineOptions {
   /** Compiled programs; default those of every engine made without one. */
   readonly cache?: ModuleCache;
-  /** What verified programs call in place of JavaScript. */
+  /** What verified programs call in place of JavaScript; default {@link linkMapOps}. */
   readonly linkHelper?: LinkHelper;
 }
 
@@ -33,7 +34,7 @@ function machineOf(host: EngineHost): WasmMachine {
  * Faults have no registers, and of the frames the innermost. Verified programs do not count instructions unless a run has a budget.
  */
 export function wasmEngine(options: WasmEngineOptions = {}): Engine {
-  const how = { cache: options.cache ?? sharedCache, linkHelper: options.linkHelper };
+  const how = { cache: options.cache ?? sharedCache, linkHelper: options.linkHelper ?? linkMapOps };
   return {
     name: 'wasm',
     load: (program, host) => new WasmLoaded(program, machineOf(host), how),

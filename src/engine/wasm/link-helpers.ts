@@ -8,6 +8,8 @@ export interface HelperCall {
   readonly slot: number;
   /** The map in R1, where the instructions before the call say which. */
   readonly map: BpfMap | undefined;
+  /** Where the state of the run is that calls. */
+  readonly stateAddr: number;
 }
 
 /**
@@ -30,9 +32,14 @@ export interface LinkedProgram {
 }
 
 /** Puts helpers that are BPF functions behind a program, and local calls in place of its helper calls. Slots stay what they were. */
-export function linkHelpers(insns: readonly Insn[], host: EngineHost, link: LinkHelper): LinkedProgram {
+export function linkHelpers(
+  insns: readonly Insn[],
+  host: EngineHost,
+  link: LinkHelper,
+  stateAddr: number,
+): LinkedProgram {
   const linked: { readonly slot: number; readonly func: HelperFunction }[] = [];
-  for (const call of helperCalls(insns, host)) {
+  for (const call of helperCalls(insns, host, stateAddr)) {
     const func = link(call, host);
     if (func !== undefined) linked.push({ slot: call.slot, func });
   }
@@ -69,7 +76,7 @@ function leaders(insns: readonly Insn[]): Set<number> {
 }
 
 /** Helper calls in order, with what straight-line code before them puts into R1. */
-function* helperCalls(insns: readonly Insn[], host: EngineHost): Generator<HelperCall> {
+function* helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): Generator<HelperCall> {
   const joins = leaders(insns);
   const known: (number | undefined)[] = new Array(11).fill(undefined);
   for (let slot = 0; slot < insns.length; slot++) {
@@ -80,7 +87,7 @@ function* helperCalls(insns: readonly Insn[], host: EngineHost): Generator<Helpe
       slot++;
     } else if (code === CALL) {
       const map = known[1];
-      if (src === 0) yield { id: imm, slot, map: map === undefined ? undefined : host.env.mapAt(map) };
+      if (src === 0) yield { id: imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr };
       known.fill(undefined, 0, 6);
     } else if (code === MOV64_REG) known[dst] = insns[slot].off === 0 ? known[src] : undefined;
     else {

@@ -39,7 +39,9 @@ export const RUN_STATE = {
   /** First byte of the packet a batch is at, and where contexts are made. */
   packet: 120,
   ctx: 124,
-  sizeBytes: 128,
+  /** The CPU the thread is. */
+  cpu: 128,
+  sizeBytes: 136,
 } as const;
 
 /** Where the state of a machine's own thread is: in the first page, which no program may touch. */

@@ -11,5 +11,6 @@ export {
 } from './abi.ts';
 export { ACCESS_KINDS } from './access-check.ts';
 export type { TailCallLayout } from './emission.ts';
+export { mapOps } from './map-ops.ts';
 export { callTrampoline } from './trampoline.ts';
 export { translateProgram, type WasmOptions, type WasmProgram } from './translate.ts';

@@ -1,0 +1,7 @@
+#include "array.c"
+#include "hash.c"
+#include "lru-hash.c"
+#include "lpm-trie.c"
+#include "queue.c"
+#include "ringbuf.c"
+#include "dispatch.c"
