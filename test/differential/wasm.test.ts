@@ -247,7 +247,7 @@ it('says what it does not translate', () => {
   };
   expect(refuse(makeInsn(0x0d, 1, 0, 0, 0), exit)).toBe('524: eBPF filter opcode 0d (@0) unsupported: gotox');
   expect(refuse(makeInsn(0x18, 1, 1, 0, 3), makeInsn(0, 0, 0, 0, 0), exit)).toMatch(/^524: .*lddw_map_fd$/);
-  expect(refuse(makeInsn(0xff, 0, 0, 0, 0), exit)).toMatch(/^524: insn 0: /);
+  expect(refuse(makeInsn(0xff, 0, 0, 0, 0), exit)).toBe('524: eBPF filter opcode ff (@0) unsupported');
   expect(refuse(makeInsn(5, 0, 0, 9, 0), exit)).toBe('22: jump out of range from insn 0 to 10');
   expect(refuse(makeInsn(0x85, 0, 1, 0, 9), exit)).toBe('22: insn 0 names a function at 10, outside the program');
   expect(refuse()).toMatch(/^22/);

@@ -1,13 +1,13 @@
-import { ir } from '../rows/index.ts';
+import { ADD, ALU_K, ALU_X, ARENA, FP, type Ir, LOAD, NONE, PROBE, STORE_K, STORE_REL, W } from '../rows/ir.ts';
 import type { Window } from './window.ts';
 
 /** `(x + 8) + r` is `x + r + 8`: sums keep what is known of their first operand in `imm`. */
 function foldIntoSum(w: Window, i: number): void {
   const { kind, a, b, sub, imm, flags } = w.rows;
-  if (sub[i] !== ir.ADD || (flags[i] & ir.W) !== 0) return;
-  const from = w.source(a[i], ir.ALU_K);
+  if (sub[i] !== ADD || (flags[i] & W) !== 0) return;
+  const from = w.source(a[i], ALU_K);
   const fits = (at: number): boolean =>
-    sub[at] === ir.ADD && (flags[at] & ir.W) === 0 && ((imm[i] + imm[at]) | 0) === imm[i] + imm[at];
+    sub[at] === ADD && (flags[at] & W) === 0 && ((imm[i] + imm[at]) | 0) === imm[i] + imm[at];
   if (from >= 0) {
     if (!fits(from) || b[i] === a[i]) return;
     imm[i] += imm[from];
@@ -15,28 +15,28 @@ function foldIntoSum(w: Window, i: number): void {
     return;
   }
   const taken = w.inPlace(i, a[i]);
-  if (taken < 0 || kind[taken] !== ir.ALU_K || b[i] === a[i] || !fits(taken)) return;
+  if (taken < 0 || kind[taken] !== ALU_K || b[i] === a[i] || !fits(taken)) return;
   imm[i] += imm[taken];
   w.drop(taken);
 }
 
 /** Distances a base may have beside it: what WebAssembly adds, or 16 bits. */
-const inReach = (rows: ir.Ir, off: number): boolean =>
+const inReach = (rows: Ir, off: number): boolean =>
   rows.narrowAddresses ? off === (off | 0) : off === (off << 16) >> 16;
 
 /** Takes a sum into the distance of the access. Returns whether there may be more. */
 function takeSum(w: Window, i: number): boolean {
   const { kind, a, b, sub, imm, aux, off, flags } = w.rows;
   const from = w.defined[a[i]];
-  if (from < 0 || sub[from] !== ir.ADD || (kind[from] !== ir.ALU_K && kind[from] !== ir.ALU_X)) return false;
+  if (from < 0 || sub[from] !== ADD || (kind[from] !== ALU_K && kind[from] !== ALU_X)) return false;
   const narrow = w.rows.narrowAddresses;
-  if (((flags[from] & ir.W) !== 0 && !narrow) || !w.keepsA(from) || !inReach(w.rows, off[i] + imm[from])) return false;
-  if (kind[from] === ir.ALU_X) {
+  if (((flags[from] & W) !== 0 && !narrow) || !w.keepsA(from) || !inReach(w.rows, off[i] + imm[from])) return false;
+  if (kind[from] === ALU_X) {
     // A sum that is read again is better made once.
-    if (!narrow || kind[i] > ir.STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
-    const swapped = b[from] === ir.FP;
+    if (!narrow || kind[i] > STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
+    const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);
-    a[i] = swapped ? ir.FP : a[from];
+    a[i] = swapped ? FP : a[from];
   } else a[i] = a[from];
   off[i] += imm[from];
   return true;
@@ -55,8 +55,8 @@ function takeSum(w: Window, i: number): boolean {
 export function foldAddresses(w: Window, i: number): void {
   const { kind, a, flags } = w.rows;
   const k = kind[i];
-  if (k === ir.ALU_X) foldIntoSum(w, i);
-  else if (k >= ir.LOAD && k <= ir.STORE_REL && (flags[i] & (ir.ARENA | ir.PROBE)) === 0) {
-    while (a[i] !== ir.FP && a[i] !== ir.NONE && takeSum(w, i));
+  if (k === ALU_X) foldIntoSum(w, i);
+  else if (k >= LOAD && k <= STORE_REL && (flags[i] & (ARENA | PROBE)) === 0) {
+    while (a[i] !== FP && a[i] !== NONE && takeSum(w, i));
   }
 }

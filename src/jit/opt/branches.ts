@@ -1,30 +1,50 @@
 import { ltS64, ltU64 } from '../../util/index.ts';
-import { type Blocks, ir } from '../rows/index.ts';
+import type { Blocks } from '../rows/index.ts';
+import {
+  FP,
+  JA,
+  JCC_K,
+  JCC_X,
+  JEQ,
+  JGE,
+  JGT,
+  JLE,
+  JLT,
+  JNE,
+  JSET,
+  JSGE,
+  JSGT,
+  JSLE,
+  JSLT,
+  NONE,
+  NOP,
+  W,
+} from '../rows/ir.ts';
 import { resultBits } from './masks.ts';
 import type { Window } from './window.ts';
 
 /** Whether the jump is taken, of operands in halves. Narrow ones are given sign-extended for signed comparisons, else zero-extended. */
 function taken(sub: number, xh: number, xl: number, yh: number, yl: number): boolean {
   switch (sub) {
-    case ir.JEQ:
+    case JEQ:
       return xh === yh && xl === yl;
-    case ir.JNE:
+    case JNE:
       return xh !== yh || xl !== yl;
-    case ir.JSET:
+    case JSET:
       return (xh & yh) !== 0 || (xl & yl) !== 0;
-    case ir.JGT:
+    case JGT:
       return ltU64(yh, yl, xh, xl);
-    case ir.JGE:
+    case JGE:
       return !ltU64(xh, xl, yh, yl);
-    case ir.JLT:
+    case JLT:
       return ltU64(xh, xl, yh, yl);
-    case ir.JLE:
+    case JLE:
       return !ltU64(yh, yl, xh, xl);
-    case ir.JSGT:
+    case JSGT:
       return ltS64(yh, yl, xh, xl);
-    case ir.JSGE:
+    case JSGE:
       return !ltS64(xh, xl, yh, yl);
-    case ir.JSLT:
+    case JSLT:
       return ltS64(xh, xl, yh, yl);
     default:
       return !ltS64(yh, yl, xh, xl);
@@ -33,35 +53,35 @@ function taken(sub: number, xh: number, xl: number, yh: number, yl: number): boo
 
 /** The comparison with its operands exchanged. */
 const MIRRORED: Readonly<Record<number, number>> = {
-  [ir.JEQ]: ir.JEQ,
-  [ir.JNE]: ir.JNE,
-  [ir.JSET]: ir.JSET,
-  [ir.JGT]: ir.JLT,
-  [ir.JLT]: ir.JGT,
-  [ir.JGE]: ir.JLE,
-  [ir.JLE]: ir.JGE,
-  [ir.JSGT]: ir.JSLT,
-  [ir.JSLT]: ir.JSGT,
-  [ir.JSGE]: ir.JSLE,
-  [ir.JSLE]: ir.JSGE,
+  [JEQ]: JEQ,
+  [JNE]: JNE,
+  [JSET]: JSET,
+  [JGT]: JLT,
+  [JLT]: JGT,
+  [JGE]: JLE,
+  [JLE]: JGE,
+  [JSGT]: JSLT,
+  [JSLT]: JSGT,
+  [JSGE]: JSLE,
+  [JSLE]: JSGE,
 };
 /** What a signed comparison of numbers that are not negative is. */
 const UNSIGNED: Readonly<Record<number, number>> = {
-  [ir.JSGT]: ir.JGT,
-  [ir.JSLT]: ir.JLT,
-  [ir.JSGE]: ir.JGE,
-  [ir.JSLE]: ir.JLE,
+  [JSGT]: JGT,
+  [JSLT]: JLT,
+  [JSGE]: JGE,
+  [JSLE]: JLE,
 };
 
 function bitsOf(w: Window, register: number): number {
-  const from = register === ir.FP ? -1 : w.defined[register];
+  const from = register === FP ? -1 : w.defined[register];
   return from >= 0 && w.rows.d[from] === register ? resultBits(w.rows, from) : 64;
 }
 
 /** Takes constants into the comparison. Returns the row of the other constant, or -1. */
 function takeConstants(w: Window, i: number): number {
   const { kind, a, b, sub, imm, aux, flags } = w.rows;
-  if (kind[i] === ir.JCC_X) {
+  if (kind[i] === JCC_X) {
     if (w.constant(b[i]) < 0 && w.constant(a[i]) >= 0) {
       const first = a[i];
       a[i] = b[i];
@@ -69,9 +89,9 @@ function takeConstants(w: Window, i: number): number {
       sub[i] = MIRRORED[sub[i]];
     }
     const second = w.constant(b[i]);
-    if (second < 0 || ((flags[i] & ir.W) === 0 && aux[second] !== imm[second] >> 31)) return -1;
-    kind[i] = ir.JCC_K;
-    b[i] = ir.NONE;
+    if (second < 0 || ((flags[i] & W) === 0 && aux[second] !== imm[second] >> 31)) return -1;
+    kind[i] = JCC_K;
+    b[i] = NONE;
     imm[i] = imm[second];
   }
   return w.constant(a[i]);
@@ -91,23 +111,23 @@ function takeConstants(w: Window, i: number): number {
 export function foldBranches(w: Window, i: number, blocks: Blocks, at: number): void {
   const { rows } = w;
   const { kind, a, b, sub, imm, aux, flags } = rows;
-  if (kind[i] !== ir.JCC_K && kind[i] !== ir.JCC_X) return;
+  if (kind[i] !== JCC_K && kind[i] !== JCC_X) return;
   const first = takeConstants(w, i);
-  const narrow = (flags[i] & ir.W) !== 0;
-  if (kind[i] === ir.JCC_K && first >= 0) {
+  const narrow = (flags[i] & W) !== 0;
+  if (kind[i] === JCC_K && first >= 0) {
     const signed = UNSIGNED[sub[i]] !== undefined;
     const xh = !narrow ? aux[first] : signed ? imm[first] >> 31 : 0;
     const yh = !narrow || signed ? imm[i] >> 31 : 0;
     const goes = taken(sub[i], xh, imm[first], yh, imm[i]);
     if (!goes && blocks.next[at] < 0) return;
-    a[i] = ir.NONE;
-    kind[i] = goes ? ir.JA : ir.NOP;
+    a[i] = NONE;
+    kind[i] = goes ? JA : NOP;
     if (goes) blocks.next[at] = -1;
     else blocks.taken[at] = -1;
     return;
   }
   if (narrow || bitsOf(w, a[i]) > 32) return;
-  if (kind[i] === ir.JCC_K ? imm[i] < 0 : bitsOf(w, b[i]) > 32) return;
-  flags[i] |= ir.W;
+  if (kind[i] === JCC_K ? imm[i] < 0 : bitsOf(w, b[i]) > 32) return;
+  flags[i] |= W;
   sub[i] = UNSIGNED[sub[i]] ?? sub[i];
 }

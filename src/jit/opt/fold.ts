@@ -1,5 +1,26 @@
 import type { Room } from '../room.ts';
-import { type Blocks, ir } from '../rows/index.ts';
+import type { Blocks } from '../rows/index.ts';
+import {
+  ALU_K,
+  ALU_X,
+  CALL_HELPER,
+  CMPXCHG,
+  CONST,
+  type Ir,
+  JCC_K,
+  JCC_X,
+  LOAD,
+  MASK,
+  MOV,
+  NONE,
+  NOP,
+  PACKET,
+  STORE,
+  STORE_K,
+  STORE_REL,
+  TAIL,
+  TARGET,
+} from '../rows/ir.ts';
 import { foldAddresses } from './addresses.ts';
 import { foldBranches } from './branches.ts';
 import { foldConstants } from './constants.ts';
@@ -13,7 +34,7 @@ import { Window } from './window.ts';
  * The passes that look backwards, in one walk: each row is brought into its simplest form, by what rows before it in
  * straight-line code have left in its operands. What becomes of no use is left for {@link removeDead}.
  */
-export function foldRows(rows: ir.Ir, blocks: Blocks, room: Room, without: ReadonlySet<OptPass>): void {
+export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: ReadonlySet<OptPass>): void {
   const w = new Window(rows, room);
   const { kind, flags } = rows;
   const { count, start } = blocks;
@@ -23,24 +44,52 @@ export function foldRows(rows: ir.Ir, blocks: Blocks, room: Room, without: Reado
   const rotates = !without.has('rotates');
   const addresses = !without.has('addresses');
   const branches = !without.has('branches');
+  const { a, b, d, aux } = rows;
+  const { defined, before, used, readAt } = w;
   for (let at = 0; at < count; at++) {
     const from = start[at];
     const end = start[at + 1];
-    w.enterBlock(from, (flags[from] & ir.TARGET) !== 0);
+    w.enterBlock(from, (flags[from] & TARGET) !== 0);
     for (let i = from; i < end; i++) {
-      const k = kind[i];
-      if (k === ir.NOP) continue;
-      if (copies) propagateCopies(w, i);
-      if (k <= ir.ALU_X) {
-        if (constants) foldConstants(w, i);
-        if (addresses && k === ir.ALU_X) foldAddresses(w, i);
-        if (rotates && k === ir.ALU_X) foldRotates(w, i);
-        if (masks) foldMasks(w, i);
-      } else if (k <= ir.STORE_REL) {
-        if (constants && k === ir.STORE) foldConstants(w, i);
-        if (addresses) foldAddresses(w, i);
-      } else if (branches && (k === ir.JCC_K || k === ir.JCC_X)) foldBranches(w, i, blocks, at);
-      w.leave(i);
+      let k = kind[i];
+      if (k === NOP) continue;
+      // Most rows are as simple as they get: what made their operands says which pass to ask.
+      let ka = kindOf(kind, defined[a[i]]);
+      let kb = kindOf(kind, defined[b[i]]);
+      if (copies && (ka === MOV || kb === MOV || ka === MASK || kb === MASK || k === MOV)) {
+        propagateCopies(w, i);
+        ka = kindOf(kind, defined[a[i]]);
+        kb = kindOf(kind, defined[b[i]]);
+      }
+      if (k <= ALU_X) {
+        if (constants && (ka === CONST || kb === CONST || ka === ALU_K)) foldConstants(w, i);
+        if (k === ALU_X && ka === ALU_K && addresses) foldAddresses(w, i);
+        if (k === ALU_X && ka === MASK && kb === MASK && rotates) foldRotates(w, i);
+        if (masks && (kind[i] === MASK || (ka === MASK && kind[i] === ALU_K))) foldMasks(w, i);
+      } else if (k <= STORE_REL) {
+        if (constants && k === STORE && kb === CONST) foldConstants(w, i);
+        if (addresses && (ka === ALU_K || ka === ALU_X)) foldAddresses(w, i);
+      } else if (branches && (k === JCC_K || k === JCC_X) && ka !== NOP) foldBranches(w, i, blocks, at);
+      // The row is as it will be: what it reads and sets.
+      k = kind[i];
+      if (k === NOP) continue;
+      readAt[i] = defined[a[i]];
+      used[a[i]] = i;
+      used[b[i]] = i;
+      if (k >= LOAD) {
+        if (k <= STORE_K) {
+          if (aux[i] > 0) used[aux[i] - 1] = i;
+        } else if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) {
+          w.clobber(i);
+          continue;
+        } else if (k === CMPXCHG) used[0] = i;
+      }
+      const register = d[i];
+      if (register === NONE) continue;
+      before[register] = defined[register];
+      defined[register] = i;
     }
   }
 }
+
+const kindOf = (kind: Uint8Array, row: number): number => (row < 0 ? NOP : kind[row]);

@@ -1,13 +1,36 @@
-import { ir } from '../rows/index.ts';
+import {
+  ADD,
+  ALU_K,
+  CALL_HELPER,
+  CALL_SUB,
+  FP,
+  FUNC,
+  Ir,
+  JA,
+  JCC_X,
+  LEAVE,
+  LOAD,
+  MAY_GOTO,
+  MOV,
+  NONE,
+  NOP,
+  PACKET,
+  STORE,
+  STORE_K,
+  STORE_REL,
+  TAIL,
+  W,
+  ZERO_FRAME,
+} from '../rows/ir.ts';
 
 /** A function as the optimiser has it: rows, which may come from several of a program's functions. */
 export interface OptFunction {
-  readonly rows: ir.Ir;
+  readonly rows: Ir;
   /** Program slot of each row. */
   readonly slots: Int32Array;
   /** Bytes of its frame, those of what it took in included. */
   readonly frameBytes: number;
-  /** Locals used: {@link ir.NONE} says what they are. */
+  /** Locals used: {@link NONE} says what they are. */
   readonly locals: number;
 }
 
@@ -28,8 +51,8 @@ interface Callee {
   readonly sets: readonly number[];
 }
 
-const sumOfFp = ({ kind, sub, flags }: ir.Ir, i: number): boolean =>
-  kind[i] === ir.ALU_K && sub[i] === ir.ADD && (flags[i] & ir.W) === 0;
+const sumOfFp = ({ kind, sub, flags }: Ir, i: number): boolean =>
+  kind[i] === ALU_K && sub[i] === ADD && (flags[i] & W) === 0;
 
 /** Whether the function can be put into another one, whose frame it then shares. */
 function examine({ rows }: OptFunction): Callee {
@@ -37,21 +60,20 @@ function examine({ rows }: OptFunction): Callee {
   const sets = new Set<number>();
   for (let i = 0; i < n; i++) {
     const k = kind[i];
-    const memory = k >= ir.LOAD && k <= ir.STORE_REL;
-    const leaves =
-      k === ir.MAY_GOTO || k === ir.PACKET || k === ir.TAIL || (k === ir.CALL_HELPER && imm[i] === TAIL_CALL_HELPER);
-    const frame = a[i] === ir.FP && !memory && k !== ir.MOV && !sumOfFp(rows, i);
-    if (leaves || frame || b[i] === ir.FP) return { ok: false, sets: [] };
+    const memory = k >= LOAD && k <= STORE_REL;
+    const leaves = k === MAY_GOTO || k === PACKET || k === TAIL || (k === CALL_HELPER && imm[i] === TAIL_CALL_HELPER);
+    const frame = a[i] === FP && !memory && k !== MOV && !sumOfFp(rows, i);
+    if (leaves || frame || b[i] === FP) return { ok: false, sets: [] };
     if (d[i] >= 6 && d[i] <= 9) sets.add(d[i]);
   }
   let last = n - 1;
-  while (last > 0 && kind[last] === ir.NOP) last--;
-  const ok = kind[last] === ir.LEAVE || kind[last] === ir.JA;
+  while (last > 0 && kind[last] === NOP) last--;
+  const ok = kind[last] === LEAVE || kind[last] === JA;
   return { ok, sets: KEPT.filter(r => sets.has(r)) };
 }
 
 /** Copies all columns of rows. */
-function copyRows(from: ir.Ir, start: number, end: number, to: ir.Ir, at: number): void {
+function copyRows(from: Ir, start: number, end: number, to: Ir, at: number): void {
   for (const column of ['kind', 'sub', 'd', 'a', 'b', 'flags', 'imm', 'aux', 'off'] as const) {
     to[column].set(from[column].subarray(start, end), at);
   }
@@ -88,7 +110,7 @@ class Merger {
     const sites: number[] = [];
     let total = rows.n;
     for (let i = 0; i < rows.n; i++) {
-      if (rows.kind[i] !== ir.CALL_SUB || !this.#takes(rows.aux[i])) continue;
+      if (rows.kind[i] !== CALL_SUB || !this.#takes(rows.aux[i])) continue;
       const { sets } = this.#callees[rows.aux[i]] as Callee;
       const { rows: inner, frameBytes } = this.done[rows.aux[i]] as OptFunction;
       const grows = inner.n + 2 * sets.length + (frameBytes > 0 ? 1 : 0);
@@ -101,7 +123,7 @@ class Merger {
 
   #merge(own: OptFunction, sites: readonly number[], total: number): OptFunction {
     const { rows } = own;
-    const merged = new ir.Ir(total);
+    const merged = new Ir(total);
     merged.narrowAddresses = rows.narrowAddresses;
     const slots = new Int32Array(total);
     // Where each row of the caller goes.
@@ -117,7 +139,7 @@ class Merger {
       for (let i = from; i < end; i++) {
         place[i] = at;
         const k = rows.kind[i];
-        if ((k >= ir.JA && k <= ir.JCC_X) || k === ir.MAY_GOTO) moved.push(at);
+        if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) moved.push(at);
         at++;
       }
       from = end;
@@ -142,23 +164,16 @@ class Merger {
   }
 
   /** What is called at `at`: registers it changes are put aside, its frame begins where the caller's ends, with zeros in it. */
-  #put(
-    to: ir.Ir,
-    start: number,
-    inner: OptFunction,
-    sets: readonly number[],
-    depth: number,
-    firstLocal: number,
-  ): number {
+  #put(to: Ir, start: number, inner: OptFunction, sets: readonly number[], depth: number, firstLocal: number): number {
     let at = start;
     sets.forEach((r, k) => {
-      to.kind[at] = ir.STORE;
+      to.kind[at] = STORE;
       to.b[at] = r;
       to.sub[at] = LOCAL_BYTES_LOG2;
       to.off[at++] = firstLocal + k;
     });
     if (inner.frameBytes > 0) {
-      to.kind[at] = ir.ZERO_FRAME;
+      to.kind[at] = ZERO_FRAME;
       to.imm[at] = depth;
       to.aux[at++] = inner.frameBytes;
     }
@@ -168,23 +183,23 @@ class Merger {
     copyRows(rows, 0, rows.n, to, base);
     for (; at < end; at++) {
       const k = to.kind[at];
-      if ((k >= ir.JA && k <= ir.JCC_X) || k === ir.MAY_GOTO) to.aux[at] += base;
-      else if (k === ir.LEAVE) {
-        to.kind[at] = at === end - 1 ? ir.NOP : ir.JA;
-        to.a[at] = ir.NONE;
+      if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) to.aux[at] += base;
+      else if (k === LEAVE) {
+        to.kind[at] = at === end - 1 ? NOP : JA;
+        to.a[at] = NONE;
         to.aux[at] = end;
-      } else if (k === ir.ZERO_FRAME) to.imm[at] += depth;
-      else if (to.a[at] === ir.FP) {
-        if (k >= ir.LOAD && k <= ir.STORE_REL) to.off[at] -= depth;
-        else if (k === ir.MOV) {
-          to.kind[at] = ir.ALU_K;
-          to.sub[at] = ir.ADD;
+      } else if (k === ZERO_FRAME) to.imm[at] += depth;
+      else if (to.a[at] === FP) {
+        if (k >= LOAD && k <= STORE_REL) to.off[at] -= depth;
+        else if (k === MOV) {
+          to.kind[at] = ALU_K;
+          to.sub[at] = ADD;
           to.imm[at] = -depth;
         } else to.imm[at] -= depth;
-      } else if (to.a[at] === ir.NONE && k >= ir.LOAD && k <= ir.STORE_K) to.off[at] += firstLocal + sets.length;
+      } else if (to.a[at] === NONE && k >= LOAD && k <= STORE_K) to.off[at] += firstLocal + sets.length;
     }
     sets.forEach((r, k) => {
-      to.kind[at] = ir.LOAD;
+      to.kind[at] = LOAD;
       to.d[at] = r;
       to.sub[at] = LOCAL_BYTES_LOG2;
       to.off[at++] = firstLocal + k;
@@ -208,7 +223,7 @@ export function calleesFirst(functions: readonly OptFunction[]): number[] {
       let to = -1;
       while (to < 0 && next[index] < n) {
         const i = next[index]++;
-        if (kind[i] === ir.CALL_SUB && met[aux[i]] === 0) to = aux[i];
+        if (kind[i] === CALL_SUB && met[aux[i]] === 0) to = aux[i];
       }
       if (to < 0) {
         order.push(index);
@@ -239,8 +254,8 @@ export function inlineCalls(functions: readonly OptFunction[], order: readonly n
   const uses = new Int32Array(functions.length);
   for (const { rows } of functions) {
     for (let i = 0; i < rows.n; i++) {
-      if (rows.kind[i] === ir.CALL_SUB) uses[rows.aux[i]]++;
-      else if (rows.kind[i] === ir.FUNC) uses[rows.imm[i]] += 2;
+      if (rows.kind[i] === CALL_SUB) uses[rows.aux[i]]++;
+      else if (rows.kind[i] === FUNC) uses[rows.imm[i]] += 2;
     }
   }
   const merger = new Merger(functions, uses);

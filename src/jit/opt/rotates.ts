@@ -1,4 +1,5 @@
-import { ir, setMask } from '../rows/index.ts';
+import { setMask } from '../rows/index.ts';
+import { ADD, ALU_K, ALU_X, FP, type Ir, LEADER, MASK, NONE, NOP, OR, ROL, TARGET, W, XOR, ZX } from '../rows/ir.ts';
 import type { Window } from './window.ts';
 
 /** What two turned and masked parts of one word make together. */
@@ -10,10 +11,10 @@ interface Joined {
   readonly lo: number;
 }
 
-function join({ sub, aux, imm, flags }: ir.Ir, i: number, p: number, q: number): Joined | undefined {
+function join({ sub, aux, imm, flags }: Ir, i: number, p: number, q: number): Joined | undefined {
   if ((aux[p] & aux[q]) !== 0 || (imm[p] & imm[q]) !== 0) return undefined;
   const words = aux[p] === 0 && aux[q] === 0;
-  if ((flags[i] & ir.W) !== 0 && !words) return undefined;
+  if ((flags[i] & W) !== 0 && !words) return undefined;
   if (sub[p] === sub[q]) return { mask: true, sub: sub[p], hi: aux[p] | aux[q], lo: imm[p] | imm[q] };
   // `x << n` turns by n, `x >> 32 - n` by 32 + n: the word's own rotate, if between them they have all of it.
   const left = sub[p] < 32 ? p : q;
@@ -24,17 +25,17 @@ function join({ sub, aux, imm, flags }: ir.Ir, i: number, p: number, q: number):
   return { mask: false, sub: by, hi: 0, lo: 0 };
 }
 
-function put(rows: ir.Ir, at: number, source: number, { mask, sub, hi, lo }: Joined): void {
+function put(rows: Ir, at: number, source: number, { mask, sub, hi, lo }: Joined): void {
   rows.a[at] = source;
-  rows.b[at] = ir.NONE;
+  rows.b[at] = NONE;
   if (mask) {
     setMask(rows, at, sub, hi, lo);
     return;
   }
-  rows.kind[at] = ir.ALU_K;
-  rows.sub[at] = ir.ROL;
+  rows.kind[at] = ALU_K;
+  rows.sub[at] = ROL;
   rows.imm[at] = sub;
-  rows.flags[at] = (rows.flags[at] & (ir.LEADER | ir.TARGET)) | ir.W | ir.ZX;
+  rows.flags[at] = (rows.flags[at] & (LEADER | TARGET)) | W | ZX;
 }
 
 /**
@@ -51,12 +52,12 @@ function put(rows: ir.Ir, at: number, source: number, { mask, sub, hi, lo }: Joi
 export function foldRotates(w: Window, i: number): void {
   const { rows } = w;
   const { kind, sub, a, b, d } = rows;
-  if (kind[i] !== ir.ALU_X || (sub[i] !== ir.OR && sub[i] !== ir.ADD && sub[i] !== ir.XOR)) return;
+  if (kind[i] !== ALU_X || (sub[i] !== OR && sub[i] !== ADD && sub[i] !== XOR)) return;
   const p = w.defined[a[i]];
   const q = w.defined[b[i]];
-  if (p < 0 || q < 0 || p === q || kind[p] !== ir.MASK || kind[q] !== ir.MASK) return;
+  if (p < 0 || q < 0 || p === q || kind[p] !== MASK || kind[q] !== MASK) return;
   const source = a[p];
-  if (a[q] !== source || source === ir.FP || source === ir.NONE || w.readAt[p] !== w.readAt[q]) return;
+  if (a[q] !== source || source === FP || source === NONE || w.readAt[p] !== w.readAt[q]) return;
   const joined = join(rows, i, p, q);
   if (joined === undefined) return;
   if (w.defined[source] === w.readAt[p]) {
@@ -74,5 +75,5 @@ export function foldRotates(w: Window, i: number): void {
   const early = d[p] === d[i] ? p : d[q] === d[i] ? q : -1;
   if (early < 0 || !w.unread(early)) return;
   put(rows, early, source, joined);
-  kind[i] = ir.NOP;
+  kind[i] = NOP;
 }

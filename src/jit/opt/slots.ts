@@ -1,4 +1,23 @@
-import { type Blocks, ir, liveOut } from '../rows/index.ts';
+import { type Blocks, liveOut } from '../rows/index.ts';
+import {
+  ADD,
+  ALU_K,
+  ARENA,
+  CALL_HELPER,
+  CALL_KFUNC,
+  FP,
+  FUNC,
+  type Ir,
+  LOAD,
+  LOAD_REV,
+  MOV,
+  NONE,
+  NOP,
+  PROBE,
+  STORE_K,
+  STORE_REL,
+  TAIL,
+} from '../rows/ir.ts';
 
 /** What begins at a byte of the frame: no access, none but one that began before, accesses that are not alike. */
 const UNSEEN = 0;
@@ -8,21 +27,21 @@ const MIXED = 255;
 const MOST_PLACES = 64;
 
 /** Whether row `i` reads the register, beside the access it may be. */
-const reads = ({ kind, a, b, aux }: ir.Ir, i: number, register: number): boolean =>
-  a[i] === register || b[i] === register || (kind[i] >= ir.LOAD && kind[i] <= ir.STORE_K && aux[i] === register + 1);
+const reads = ({ kind, a, b, aux }: Ir, i: number, register: number): boolean =>
+  a[i] === register || b[i] === register || (kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1);
 
 /** Lowest distance from the frame pointer at which something else than plain accesses may touch the frame: it reaches from there on. */
 class Escapes {
   from = 0;
-  readonly #rows: ir.Ir;
+  readonly #rows: Ir;
   /** By register: distance from the frame pointer it holds, or 0. */
   readonly #held = new Int32Array(16);
-  #any = false;
+  any = false;
   readonly #callbacks: boolean;
 
-  constructor(rows: ir.Ir) {
+  constructor(rows: Ir) {
     this.#rows = rows;
-    this.#callbacks = rows.kind.includes(ir.FUNC);
+    this.#callbacks = rows.kind.includes(FUNC);
   }
 
   #everything(): void {
@@ -33,30 +52,30 @@ class Escapes {
   row(i: number): boolean {
     const { kind, a, b, d, sub, imm, aux } = this.#rows;
     const k = kind[i];
-    if (k === ir.NOP) return true;
-    const sum = a[i] === ir.FP && ((k === ir.ALU_K && sub[i] === ir.ADD && imm[i] < 0) || k === ir.MOV);
-    const access = k >= ir.LOAD && k <= ir.STORE_REL && a[i] === ir.FP;
-    if (b[i] === ir.FP || (a[i] === ir.FP && !sum && !access)) this.#everything();
-    if (access && k <= ir.STORE_K && aux[i] > 0) this.#everything();
-    if (this.#any) this.#uses(i);
-    if (sum && d[i] !== ir.NONE) {
-      this.#held[d[i]] = k === ir.MOV ? -1 : imm[i];
-      this.#any = true;
-    } else if (d[i] !== ir.NONE) this.#held[d[i]] = 0;
+    if (k === NOP) return true;
+    const sum = a[i] === FP && ((k === ALU_K && sub[i] === ADD && imm[i] < 0) || k === MOV);
+    const access = k >= LOAD && k <= STORE_REL && a[i] === FP;
+    if (b[i] === FP || (a[i] === FP && !sum && !access)) this.#everything();
+    if (access && k <= STORE_K && aux[i] > 0) this.#everything();
+    if (this.any) this.#uses(i);
+    if (sum && d[i] !== NONE) {
+      this.#held[d[i]] = k === MOV ? -1 : imm[i];
+      this.any = true;
+    } else if (d[i] !== NONE) this.#held[d[i]] = 0;
     return this.from !== Number.NEGATIVE_INFINITY;
   }
 
   #uses(i: number): void {
     const held = this.#held;
     const k = this.#rows.kind[i];
-    const calls = k >= ir.CALL_HELPER && k <= ir.TAIL;
+    const calls = k >= CALL_HELPER && k <= TAIL;
     for (let r = 0; r < 10; r++) {
       if (held[r] === 0) continue;
       if (reads(this.#rows, i, r)) this.#everything();
       if (!calls || r > 5) continue;
       // Helpers touch what lies above the address they are given; functions may go anywhere from there.
       // A function of the program whose address the helper may have been given counts as called.
-      if (!this.#callbacks && (k === ir.CALL_HELPER || k === ir.CALL_KFUNC)) this.from = Math.min(this.from, held[r]);
+      if (!this.#callbacks && (k === CALL_HELPER || k === CALL_KFUNC)) this.from = Math.min(this.from, held[r]);
       else this.#everything();
       held[r] = 0;
     }
@@ -64,18 +83,24 @@ class Escapes {
 
   /** @param live halves live behind the block */
   endBlock(live: number): void {
-    if (!this.#any) return;
+    if (!this.any) return;
     for (let r = 0; r < 10; r++) if (this.#held[r] !== 0 && ((live >>> r) & 0x10001) !== 0) this.#everything();
     this.#held.fill(0);
-    this.#any = false;
+    this.any = false;
   }
 }
 
-function escapedFrom(rows: ir.Ir, blocks: Blocks, live: Int32Array): number {
+function escapedFrom(rows: Ir, blocks: Blocks, live: Int32Array): number {
   const escapes = new Escapes(rows);
+  const { a, b } = rows;
   for (let at = 0; at < blocks.count; at++) {
-    for (let i = blocks.start[at]; i < blocks.start[at + 1]; i++) if (!escapes.row(i)) return escapes.from;
-    escapes.endBlock(liveOut(blocks, live, at));
+    const end = blocks.start[at + 1];
+    for (let i = blocks.start[at]; i < end; i++) {
+      // Few rows have to do with the frame.
+      if (a[i] !== FP && b[i] !== FP && !escapes.any) continue;
+      if (!escapes.row(i)) return escapes.from;
+    }
+    if (escapes.any) escapes.endBlock(liveOut(blocks, live, at));
   }
   return escapes.from;
 }
@@ -104,7 +129,7 @@ export interface FramePlan {
  * @param promote make any; otherwise only look
  */
 export function planFrame(
-  rows: ir.Ir,
+  rows: Ir,
   blocks: Blocks,
   live: Int32Array,
   frameBytes: number,
@@ -121,14 +146,14 @@ export function planFrame(
   const seen = new Uint8Array(frameBytes + 8);
   for (let i = 0; i < n; i++) {
     const k = kind[i];
-    if (a[i] !== ir.FP || k < ir.LOAD || k > ir.STORE_REL) continue;
+    if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
     const at = frameBytes + off[i];
     if (at < 0 || off[i] >= 0) {
       touched.fill(1);
       return everything;
     }
     const size = sub[i] & 3;
-    const plain = k <= ir.STORE_K && k !== ir.LOAD_REV && (flags[i] & (ir.PROBE | ir.ARENA)) === 0;
+    const plain = k <= STORE_K && k !== LOAD_REV && (flags[i] & (PROBE | ARENA)) === 0;
     const what = promote && plain && off[i] + (1 << size) <= from ? size + 1 : MIXED;
     for (let b = 0; b < 1 << size; b++) {
       const is = b === 0 || what === MIXED ? what : INSIDE;
@@ -146,12 +171,12 @@ export function planFrame(
   }
   for (let i = 0; i < n; i++) {
     const k = kind[i];
-    if (a[i] !== ir.FP || k < ir.LOAD || k > ir.STORE_REL) continue;
+    if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
     const at = frameBytes + off[i];
-    const local = k <= ir.STORE_K ? localAt[at] : -1;
+    const local = k <= STORE_K ? localAt[at] : -1;
     if (local < 0) touched.fill(1, at, at + (1 << (sub[i] & 3)));
     else {
-      a[i] = ir.NONE;
+      a[i] = NONE;
       off[i] = local;
     }
   }

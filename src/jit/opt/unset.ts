@@ -1,19 +1,20 @@
-import { type Blocks, ir } from '../rows/index.ts';
+import type { Blocks } from '../rows/index.ts';
+import { BARRIER, CALL_HELPER, FP, type Ir, LOAD, NONE, STORE, STORE_K, STORE_REL, ZERO_FRAME } from '../rows/ir.ts';
 
 /** Takes the bytes that straight-line code from row `i` on sets before anything can read them out of `bytes`. */
-function takeSet(rows: ir.Ir, i: number, end: number, bytes: Uint8Array, frameBytes: number): void {
+function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, frameBytes: number): void {
   const { kind, a, sub, off, aux } = rows;
   const read = new Uint8Array(bytes.length);
   let addressTaken = false;
   for (let at = i; at < end; at++) {
     const k = kind[at];
-    if (k >= ir.CALL_HELPER && k !== ir.BARRIER) return;
-    if (k >= ir.LOAD && k <= ir.STORE_REL) {
-      const direct = a[at] === ir.FP && (k > ir.STORE_K || aux[at] <= 0);
-      const writes = k === ir.STORE || k === ir.STORE_K || k === ir.STORE_REL;
-      if (a[at] === ir.NONE) continue;
+    if (k >= CALL_HELPER && k !== BARRIER) return;
+    if (k >= LOAD && k <= STORE_REL) {
+      const direct = a[at] === FP && (k > STORE_K || aux[at] <= 0);
+      const writes = k === STORE || k === STORE_K || k === STORE_REL;
+      if (a[at] === NONE) continue;
       if (!direct) {
-        if (!writes && (addressTaken || a[at] === ir.FP)) return;
+        if (!writes && (addressTaken || a[at] === FP)) return;
         continue;
       }
       const from = frameBytes + off[at];
@@ -21,7 +22,7 @@ function takeSet(rows: ir.Ir, i: number, end: number, bytes: Uint8Array, frameBy
         if (!writes) read[b] = 1;
         else if (read[b] === 0) bytes[b] = 0;
       }
-    } else if (a[at] === ir.FP || rows.b[at] === ir.FP) addressTaken = true;
+    } else if (a[at] === FP || rows.b[at] === FP) addressTaken = true;
   }
 }
 
@@ -29,15 +30,9 @@ function takeSet(rows: ir.Ir, i: number, end: number, bytes: Uint8Array, frameBy
  * Bytes of a frame that have to be zeros when a function begins, as something may read them before they are set.
  *
  * @param touched bytes that may be touched at all, from the frame's end
- * @param row the row the function begins at: the first one, or a {@link ir.ZERO_FRAME}
+ * @param row the row the function begins at: the first one, or a {@link ZERO_FRAME}
  */
-export function unsetBytes(
-  rows: ir.Ir,
-  blocks: Blocks,
-  touched: Uint8Array,
-  frameBytes: number,
-  row: number,
-): Uint8Array {
+export function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: number, row: number): Uint8Array {
   const { start, count } = blocks;
   let low = 0;
   for (let high = count - 1; low < high; ) {
@@ -46,6 +41,6 @@ export function unsetBytes(
     else high = middle - 1;
   }
   const bytes = touched.slice();
-  takeSet(rows, rows.kind[row] === ir.ZERO_FRAME ? row + 1 : row, start[low + 1], bytes, frameBytes);
+  takeSet(rows, rows.kind[row] === ZERO_FRAME ? row + 1 : row, start[low + 1], bytes, frameBytes);
   return bytes;
 }

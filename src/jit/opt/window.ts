@@ -1,5 +1,5 @@
 import type { Room } from '../room.ts';
-import { ir } from '../rows/index.ts';
+import { CONST, type Ir, NONE, NOP } from '../rows/ir.ts';
 
 /** Registers an instruction may name, `NONE` included. */
 const REGISTERS = 16;
@@ -9,34 +9,34 @@ const REGISTERS = 16;
  * there. Passes ask; the walk tells it of every row once they are through with it.
  */
 export class Window {
-  readonly rows: ir.Ir;
+  readonly rows: Ir;
   /** By register: the row that set it last, the row before that one, and the last that read it; -1 for none. */
   readonly defined = new Int32Array(REGISTERS);
-  readonly #before = new Int32Array(REGISTERS);
-  readonly #used = new Int32Array(REGISTERS);
+  readonly before = new Int32Array(REGISTERS);
+  readonly used = new Int32Array(REGISTERS);
   /** First row of the block the walk is in. */
-  #blockStart = 0;
+  blockStart = 0;
 
   /** By row: the row that had set its operand a when it was read. */
   readonly readAt: Int32Array;
 
-  constructor(rows: ir.Ir, room: Room) {
+  constructor(rows: Ir, room: Room) {
     this.rows = rows;
     this.readAt = room.ints(rows.n, -1);
   }
 
   /** @param merged control may come from elsewhere than the row before, so nothing is known */
   enterBlock(start: number, merged: boolean): void {
-    this.#blockStart = start;
+    this.blockStart = start;
     if (!merged) return;
     this.defined.fill(-1);
-    this.#before.fill(-1);
-    this.#used.fill(-1);
+    this.before.fill(-1);
+    this.used.fill(-1);
   }
 
   /** Row whose result the register holds, when `kind` is what it is and its operand a is still what it read; or -1. */
   source(register: number, kind: number): number {
-    if (register === ir.NONE) return -1;
+    if (register === NONE) return -1;
     const from = this.defined[register];
     if (from < 0 || this.rows.kind[from] !== kind) return -1;
     return this.keepsA(from) ? from : -1;
@@ -52,7 +52,7 @@ export class Window {
   /** The row's result is in its register and nobody has read it; it belongs to the block. */
   unread(from: number): boolean {
     const register = this.rows.d[from];
-    return from >= this.#blockStart && this.defined[register] === from && this.#used[register] <= from;
+    return from >= this.blockStart && this.defined[register] === from && this.used[register] <= from;
   }
 
   /**
@@ -61,7 +61,7 @@ export class Window {
    */
   inPlace(i: number, register: number): number {
     const { a, b, d } = this.rows;
-    if (register === ir.NONE || d[i] !== register) return -1;
+    if (register === NONE || d[i] !== register) return -1;
     const from = this.defined[register];
     const alone = from >= 0 && a[from] === register && b[from] !== register;
     return alone && this.unread(from) ? from : -1;
@@ -69,41 +69,23 @@ export class Window {
 
   drop(from: number): void {
     const d = this.rows.d[from];
-    this.defined[d] = this.#before[d];
-    this.rows.kind[from] = ir.NOP;
+    this.defined[d] = this.before[d];
+    this.rows.kind[from] = NOP;
   }
 
   /** Row holding a constant that the register holds, or -1. */
   constant(register: number): number {
-    if (register === ir.NONE) return -1;
+    if (register === NONE) return -1;
     const from = this.defined[register];
-    return from >= 0 && this.rows.kind[from] === ir.CONST ? from : -1;
+    return from >= 0 && this.rows.kind[from] === CONST ? from : -1;
   }
 
-  /** Row `i` is as it will be. */
-  leave(i: number): void {
-    const { kind, a, b, d, aux } = this.rows;
-    const used = this.#used;
-    const k = kind[i];
-    if (k === ir.NOP) return;
-    this.readAt[i] = this.defined[a[i]];
-    used[a[i]] = i;
-    used[b[i]] = i;
-    if (k >= ir.LOAD && k <= ir.STORE_K && aux[i] > 0) used[aux[i] - 1] = i;
-    if (k >= ir.CALL_HELPER) {
-      if (k <= ir.TAIL || k === ir.PACKET) {
-        for (let r = 0; r <= 5; r++) {
-          used[r] = i;
-          this.#set(r, i);
-        }
-        return;
-      }
-    } else if (k === ir.CMPXCHG) used[0] = i;
-    if (d[i] !== ir.NONE) this.#set(d[i], i);
-  }
-
-  #set(register: number, i: number): void {
-    this.#before[register] = this.defined[register];
-    this.defined[register] = i;
+  /** A call: R1..R5 are read, R0..R5 set. */
+  clobber(i: number): void {
+    for (let r = 0; r <= 5; r++) {
+      this.used[r] = i;
+      this.before[r] = this.defined[r];
+      this.defined[r] = i;
+    }
   }
 }

@@ -1,5 +1,5 @@
 import type { Room } from '../room.ts';
-import * as ir from './ir.ts';
+import { type Ir, JA, JCC_X, LEADER, LEAVE, MAY_GOTO, TARGET } from './ir.ts';
 
 /** Basic blocks of a function, in the order of its rows. */
 export interface Blocks {
@@ -12,26 +12,26 @@ export interface Blocks {
 }
 
 /** Whether control never comes out behind the row. */
-const ends = (kind: number): boolean => kind === ir.JA || kind === ir.LEAVE;
-const jumps = (kind: number): boolean => (kind >= ir.JA && kind <= ir.JCC_X) || kind === ir.MAY_GOTO;
+const ends = (kind: number): boolean => kind === JA || kind === LEAVE;
+const jumps = (kind: number): boolean => (kind >= JA && kind <= JCC_X) || kind === MAY_GOTO;
 
 /** Marks leaders and finds the blocks they begin, which live in `room`. */
-export function findBlocks(rows: ir.Ir, room: Room): Blocks {
+export function findBlocks(rows: Ir, room: Room): Blocks {
   const { n, kind, flags, aux } = rows;
   let count = 0;
-  if (n > 0) flags[0] |= ir.LEADER | ir.TARGET;
+  if (n > 0) flags[0] |= LEADER | TARGET;
   for (let i = 0; i < n; i++) {
     const k = kind[i];
-    if (jumps(k)) flags[aux[i]] |= ir.LEADER | ir.TARGET;
-    if ((jumps(k) || k === ir.LEAVE) && i + 1 < n) flags[i + 1] |= ends(k) ? ir.LEADER | ir.TARGET : ir.LEADER;
+    if (jumps(k)) flags[aux[i]] |= LEADER | TARGET;
+    if ((jumps(k) || k === LEAVE) && i + 1 < n) flags[i + 1] |= ends(k) ? LEADER | TARGET : LEADER;
   }
-  for (let i = 0; i < n; i++) count += flags[i] & ir.LEADER;
+  for (let i = 0; i < n; i++) count += flags[i] & LEADER;
   const start = room.ints(count + 1);
   const taken = room.ints(count);
   const next = room.ints(count);
   const blockOf = room.ints(n);
   for (let i = 0, at = -1; i < n; i++) {
-    if ((flags[i] & ir.LEADER) !== 0) start[++at] = i;
+    if ((flags[i] & LEADER) !== 0) start[++at] = i;
     blockOf[i] = at;
   }
   start[count] = n;

@@ -1,7 +1,51 @@
 import type { Room } from '../room.ts';
 import { rotlHi } from './bits.ts';
 import type { Blocks } from './blocks.ts';
-import * as ir from './ir.ts';
+import {
+  ADD,
+  ALU_K,
+  ALU_X,
+  AND,
+  ARENA,
+  ARGS_KNOWN,
+  ARSH,
+  ATOMIC,
+  BASE,
+  BSWAP,
+  CALL_HELPER,
+  CALL_KFUNC,
+  CALL_SUB,
+  CAST_USER,
+  CMPXCHG,
+  FP,
+  type Ir,
+  JCC_K,
+  JCC_X,
+  JSET,
+  LEAVE,
+  LOAD,
+  LOAD_ACQ,
+  LOAD_REV,
+  LSH,
+  MASK,
+  MOV,
+  MUL,
+  NEG,
+  NONE,
+  NOP,
+  OR,
+  PACKET,
+  PERCPU,
+  RSH,
+  SEXT,
+  STORE,
+  STORE_K,
+  STORE_REL,
+  SUB,
+  TAIL,
+  W,
+  XOR,
+} from './ir.ts';
 
 /*
  * A set of live halves: bit r for the low half of register r, bit 16 + r for its high half. FP is never in it.
@@ -10,135 +54,145 @@ export const LOW = 1;
 export const BOTH = 0x10001;
 const ARGS = BOTH * 0b111110;
 const CLOBBERED = BOTH * 0b111111;
-const REAL = ~(BOTH << ir.FP) & ~(BOTH << ir.NONE) & ~(BOTH << 14);
+const REAL = ~(BOTH << FP) & ~(BOTH << NONE) & ~(BOTH << 14);
 
 /** Whether a row is there for nothing but its result. */
-const PURE = (kind: number): boolean =>
-  (kind >= ir.MOV && kind <= ir.ALU_X) || kind === ir.PERCPU || kind === ir.CAST_USER;
+const isPure = (kind: number): boolean => (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
 
-/** Halves of an operation's operands that halves of its result come from. */
-function operands(rows: ir.Ir, i: number, result: number): number {
-  const a = rows.a[i];
-  const b = rows.b[i];
-  const imm = rows.imm[i];
-  const high = result >> 16 !== 0;
-  switch (rows.kind[i]) {
-    case ir.MOV:
-      return result << a;
-    case ir.MASK: {
+/** What low halves of operands the low half of an operation's result comes from, and its high half. */
+const OWN_HALVES = 0;
+const AND_HALVES = 1;
+const LEFT_HALVES = 2;
+const RIGHT_HALVES = 3;
+const ALL_HALVES = 4;
+const HALVES = new Uint8Array(16).fill(ALL_HALVES);
+for (const sub of [ADD, SUB, MUL, OR, XOR, NEG]) HALVES[sub] = OWN_HALVES;
+HALVES[AND] = AND_HALVES;
+HALVES[LSH] = LEFT_HALVES;
+HALVES[RSH] = RIGHT_HALVES;
+HALVES[ARSH] = RIGHT_HALVES;
+
+/** Halves an operation reads. @param high the high half of its result is read, otherwise only the low one */
+function operationReads({ kind, a, b, sub, imm, flags }: Ir, i: number, high: boolean): number {
+  const x = LOW << a[i];
+  const y = kind[i] === ALU_X ? LOW << b[i] : 0;
+  const low = x | y;
+  if ((flags[i] & W) !== 0) return low;
+  const both = low | (low << 16);
+  switch (HALVES[sub[i]]) {
+    case OWN_HALVES:
+      return high ? both : low;
+    case AND_HALVES:
+      return high && (y !== 0 || imm[i] < 0) ? both : low;
+    case LEFT_HALVES:
+      return high ? low | (x << 16) : low;
+    case RIGHT_HALVES:
+      return low | (x << 16);
+    default:
+      return both;
+  }
+}
+
+/** Halves that any other row reads for its result's sake. */
+function sourceReads({ kind, a, sub, imm, aux }: Ir, i: number, high: boolean): number {
+  const x = LOW << a[i];
+  switch (kind[i]) {
+    case MOV:
+      return high ? x | (x << 16) : x;
+    case MASK: {
       // Bits of the operand that end up in live halves: the mask turned back.
-      const back = -rows.sub[i] & 63;
-      const hi = high ? rows.aux[i] : 0;
-      const lo = (result & LOW) !== 0 ? imm : 0;
-      return (rotlHi(hi, lo, back) !== 0 ? BOTH : LOW) << a;
+      const back = -sub[i] & 63;
+      return rotlHi(high ? aux[i] : 0, imm[i], back) !== 0 ? x | (x << 16) : x;
     }
-    case ir.SEXT:
-      return LOW << a;
-    case ir.BSWAP:
-      return (rows.sub[i] === 64 ? BOTH : LOW) << a;
-    case ir.PERCPU:
-      return BOTH << a;
-    case ir.CAST_USER:
-      return LOW << a;
-    case ir.ALU_K:
-    case ir.ALU_X: {
-      const sub = rows.sub[i];
-      const x = rows.kind[i] === ir.ALU_X ? 1 : 0;
-      if ((rows.flags[i] & ir.W) !== 0) return (LOW << a) | (x << b);
-      switch (sub) {
-        case ir.ADD:
-        case ir.SUB:
-        case ir.MUL:
-        case ir.OR:
-        case ir.XOR:
-        case ir.NEG:
-          return high ? (BOTH << a) | ((BOTH * x) << b) : (LOW << a) | (x << b);
-        case ir.AND:
-          if (x === 0 && imm >= 0) return LOW << a;
-          return high ? (BOTH << a) | ((BOTH * x) << b) : (LOW << a) | (x << b);
-        case ir.LSH:
-          return ((high ? BOTH : LOW) << a) | (x << b);
-        case ir.RSH:
-        case ir.ARSH:
-          return (BOTH << a) | (x << b);
-        default:
-          return (BOTH << a) | ((BOTH * x) << b);
-      }
-    }
+    case SEXT:
+    case CAST_USER:
+      return x;
+    case BSWAP:
+      return sub[i] === 64 ? x | (x << 16) : x;
+    case PERCPU:
+      return x | (x << 16);
     default:
       return 0;
   }
 }
 
-/** Halves of a plain base: where addresses have 32 bits nobody reads the other one. */
-const baseHalves = (rows: ir.Ir): number => (rows.narrowAddresses ? LOW : BOTH);
+/** Halves that the base of an access stands for, and its second base. */
+function addressReads(rows: Ir, i: number): number {
+  const base = LOW << rows.a[i];
+  if ((rows.flags[i] & ARENA) !== 0) return base | (BOTH << BASE);
+  if (!rows.narrowAddresses) return base | (base << 16);
+  return rows.aux[i] > 0 && rows.kind[i] <= STORE_K ? base | (LOW << (rows.aux[i] - 1)) : base;
+}
 
-/** The second base of a load or store. */
-const indexHalves = (rows: ir.Ir, i: number): number =>
-  rows.narrowAddresses && rows.aux[i] > 0 && rows.kind[i] <= ir.STORE_K ? LOW << (rows.aux[i] - 1) : 0;
+function effectReads(rows: Ir, i: number): number {
+  const { kind, a, b, sub, imm, flags } = rows;
+  const x = LOW << a[i];
+  const y = LOW << b[i];
+  switch (kind[i]) {
+    case LOAD:
+    case LOAD_REV:
+    case LOAD_ACQ:
+    case STORE_K:
+      return addressReads(rows, i);
+    case STORE:
+    case STORE_REL:
+      return addressReads(rows, i) | (sub[i] === 3 ? y | (y << 16) : y);
+    case JCC_K: {
+      const low = (flags[i] & W) !== 0 || (sub[i] === JSET && imm[i] >= 0);
+      return low ? x : x | (x << 16);
+    }
+    case JCC_X:
+      return (flags[i] & W) !== 0 ? x | y : x | y | ((x | y) << 16);
+    case CALL_HELPER:
+    case CALL_KFUNC:
+    case CALL_SUB:
+    case TAIL:
+      return (flags[i] & ARGS_KNOWN) !== 0 ? rows.off[i] : ARGS;
+    case PACKET:
+      return y;
+    case ATOMIC:
+    case CMPXCHG: {
+      const value = (flags[i] & W) !== 0 ? LOW : BOTH;
+      return addressReads(rows, i) | (value << b[i]) | (kind[i] === CMPXCHG ? value : 0);
+    }
+    case LEAVE:
+      return x | (x << 16);
+    default:
+      return 0;
+  }
+}
+
+/** Halves of registers a row reads. @param high the high half of its result is read; otherwise the low one alone */
+function reads(rows: Ir, i: number, high: boolean): number {
+  const kind = rows.kind[i];
+  if (kind === ALU_K || kind === ALU_X) return operationReads(rows, i, high) & REAL;
+  return (isPure(kind) ? sourceReads(rows, i, high) : effectReads(rows, i)) & REAL;
+}
+
+/** Halves whose values end at a row: those of its result, of registers that a call clobbers, of everything at the end. */
+function ends(kind: number, d: number): number {
+  if (kind < CALL_HELPER) return kind === NOP ? 0 : BOTH << d;
+  if (kind === LEAVE) return -1;
+  return kind <= TAIL || kind === PACKET ? CLOBBERED : kind === PERCPU || kind === CAST_USER ? BOTH << d : 0;
+}
 
 /**
  * What is live before a row, from what is live behind it. Rows without effect on anything live are not asked: they count
  * as nothing, and {@link isDead} says so.
  */
-export function liveBefore(rows: ir.Ir, i: number, live: number): number {
+export function liveBefore(rows: Ir, i: number, live: number): number {
   const kind = rows.kind[i];
+  if (kind === NOP) return live;
   const d = rows.d[i];
-  if (kind >= ir.MOV && kind <= ir.ALU_X) {
-    const result = (live >>> d) & BOTH;
-    return result === 0 ? live : (live & ~(BOTH << d)) | (operands(rows, i, result) & REAL);
-  }
-  const a = rows.a[i];
-  const b = rows.b[i];
-  const arena = (rows.flags[i] & ir.ARENA) !== 0;
-  const base = (arena ? (LOW << a) | (BOTH << ir.BASE) : baseHalves(rows) << a) | indexHalves(rows, i);
-  switch (kind) {
-    case ir.LOAD:
-    case ir.LOAD_REV:
-    case ir.LOAD_ACQ:
-      return (live & ~(BOTH << d)) | (base & REAL);
-    case ir.STORE:
-    case ir.STORE_REL:
-      return live | ((base | ((rows.sub[i] === 3 ? BOTH : LOW) << b)) & REAL);
-    case ir.STORE_K:
-      return live | (base & REAL);
-    case ir.ATOMIC:
-    case ir.CMPXCHG: {
-      const value = (rows.flags[i] & ir.W) !== 0 ? LOW : BOTH;
-      const after = d === ir.NONE ? live : live & ~(BOTH << d);
-      return after | ((base | (value << b)) & REAL) | (kind === ir.CMPXCHG ? value : 0);
-    }
-    case ir.JCC_K: {
-      const low = (rows.flags[i] & ir.W) !== 0 || (rows.sub[i] === ir.JSET && rows.imm[i] >= 0);
-      return live | (((low ? LOW : BOTH) << a) & REAL);
-    }
-    case ir.JCC_X: {
-      const half = (rows.flags[i] & ir.W) !== 0 ? LOW : BOTH;
-      return live | (((half << a) | (half << b)) & REAL);
-    }
-    case ir.CALL_HELPER:
-    case ir.CALL_KFUNC:
-    case ir.CALL_SUB:
-    case ir.TAIL:
-      return (live & ~CLOBBERED) | ((rows.flags[i] & ir.ARGS_KNOWN) !== 0 ? rows.off[i] : ARGS);
-    case ir.PACKET:
-      return (live & ~CLOBBERED) | ((LOW << b) & REAL);
-    case ir.LEAVE:
-      return BOTH << a;
-    case ir.PERCPU:
-    case ir.CAST_USER: {
-      const result = (live >>> d) & BOTH;
-      return result === 0 ? live : (live & ~(BOTH << d)) | (operands(rows, i, result) & REAL);
-    }
-    default:
-      return live;
-  }
+  const result = (live >>> d) & BOTH;
+  if (result === 0 && isPure(kind)) return live;
+  return (live & ~ends(kind, d)) | reads(rows, i, result > LOW);
 }
 
 /** Whether nothing reads what the row makes, and it does nothing else. */
-export function isDead(rows: ir.Ir, i: number, live: number): boolean {
+export function isDead(rows: Ir, i: number, live: number): boolean {
   const kind = rows.kind[i];
-  const pure = PURE(kind) || (kind === ir.LOAD && rows.a[i] === ir.NONE);
+  const pure = isPure(kind) || (kind === LOAD && rows.a[i] === NONE);
   return pure && ((live >>> rows.d[i]) & BOTH) === 0;
 }
 
@@ -146,7 +200,7 @@ export function isDead(rows: ir.Ir, i: number, live: number): boolean {
  * Halves live where each block begins. Worklist over blocks, last first: a block is looked at again only when one it
  * leads to grew, and each can grow 26 times at most. The answer lives in `room`.
  */
-export function liveIn(rows: ir.Ir, blocks: Blocks, room: Room): Int32Array {
+export function liveIn(rows: Ir, blocks: Blocks, room: Room): Int32Array {
   const { count, start, taken, next } = blocks;
   const live = room.ints(count);
   const done = room.bytes(count);

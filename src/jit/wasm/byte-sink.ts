@@ -5,30 +5,31 @@ const PADDED = 5;
  * (WebAssembly core specification §5.2.2).
  */
 export class ByteSink {
-  #bytes = new Uint8Array(1024);
-  #length = 0;
+  // Not private: names of private fields cost code that runs for the first time.
+  protected buffer = new Uint8Array(1024);
+  protected used = 0;
 
   get length(): number {
-    return this.#length;
+    return this.used;
   }
 
-  #room(count: number): void {
-    const need = this.#length + count;
-    if (need <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(need, 2 * this.#bytes.length));
-    grown.set(this.#bytes);
-    this.#bytes = grown;
+  protected room(count: number): void {
+    const need = this.used + count;
+    if (need <= this.buffer.length) return;
+    const grown = new Uint8Array(Math.max(need, 2 * this.buffer.length));
+    grown.set(this.buffer);
+    this.buffer = grown;
   }
 
   byte(value: number): void {
-    if (this.#length === this.#bytes.length) this.#room(1);
-    this.#bytes[this.#length++] = value;
+    if (this.used === this.buffer.length) this.room(1);
+    this.buffer[this.used++] = value;
   }
 
   bytes(values: ArrayLike<number>): void {
-    this.#room(values.length);
-    this.#bytes.set(values, this.#length);
-    this.#length += values.length;
+    this.room(values.length);
+    this.buffer.set(values, this.used);
+    this.used += values.length;
   }
 
   /** Unsigned LEB128 of a 32-bit value; the sign of the number does not matter. */
@@ -72,23 +73,23 @@ export class ByteSink {
 
   /** Leaves room for a length; {@link end} fills it in. */
   begin(): number {
-    this.#room(PADDED);
-    this.#length += PADDED;
-    return this.#length;
+    this.room(PADDED);
+    this.used += PADDED;
+    return this.used;
   }
 
   /** Writes how many bytes came since {@link begin}, as a LEB128 of five bytes. @param mark what it returned */
   end(mark: number): void {
-    let size = this.#length - mark;
+    let size = this.used - mark;
     for (let at = mark - PADDED; at < mark - 1; at++) {
-      this.#bytes[at] = (size & 0x7f) | 0x80;
+      this.buffer[at] = (size & 0x7f) | 0x80;
       size >>>= 7;
     }
-    this.#bytes[mark - 1] = size;
+    this.buffer[mark - 1] = size;
   }
 
   /** What was written: a copy. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return this.buffer.slice(0, this.used);
   }
 }

@@ -5,19 +5,29 @@ import * as w from './opcodes.ts';
 export class Code extends ByteSink {
   /** Instructions without immediates. */
   op(opcode: number): void {
-    this.byte(opcode);
+    if (this.used === this.buffer.length) this.room(1);
+    this.buffer[this.used++] = opcode;
+  }
+  #indexed(opcode: number, index: number): void {
+    if (index > 0x7f) {
+      this.byte(opcode);
+      this.u32(index);
+      return;
+    }
+    let at = this.used;
+    if (at + 2 > this.buffer.length) this.room(2);
+    this.buffer[at++] = opcode;
+    this.buffer[at++] = index;
+    this.used = at;
   }
   get(local: number): void {
-    this.byte(w.LOCAL_GET);
-    this.u32(local);
+    this.#indexed(w.LOCAL_GET, local);
   }
   set(local: number): void {
-    this.byte(w.LOCAL_SET);
-    this.u32(local);
+    this.#indexed(w.LOCAL_SET, local);
   }
   tee(local: number): void {
-    this.byte(w.LOCAL_TEE);
-    this.u32(local);
+    this.#indexed(w.LOCAL_TEE, local);
   }
   globalGet(index: number): void {
     this.byte(w.GLOBAL_GET);

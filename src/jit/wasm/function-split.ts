@@ -1,4 +1,13 @@
-import { classifyInsn, type Insn, type InsnDef, isInsnProblem } from '../../isa/index.ts';
+import {
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  CALL,
+  classifyInsn,
+  type Insn,
+  type InsnDef,
+  isInsnProblem,
+  LD_IMM64,
+} from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { JitError } from '../types.ts';
 
@@ -13,14 +22,16 @@ export interface SplitProgram {
   readonly functionAt: Int32Array;
 }
 
+/** Where a program's functions begin. */
+export type FunctionStarts = Pick<SplitProgram, 'insns' | 'starts' | 'functionAt'>;
+
 /**
  * Functions begin at slot 0, where local calls and function addresses point, and at `entries`; each reaches to the next
- * (`kernel/bpf/verifier.c: add_subprog_and_kfunc`). Throws JitError for slots that are no instruction.
+ * (`kernel/bpf/verifier.c: add_subprog_and_kfunc`). Throws JitError for calls out of the program.
  */
-export function splitProgram(insns: readonly Insn[], entries: readonly number[]): SplitProgram {
+export function findFunctions(insns: readonly Insn[], entries: readonly number[]): FunctionStarts {
   const count = insns.length;
   if (count === 0) throw new JitError(ERRNO.EINVAL, 'the program has no instructions');
-  const defs: (InsnDef | undefined)[] = new Array(count);
   const functionAt = new Int32Array(count).fill(-1);
   const begin = (slot: number, from: number): void => {
     if (slot < 0 || slot >= count)
@@ -30,15 +41,29 @@ export function splitProgram(insns: readonly Insn[], entries: readonly number[])
   begin(0, 0);
   for (const slot of entries) begin(slot, 0);
   for (let idx = 0; idx < count; idx++) {
+    const { code } = insns[idx];
+    if (code === CALL) {
+      if (insns[idx].src === BPF_PSEUDO_CALL) begin(idx + 1 + insns[idx].imm, idx);
+    } else if (code === LD_IMM64) {
+      if (insns[idx].src === BPF_PSEUDO_FUNC) begin(idx + 1 + insns[idx].imm, idx);
+      idx++;
+    }
+  }
+  const starts: number[] = [];
+  for (let slot = 0; slot < count; slot++) if (functionAt[slot] >= 0) functionAt[slot] = starts.push(slot) - 1;
+  return { insns, starts: Int32Array.from([...starts, count]), functionAt };
+}
+
+/** The same with every slot looked up. Throws JitError for slots that are no instruction too. */
+export function splitProgram(insns: readonly Insn[], entries: readonly number[]): SplitProgram {
+  const defs: (InsnDef | undefined)[] = new Array(insns.length);
+  for (let idx = 0; idx < insns.length; idx++) {
     const def = classifyInsn(insns, idx);
     if (isInsnProblem(def)) {
       throw new JitError(ERRNO.ENOTSUPP, `insn ${idx}: ${def.message}: expected ${def.expected}, found ${def.found}`);
     }
     defs[idx] = def;
-    if (def.imm === 'subprog') begin(idx + 1 + insns[idx].imm, idx);
     if (def.slots === 2) defs[++idx] = undefined;
   }
-  const starts: number[] = [];
-  for (let slot = 0; slot < count; slot++) if (functionAt[slot] >= 0) functionAt[slot] = starts.push(slot) - 1;
-  return { insns, defs, starts: Int32Array.from([...starts, count]), functionAt };
+  return { ...findFunctions(insns, entries), defs };
 }

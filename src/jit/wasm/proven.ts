@@ -1,4 +1,4 @@
-import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, type Insn, type InsnDef, LD_IMM64 } from '../../isa/index.ts';
+import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, findInsnDef, type Insn, LD_IMM64 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import {
   calleesFirst,
@@ -10,10 +10,26 @@ import {
   removeDead,
 } from '../opt/index.ts';
 import { Room } from '../room.ts';
-import { BOTH, decodeUnfixed, findBlocks, ir, LOW } from '../rows/index.ts';
+import { BOTH, decodeUnfixed, findBlocks, LOW } from '../rows/index.ts';
+import {
+  ARGS_KNOWN,
+  CALL_HELPER,
+  CALL_KFUNC,
+  CALL_SUB,
+  FP,
+  FUNC,
+  HIGH,
+  type Ir,
+  JA,
+  JCC_X,
+  MAY_GOTO,
+  NONE,
+  NOP,
+  TAIL,
+} from '../rows/ir.ts';
 import { JitError } from '../types.ts';
 import type { EmissionOptions } from './emission.ts';
-import type { SplitProgram } from './function-split.ts';
+import type { FunctionStarts } from './function-split.ts';
 import type { ModuleWriter } from './module-writer.ts';
 import { I32, I64 } from './opcodes.ts';
 import type { Signature } from './row-emission.ts';
@@ -36,25 +52,25 @@ interface ProvenProgram {
 }
 
 /** What calls read, by what is known of who is called. */
-function nameArguments(rows: ir.Ir, how: EmissionOptions): void {
+function nameArguments(rows: Ir, how: EmissionOptions): void {
   const { n, kind, imm, aux, off, flags, d } = rows;
   for (let i = 0; i < n; i++) {
-    if (kind[i] === ir.CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
+    if (kind[i] === CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
       // R0 is what it was when there was nothing to go to.
-      kind[i] = ir.TAIL;
-      d[i] = ir.NONE;
+      kind[i] = TAIL;
+      d[i] = NONE;
       off[i] = BOTH * 0b1111;
-      flags[i] |= ir.ARGS_KNOWN;
-    } else if (kind[i] === ir.CALL_HELPER || kind[i] === ir.CALL_KFUNC) {
-      const shape = kind[i] === ir.CALL_HELPER ? how.helperShape(imm[i]) : how.kfuncShape(imm[i], aux[i]);
+      flags[i] |= ARGS_KNOWN;
+    } else if (kind[i] === CALL_HELPER || kind[i] === CALL_KFUNC) {
+      const shape = kind[i] === CALL_HELPER ? how.helperShape(imm[i]) : how.kfuncShape(imm[i], aux[i]);
       off[i] = BOTH * ((2 << shape.args) - 2);
-      flags[i] |= ir.ARGS_KNOWN;
-      if (!shape.returns) d[i] = ir.NONE;
+      flags[i] |= ARGS_KNOWN;
+      if (!shape.returns) d[i] = NONE;
     }
   }
 }
 
-function decodeFunction(program: SplitProgram, index: number, how: EmissionOptions, frameBytes: number): OptFunction {
+function decodeFunction(program: FunctionStarts, index: number, how: EmissionOptions, frameBytes: number): OptFunction {
   const { insns, starts, functionAt } = program;
   const start = starts[index];
   const own = insns.slice(start, starts[index + 1]);
@@ -64,7 +80,7 @@ function decodeFunction(program: SplitProgram, index: number, how: EmissionOptio
     if (code === LD_IMM64 && src === BPF_PSEUDO_FUNC) funcRefs.set(i, functionAt[start + i + 1 + imm]);
     else if ((code === LD_IMM64 && src !== 0) || code === GOTOX || code === CALLX) {
       const opcode = code.toString(16).padStart(2, '0');
-      const { name } = program.defs[start + i] as InsnDef;
+      const name = findInsnDef(own[i])?.name ?? 'unknown';
       throw new JitError(ERRNO.ENOTSUPP, `eBPF filter opcode ${opcode} (@${start + i}) unsupported: ${name}`);
     }
     if (code === LD_IMM64) i++;
@@ -74,7 +90,7 @@ function decodeFunction(program: SplitProgram, index: number, how: EmissionOptio
   const slots = new Int32Array(rows.n);
   for (let i = 0; i < rows.n; i++) {
     slots[i] = start + i;
-    if (rows.kind[i] === ir.CALL_SUB) rows.aux[i] = functionAt[start + i + 1 + rows.imm[i]];
+    if (rows.kind[i] === CALL_SUB) rows.aux[i] = functionAt[start + i + 1 + rows.imm[i]];
   }
   checkTargets(own, rows, start);
   nameArguments(rows, how);
@@ -82,20 +98,20 @@ function decodeFunction(program: SplitProgram, index: number, how: EmissionOptio
 }
 
 /** Jumps go to instructions, and the last one does not leave the function by not jumping. */
-function checkTargets(own: readonly Insn[], { kind, aux, n }: ir.Ir, start: number): void {
+function checkTargets(own: readonly Insn[], { kind, aux, n }: Ir, start: number): void {
   for (let i = 0; i < n; i++) {
-    const jumps = (kind[i] >= ir.JA && kind[i] <= ir.JCC_X) || kind[i] === ir.MAY_GOTO;
+    const jumps = (kind[i] >= JA && kind[i] <= JCC_X) || kind[i] === MAY_GOTO;
     if (!jumps) continue;
     if (own[aux[i]].code === 0) {
       throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${start + i} to ${start + aux[i]}`);
     }
-    if (i === n - 1 && kind[i] !== ir.JA)
+    if (i === n - 1 && kind[i] !== JA)
       throw new JitError(ERRNO.EINVAL, `insn ${start + i}: control leaves the function`);
   }
 }
 
-const usesFrame = ({ kind, a, b, n }: ir.Ir): boolean => {
-  for (let i = 0; i < n; i++) if (kind[i] !== ir.NOP && (a[i] === ir.FP || b[i] === ir.FP)) return true;
+const usesFrame = ({ kind, a, b, n }: Ir): boolean => {
+  for (let i = 0; i < n; i++) if (kind[i] !== NOP && (a[i] === FP || b[i] === FP)) return true;
   return false;
 };
 
@@ -107,7 +123,7 @@ function analyze(func: OptFunction, room: Room, without: ReadonlySet<OptPass>): 
   const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
   if (without.has('narrow')) {
     for (let at = 0; at < blocks.count; at++) live[at] |= (live[at] & 0xffff) << 16;
-    for (let i = 0; i < rows.n; i++) if (rows.d[i] !== ir.NONE) rows.flags[i] |= ir.HIGH;
+    for (let i = 0; i < rows.n; i++) if (rows.d[i] !== NONE) rows.flags[i] |= HIGH;
   }
   const { frameBytes, locals } = func;
   return { rows, slots, blocks, live, frameBytes, inMemory: usesFrame(rows), frame, firstPlace: locals };
@@ -121,7 +137,7 @@ function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uin
   for (let index = left.pop(); index !== undefined; index = left.pop()) {
     const { n, kind, aux, imm } = functions[index].rows;
     for (let i = 0; i < n; i++) {
-      const to = kind[i] === ir.CALL_SUB ? aux[i] : kind[i] === ir.FUNC ? imm[i] : -1;
+      const to = kind[i] === CALL_SUB ? aux[i] : kind[i] === FUNC ? imm[i] : -1;
       if (to < 0 || reached[to] !== 0) continue;
       reached[to] = 1;
       left.push(to);
@@ -137,7 +153,7 @@ function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uin
  * @param entries slots of functions that no instruction names
  */
 function proveProgram(
-  program: SplitProgram,
+  program: FunctionStarts,
   how: EmissionOptions,
   frameBytesOf: (func: number) => number,
   entries: readonly number[],
@@ -152,7 +168,7 @@ function proveProgram(
     const func = decodeFunction(program, index, how, frameBytesOf(index));
     functions.push(func);
     const { n, kind, imm } = func.rows;
-    for (let i = 0; i < n; i++) if (kind[i] === ir.FUNC) pinned[imm[i]] = 1;
+    for (let i = 0; i < n; i++) if (kind[i] === FUNC) pinned[imm[i]] = 1;
   }
   const order = calleesFirst(functions);
   if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order);
@@ -166,7 +182,7 @@ function proveProgram(
   for (let index = 0; index < count; index++) {
     if (pinned[index] !== 0) halves[index] = ALL_ARGS;
     const { n, kind, aux } = functions[index].rows;
-    for (let i = 0; i < n; i++) if (kind[i] === ir.CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
+    for (let i = 0; i < n; i++) if (kind[i] === CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
   }
   const room = new Room();
   const analyzed: (AnalyzedFunction | undefined)[] = new Array(count).fill(undefined);
@@ -175,9 +191,9 @@ function proveProgram(
     const func = functions[index];
     const { n, kind, aux, off, flags } = func.rows;
     for (let i = 0; i < n; i++) {
-      if (kind[i] !== ir.CALL_SUB) continue;
+      if (kind[i] !== CALL_SUB) continue;
       off[i] = halves[aux[i]];
-      flags[i] |= ir.ARGS_KNOWN;
+      flags[i] |= ARGS_KNOWN;
     }
     const done = analyze(func, room, without);
     analyzed[index] = done;
@@ -207,7 +223,7 @@ export interface WrittenFunctions {
 /** Optimises and writes all functions of a verified program. Those that strangers call have the type of the table. */
 export function writeProven(
   module: ModuleWriter,
-  program: SplitProgram,
+  program: FunctionStarts,
   parts: Omit<ProgramParts, 'signatures' | 'starts'>,
   frameBytesOf: (func: number) => number,
   entries: readonly number[],

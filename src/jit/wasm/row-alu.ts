@@ -1,35 +1,99 @@
-import { ir, rotlHi, rotlLo } from '../rows/index.ts';
-import * as w from './opcodes.ts';
+import { rotlHi, rotlLo } from '../rows/index.ts';
+import {
+  ADD,
+  ALU_X,
+  AND,
+  ARSH,
+  DIV,
+  LSH,
+  MOD,
+  MOV,
+  MUL,
+  NEG,
+  OR,
+  ROL,
+  RSH,
+  SDIV,
+  SMOD,
+  SUB,
+  W,
+  XOR,
+} from '../rows/ir.ts';
+import {
+  ELSE,
+  END,
+  I32,
+  I32_ADD,
+  I32_AND,
+  I32_DIV_S,
+  I32_DIV_U,
+  I32_EQZ,
+  I32_EXTEND8_S,
+  I32_EXTEND16_S,
+  I32_LT_U,
+  I32_MUL,
+  I32_OR,
+  I32_REM_S,
+  I32_REM_U,
+  I32_ROTL,
+  I32_ROTR,
+  I32_SHL,
+  I32_SHR_S,
+  I32_SHR_U,
+  I32_SUB,
+  I32_WRAP_I64,
+  I32_XOR,
+  I64,
+  I64_ADD,
+  I64_AND,
+  I64_DIV_S,
+  I64_DIV_U,
+  I64_EQZ,
+  I64_EXTEND_I32_S,
+  I64_EXTEND8_S,
+  I64_EXTEND16_S,
+  I64_LT_U,
+  I64_MUL,
+  I64_OR,
+  I64_REM_S,
+  I64_REM_U,
+  I64_ROTL,
+  I64_SHL,
+  I64_SHR_S,
+  I64_SHR_U,
+  I64_SUB,
+  I64_XOR,
+  IF,
+} from './opcodes.ts';
 import type { RowEmission } from './row-emission.ts';
 
 /** 64-bit and 32-bit opcodes of an operation; shifts take their count modulo the width, as BPF does. */
 const WIDE_OPS = new Uint8Array(16);
 const NARROW_OPS = new Uint8Array(16);
 for (const [sub, wide, narrow] of [
-  [ir.ADD, w.I64_ADD, w.I32_ADD],
-  [ir.SUB, w.I64_SUB, w.I32_SUB],
-  [ir.MUL, w.I64_MUL, w.I32_MUL],
-  [ir.DIV, w.I64_DIV_U, w.I32_DIV_U],
-  [ir.MOD, w.I64_REM_U, w.I32_REM_U],
-  [ir.SDIV, w.I64_DIV_S, w.I32_DIV_S],
-  [ir.SMOD, w.I64_REM_S, w.I32_REM_S],
-  [ir.OR, w.I64_OR, w.I32_OR],
-  [ir.AND, w.I64_AND, w.I32_AND],
-  [ir.XOR, w.I64_XOR, w.I32_XOR],
-  [ir.LSH, w.I64_SHL, w.I32_SHL],
-  [ir.RSH, w.I64_SHR_U, w.I32_SHR_U],
-  [ir.ARSH, w.I64_SHR_S, w.I32_SHR_S],
-  [ir.ROL, w.I64_ROTL, w.I32_ROTL],
+  [ADD, I64_ADD, I32_ADD],
+  [SUB, I64_SUB, I32_SUB],
+  [MUL, I64_MUL, I32_MUL],
+  [DIV, I64_DIV_U, I32_DIV_U],
+  [MOD, I64_REM_U, I32_REM_U],
+  [SDIV, I64_DIV_S, I32_DIV_S],
+  [SMOD, I64_REM_S, I32_REM_S],
+  [OR, I64_OR, I32_OR],
+  [AND, I64_AND, I32_AND],
+  [XOR, I64_XOR, I32_XOR],
+  [LSH, I64_SHL, I32_SHL],
+  [RSH, I64_SHR_U, I32_SHR_U],
+  [ARSH, I64_SHR_S, I32_SHR_S],
+  [ROL, I64_ROTL, I32_ROTL],
 ] as const) {
   WIDE_OPS[sub] = wide;
   NARROW_OPS[sub] = narrow;
 }
 
 /** The low half of the result comes from the low halves of the operands alone. */
-const lowFromLow = (sub: number): boolean =>
-  sub <= ir.MUL || sub === ir.OR || sub === ir.AND || sub === ir.XOR || sub === ir.NEG;
+const lowFromLow = (sub: number): boolean => sub <= MUL || sub === OR || sub === AND || sub === XOR || sub === NEG;
 
-const divides = (sub: number): boolean => sub === ir.DIV || sub === ir.MOD || sub >= ir.SDIV;
+const divides = (sub: number): boolean => sub === DIV || sub === MOD || sub >= SDIV;
 
 /** One of the two widths: how to get at operands and what computes with them. */
 interface Width {
@@ -46,24 +110,24 @@ interface Width {
 }
 
 const WIDE: Width = {
-  type: w.I64,
-  eqz: w.I64_EQZ,
-  ltU: w.I64_LT_U,
-  add: w.I64_ADD,
-  sub: w.I64_SUB,
-  mul: w.I64_MUL,
+  type: I64,
+  eqz: I64_EQZ,
+  ltU: I64_LT_U,
+  add: I64_ADD,
+  sub: I64_SUB,
+  mul: I64_MUL,
   ops: WIDE_OPS,
   get: (e, register) => e.get(register),
   set: (e, i) => e.set(i),
   constant: (e, value) => e.code.i64(value >> 31, value),
 };
 const NARROW: Width = {
-  type: w.I32,
-  eqz: w.I32_EQZ,
-  ltU: w.I32_LT_U,
-  add: w.I32_ADD,
-  sub: w.I32_SUB,
-  mul: w.I32_MUL,
+  type: I32,
+  eqz: I32_EQZ,
+  ltU: I32_LT_U,
+  add: I32_ADD,
+  sub: I32_SUB,
+  mul: I32_MUL,
   ops: NARROW_OPS,
   get: (e, register) => e.get32(register),
   set: (e, i) => e.set32(i),
@@ -80,24 +144,24 @@ function divideByRegister(e: RowEmission, i: number, sub: number, width: Width):
   const dividend = rows.a[i];
   const divisor = rows.b[i];
   width.get(e, divisor);
-  if (sub === ir.SDIV) {
+  if (sub === SDIV) {
     width.constant(e, 1);
     code.op(width.add);
     width.constant(e, 2);
     code.op(width.ltU);
   } else code.op(width.eqz);
-  code.open(w.IF, width.type);
-  if (sub === ir.DIV) width.constant(e, 0);
+  code.open(IF, width.type);
+  if (sub === DIV) width.constant(e, 0);
   else width.get(e, dividend);
-  if (sub === ir.SDIV) {
+  if (sub === SDIV) {
     width.get(e, divisor);
     code.op(width.mul);
   }
-  code.op(w.ELSE);
+  code.op(ELSE);
   width.get(e, dividend);
   width.get(e, divisor);
   code.op(width.ops[sub]);
-  code.op(w.END);
+  code.op(END);
 }
 
 /** ALU_K and ALU_X. */
@@ -105,18 +169,18 @@ export function emitOperation(e: RowEmission, i: number): void {
   const { code, rows } = e;
   const sub = rows.sub[i];
   const imm = rows.imm[i];
-  const narrow = (rows.flags[i] & ir.W) !== 0 || (!e.isWide(i) && lowFromLow(sub));
+  const narrow = (rows.flags[i] & W) !== 0 || (!e.isWide(i) && lowFromLow(sub));
   const width = narrow ? NARROW : WIDE;
-  const register = rows.kind[i] === ir.ALU_X;
-  if (sub === ir.NEG) {
+  const register = rows.kind[i] === ALU_X;
+  if (sub === NEG) {
     width.constant(e, 0);
     width.get(e, rows.a[i]);
     code.op(width.sub);
   } else if (register && divides(sub)) divideByRegister(e, i, sub, width);
   else if (!register && divides(sub) && imm === 0) {
-    if (sub === ir.MOD || sub === ir.SMOD) width.get(e, rows.a[i]);
+    if (sub === MOD || sub === SMOD) width.get(e, rows.a[i]);
     else width.constant(e, 0);
-  } else if (!register && sub === ir.SDIV && imm === -1) {
+  } else if (!register && sub === SDIV && imm === -1) {
     width.constant(e, 0);
     width.get(e, rows.a[i]);
     code.op(width.sub);
@@ -125,7 +189,7 @@ export function emitOperation(e: RowEmission, i: number): void {
     if (register) width.get(e, rows.b[i]);
     else width.constant(e, imm);
     code.op(width.ops[sub]);
-    if (register && sub === ir.ADD && imm !== 0) {
+    if (register && sub === ADD && imm !== 0) {
       width.constant(e, imm);
       code.op(width.add);
     }
@@ -152,12 +216,12 @@ export function emitMask(e: RowEmission, i: number): void {
       e.get32(register);
       if (by > 0) {
         code.i32(by);
-        code.op(left ? w.I32_SHL : w.I32_SHR_U);
+        code.op(left ? I32_SHL : I32_SHR_U);
       }
       const all = left ? -1 << by : -1 >>> by;
       if (lo !== (all | 0)) {
         code.i32(lo);
-        code.op(w.I32_AND);
+        code.op(I32_AND);
       }
       e.set32(i);
       return;
@@ -173,23 +237,23 @@ export function emitMask(e: RowEmission, i: number): void {
     // Nothing is turned.
   } else if (leftOnly) {
     code.i64(0, rot);
-    code.op(w.I64_SHL);
+    code.op(I64_SHL);
     allHi = rot < 32 ? -1 : -1 << (rot - 32);
     allLo = rot < 32 ? -1 << rot : 0;
   } else if (rightOnly) {
     code.i64(0, 64 - rot);
-    code.op(w.I64_SHR_U);
+    code.op(I64_SHR_U);
     allHi = rot > 32 ? -1 >>> (64 - rot) : 0;
     allLo = rot >= 32 ? -1 : -1 >>> (32 - rot);
   } else {
     code.i64(0, rot);
-    code.op(w.I64_ROTL);
+    code.op(I64_ROTL);
   }
   if (!wide) {
-    code.op(w.I32_WRAP_I64);
+    code.op(I32_WRAP_I64);
     if (lo !== (allLo | 0)) {
       code.i32(lo);
-      code.op(w.I32_AND);
+      code.op(I32_AND);
     }
     e.set32(i);
     return;
@@ -201,26 +265,26 @@ export function emitMask(e: RowEmission, i: number): void {
   }
   if (hi !== (allHi | 0) || lo !== (allLo | 0)) {
     code.i64(hi, lo);
-    code.op(w.I64_AND);
+    code.op(I64_AND);
   }
   e.set(i);
 }
 
 const extendOp = (bits: number, wide: boolean): number =>
-  bits === 8 ? (wide ? w.I64_EXTEND8_S : w.I32_EXTEND8_S) : wide ? w.I64_EXTEND16_S : w.I32_EXTEND16_S;
+  bits === 8 ? (wide ? I64_EXTEND8_S : I32_EXTEND8_S) : wide ? I64_EXTEND16_S : I32_EXTEND16_S;
 
 /** SEXT: of low bits, to all of the register or, for 32-bit moves, to its low half. */
 export function emitSignExtension(e: RowEmission, i: number): void {
   const { code, rows } = e;
   const bits = rows.sub[i];
-  const word = (rows.flags[i] & ir.W) !== 0 || !e.isWide(i);
+  const word = (rows.flags[i] & W) !== 0 || !e.isWide(i);
   e.get32(rows.a[i]);
   if (bits < 32) code.op(extendOp(bits, false));
   if (word) {
     e.set32(i);
     return;
   }
-  code.op(w.I64_EXTEND_I32_S);
+  code.op(I64_EXTEND_I32_S);
   e.set(i);
 }
 
@@ -229,15 +293,15 @@ function swapWord(e: RowEmission): void {
   const { code } = e;
   code.get(e.locals.word);
   code.i32(0xff00ff00 | 0);
-  code.op(w.I32_AND);
+  code.op(I32_AND);
   code.i32(8);
-  code.op(w.I32_ROTL);
+  code.op(I32_ROTL);
   code.get(e.locals.word);
   code.i32(0x00ff00ff);
-  code.op(w.I32_AND);
+  code.op(I32_AND);
   code.i32(8);
-  code.op(w.I32_ROTR);
-  code.op(w.I32_OR);
+  code.op(I32_ROTR);
+  code.op(I32_OR);
 }
 
 /** `(value & mask) << by | (value >> by) & mask` of the i64 in a local. */
@@ -245,15 +309,15 @@ function swapPairs(e: RowEmission, mask: number, by: number): void {
   const { code } = e;
   code.get(e.locals.old);
   code.i64(mask, mask);
-  code.op(w.I64_AND);
+  code.op(I64_AND);
   code.i64(0, by);
-  code.op(w.I64_SHL);
+  code.op(I64_SHL);
   code.get(e.locals.old);
   code.i64(0, by);
-  code.op(w.I64_SHR_U);
+  code.op(I64_SHR_U);
   code.i64(mask, mask);
-  code.op(w.I64_AND);
-  code.op(w.I64_OR);
+  code.op(I64_AND);
+  code.op(I64_OR);
 }
 
 /** BSWAP: of 16 or 32 bits, zero-extended, or of all. */
@@ -268,23 +332,23 @@ export function emitSwap(e: RowEmission, i: number): void {
     code.set(locals.old);
     swapPairs(e, 0x0000ffff, 16);
     code.i64(0, 32);
-    code.op(w.I64_ROTL);
+    code.op(I64_ROTL);
     e.set(i);
     return;
   }
   e.get32(register);
   if (bits === 16) {
     code.i32(0xffff);
-    code.op(w.I32_AND);
+    code.op(I32_AND);
     code.tee(locals.word);
     code.i32(8);
-    code.op(w.I32_SHR_U);
+    code.op(I32_SHR_U);
     code.get(locals.word);
     code.i32(8);
-    code.op(w.I32_SHL);
+    code.op(I32_SHL);
     code.i32(0xff00);
-    code.op(w.I32_AND);
-    code.op(w.I32_OR);
+    code.op(I32_AND);
+    code.op(I32_OR);
   } else {
     code.set(locals.word);
     swapWord(e);
@@ -294,7 +358,7 @@ export function emitSwap(e: RowEmission, i: number): void {
 
 /** MOV, and casts of arena pointers, which are addresses of the memory already: those keep the low half. */
 export function emitMove(e: RowEmission, i: number): void {
-  if (e.isWide(i) && e.rows.kind[i] === ir.MOV) {
+  if (e.isWide(i) && e.rows.kind[i] === MOV) {
     e.get(e.rows.a[i]);
     e.set(i);
   } else {

@@ -1,8 +1,8 @@
-import { ir } from '../rows/index.ts';
+import { FP, HIGH, type Ir, STORE_K } from '../rows/ir.ts';
 import type { StateAccess, WasmImports } from './abi.ts';
 import type { Code } from './code.ts';
 import type { EmissionOptions } from './emission.ts';
-import * as w from './opcodes.ts';
+import { I32_ADD, I32_WRAP_I64, I64_EXTEND_I32_U } from './opcodes.ts';
 
 /** Halves of R1..R5 that a function reads, and what its WebAssembly function takes: those, i64 or i32. */
 export interface Signature {
@@ -35,7 +35,7 @@ export interface RowLocals {
 /** What the rows of one function are written with. */
 export class RowEmission {
   readonly code: Code;
-  readonly rows: ir.Ir;
+  readonly rows: Ir;
   readonly slots: Int32Array;
   readonly imports: WasmImports;
   readonly state: StateAccess;
@@ -66,31 +66,31 @@ export class RowEmission {
 
   /** Leaves a register on the stack as an i64. */
   get(register: number): void {
-    if (register !== ir.FP && (this.narrow & (1 << register)) === 0) {
+    if (register !== FP && (this.narrow & (1 << register)) === 0) {
       this.code.get(this.locals.wide[register]);
       return;
     }
     this.get32(register);
-    this.code.op(w.I64_EXTEND_I32_U);
+    this.code.op(I64_EXTEND_I32_U);
   }
 
   /** Its low half as an i32. */
   get32(register: number): void {
     const { code, locals } = this;
-    if (register === ir.FP) {
+    if (register === FP) {
       code.get(locals.frame);
       code.i32(this.frameBytes);
-      code.op(w.I32_ADD);
+      code.op(I32_ADD);
     } else if ((this.narrow & (1 << register)) !== 0) code.get(locals.low[register]);
     else {
       code.get(locals.wide[register]);
-      code.op(w.I32_WRAP_I64);
+      code.op(I32_WRAP_I64);
     }
   }
 
   /** Whether anybody reads the high half of the row's result. */
   isWide(i: number): boolean {
-    return (this.rows.flags[i] & ir.HIGH) !== 0;
+    return (this.rows.flags[i] & HIGH) !== 0;
   }
 
   /** The row's result is the i64 on the stack. */
@@ -101,7 +101,7 @@ export class RowEmission {
       this.narrow &= ~(1 << register);
       return;
     }
-    this.code.op(w.I32_WRAP_I64);
+    this.code.op(I32_WRAP_I64);
     this.code.set(this.locals.low[register]);
     this.narrow |= 1 << register;
   }
@@ -110,7 +110,7 @@ export class RowEmission {
   set32(i: number): void {
     const register = this.rows.d[i];
     if (this.isWide(i)) {
-      this.code.op(w.I64_EXTEND_I32_U);
+      this.code.op(I64_EXTEND_I32_U);
       this.code.set(this.locals.wide[register]);
       this.narrow &= ~(1 << register);
       return;
@@ -126,19 +126,19 @@ export class RowEmission {
   address(i: number): number {
     const { code, rows } = this;
     const base = rows.a[i];
-    const index = rows.kind[i] <= ir.STORE_K ? rows.aux[i] : 0;
+    const index = rows.kind[i] <= STORE_K ? rows.aux[i] : 0;
     let off = rows.off[i];
-    if (base === ir.FP) {
+    if (base === FP) {
       code.get(this.locals.frame);
       off += this.frameBytes;
     } else this.get32(base);
     if (index > 0) {
       this.get32(index - 1);
-      code.op(w.I32_ADD);
+      code.op(I32_ADD);
     }
     if (off >= 0 && off < 0x10000) return off;
     code.i32(off);
-    code.op(w.I32_ADD);
+    code.op(I32_ADD);
     return 0;
   }
 }

@@ -1,11 +1,45 @@
 import { ERRNO } from '../../uapi/index.ts';
 import { type FramePlan, unsetBytes } from '../opt/index.ts';
-import { type Blocks, ir } from '../rows/index.ts';
+import type { Blocks } from '../rows/index.ts';
+import {
+  ALU_K,
+  ALU_X,
+  ATOMIC,
+  BARRIER,
+  BSWAP,
+  CALL_HELPER,
+  CALL_KFUNC,
+  CALL_SUB,
+  CAST_USER,
+  CMPXCHG,
+  CONST,
+  FUNC,
+  HIGH,
+  type Ir,
+  JA,
+  JCC_K,
+  JCC_X,
+  LEAVE,
+  LOAD,
+  LOAD_ACQ,
+  MASK,
+  MAY_GOTO,
+  MOV,
+  NONE,
+  NOP,
+  PACKET,
+  SEXT,
+  STORE,
+  STORE_K,
+  STORE_REL,
+  TAIL,
+  ZERO_FRAME,
+} from '../rows/ir.ts';
 import { JitError } from '../types.ts';
 import { RUN_STATE } from './abi.ts';
 import type { FlowGraph } from './flow-graph.ts';
 import type { ModuleWriter } from './module-writer.ts';
-import * as w from './opcodes.ts';
+import { I32, I32_ADD, I32_SUB, I32_WRAP_I64, I64, I64_STORE, UNREACHABLE } from './opcodes.ts';
 import {
   emitConstant,
   emitFunctionAddress,
@@ -36,7 +70,7 @@ const MOST_STORED_WORDS = 8;
 
 /** A function ready to be written. */
 export interface AnalyzedFunction {
-  readonly rows: ir.Ir;
+  readonly rows: Ir;
   readonly slots: Int32Array;
   readonly blocks: Blocks;
   /** Halves live where each block begins. */
@@ -49,65 +83,39 @@ export interface AnalyzedFunction {
   readonly firstPlace: number;
 }
 
-function emitRow(e: RowEmission, i: number): void {
-  switch (e.rows.kind[i]) {
-    case ir.MOV:
-    case ir.CAST_USER:
-      emitMove(e, i);
-      return;
-    case ir.CONST:
-      emitConstant(e, i);
-      return;
-    case ir.FUNC:
-      emitFunctionAddress(e, i);
-      return;
-    case ir.MASK:
-      emitMask(e, i);
-      return;
-    case ir.SEXT:
-      emitSignExtension(e, i);
-      return;
-    case ir.BSWAP:
-      emitSwap(e, i);
-      return;
-    case ir.ALU_K:
-    case ir.ALU_X:
-      emitOperation(e, i);
-      return;
-    case ir.LOAD:
-    case ir.LOAD_ACQ:
-      emitLoad(e, i);
-      return;
-    case ir.STORE:
-    case ir.STORE_K:
-    case ir.STORE_REL:
-      emitStore(e, i);
-      return;
-    case ir.ATOMIC:
-    case ir.CMPXCHG:
-      emitAtomic(e, i);
-      return;
-    case ir.CALL_HELPER:
-      emitHelperCall(e, i);
-      return;
-    case ir.CALL_KFUNC:
-      emitKfuncCall(e, i);
-      return;
-    case ir.CALL_SUB:
-      emitFunctionCall(e, i);
-      return;
-    case ir.TAIL:
-      emitTailCall(e, i);
-      return;
-    case ir.PACKET:
-      emitPacketLoad(e, i);
-      return;
-    case ir.LEAVE:
-      emitLeave(e);
-      return;
-    case ir.PERCPU:
-      throw new JitError(ERRNO.ENOTSUPP, `slot ${e.slots[i]}: addresses of this CPU have no translation`);
-  }
+type EmitRow = (e: RowEmission, i: number) => void;
+
+const nothing: EmitRow = () => {};
+const refuse: EmitRow = (e, i) => {
+  throw new JitError(ERRNO.ENOTSUPP, `slot ${e.slots[i]}: nothing of this kind has a translation`);
+};
+
+/** What writes a row, by its kind. Jumps are written by the structure. */
+const EMIT: readonly EmitRow[] = rowWriters();
+
+function rowWriters(): EmitRow[] {
+  const writers: EmitRow[] = new Array(ZERO_FRAME + 1).fill(refuse);
+  const put = (write: EmitRow, ...kinds: number[]): void => {
+    for (const kind of kinds) writers[kind] = write;
+  };
+  put(nothing, NOP, JA, JCC_K, JCC_X, MAY_GOTO, BARRIER);
+  put(emitMove, MOV, CAST_USER);
+  put(emitConstant, CONST);
+  put(emitFunctionAddress, FUNC);
+  put(emitMask, MASK);
+  put(emitSignExtension, SEXT);
+  put(emitSwap, BSWAP);
+  put(emitOperation, ALU_K, ALU_X);
+  put(emitLoad, LOAD, LOAD_ACQ);
+  put(emitStore, STORE, STORE_K, STORE_REL);
+  put(emitAtomic, ATOMIC, CMPXCHG);
+  put(emitHelperCall, CALL_HELPER);
+  put(emitKfuncCall, CALL_KFUNC);
+  put(emitFunctionCall, CALL_SUB);
+  put(emitTailCall, TAIL);
+  put(emitPacketLoad, PACKET);
+  put(emitLeave, LEAVE);
+  return writers;
 }
 
 /** Node 0 is what comes before the first block, node n + 1 block n. */
@@ -153,19 +161,19 @@ class LocalPlan {
     const { n, kind, a, d, sub, off, flags } = rows;
     for (let i = 0; i < n; i++) {
       const k = kind[i];
-      if (k === ir.NOP) continue;
-      if (d[i] !== ir.NONE) {
-        if ((flags[i] & ir.HIGH) !== 0) wides |= 1 << d[i];
+      if (k === NOP) continue;
+      if (d[i] !== NONE) {
+        if ((flags[i] & HIGH) !== 0) wides |= 1 << d[i];
         else lows |= 1 << d[i];
       }
-      if (a[i] === ir.NONE && k >= ir.LOAD && k <= ir.STORE_K) {
+      if (a[i] === NONE && k >= LOAD && k <= STORE_K) {
         slots[off[i]] = 0;
         slotIsWide[off[i]] = (sub[i] & 3) === 3 ? 1 : 0;
         slotsUsed++;
-      } else if (k === ir.MAY_GOTO) scratch |= 1;
-      else if (k === ir.ATOMIC || k === ir.CMPXCHG) scratch |= 2 | 8;
-      else if (k === ir.BSWAP) scratch |= 4 | 8;
-      else if (k === ir.TAIL) scratch |= 4;
+      } else if (k === MAY_GOTO) scratch |= 1;
+      else if (k === ATOMIC || k === CMPXCHG) scratch |= 2 | 8;
+      else if (k === BSWAP) scratch |= 4 | 8;
+      else if (k === TAIL) scratch |= 4;
     }
     let next = params;
     for (let r = 0; r < 11; r++) if ((wides & (1 << r)) !== 0 && wide[r] < 0) wide[r] = next++;
@@ -182,8 +190,8 @@ class LocalPlan {
     const word = (scratch & 4) !== 0 ? next++ : -1;
     this.locals = { wide, low, slots, slotIsWide, frame, label, mayGoto, addr, word, old };
     this.runs = [
-      [wideCount, w.I64],
-      [next - params - wideCount, w.I32],
+      [wideCount, I64],
+      [next - params - wideCount, I32],
     ];
   }
 }
@@ -204,7 +212,7 @@ function zeroFrame(e: RowEmission, func: AnalyzedFunction, row: number, bottom: 
     code.get(locals.frame);
     if (words[0] > 0) {
       code.i32(words[0]);
-      code.op(w.I32_ADD);
+      code.op(I32_ADD);
     }
     code.i32(0);
     code.i32(words[words.length - 1] + 8 - words[0]);
@@ -214,7 +222,7 @@ function zeroFrame(e: RowEmission, func: AnalyzedFunction, row: number, bottom: 
   for (const at of words) {
     code.get(locals.frame);
     code.i64(0, 0);
-    code.access(w.I64_STORE, at);
+    code.access(I64_STORE, at);
   }
 }
 
@@ -240,7 +248,7 @@ function prologue(e: RowEmission, func: AnalyzedFunction, halves: number): void 
   if (func.inMemory) {
     state.get32(RUN_STATE.sp);
     code.i32(frameBytes);
-    code.op(w.I32_SUB);
+    code.op(I32_SUB);
     code.set(locals.frame);
     zeroFrame(e, func, 0, 0, frameBytes);
     if (e.movesSp) state.put32(RUN_STATE.sp, () => code.get(locals.frame));
@@ -260,7 +268,7 @@ function narrowLocals(e: RowEmission, wanted: number): void {
     const register = 31 - Math.clz32(left & -left);
     if (locals.wide[register] < 0) continue;
     code.get(locals.wide[register]);
-    code.op(w.I32_WRAP_I64);
+    code.op(I32_WRAP_I64);
     code.set(locals.low[register]);
   }
 }
@@ -270,9 +278,8 @@ export type ProgramParts = Pick<RowEmission, 'imports' | 'how' | 'signatures' | 
   readonly stateOf: (code: RowEmission['code']) => RowEmission['state'];
 };
 
-const calls = ({ kind, n }: ir.Ir): boolean => {
-  for (let i = 0; i < n; i++)
-    if ((kind[i] >= ir.CALL_HELPER && kind[i] <= ir.TAIL) || kind[i] === ir.PACKET) return true;
+const calls = ({ kind, n }: Ir): boolean => {
+  for (let i = 0; i < n; i++) if ((kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET) return true;
   return false;
 };
 
@@ -314,15 +321,15 @@ export function writeRowFunction(
         e.narrow = lowOnly(live[at]);
         const end = start[at + 1];
         for (let i = start[at]; i < end; i++) {
-          if (kind[i] === ir.ZERO_FRAME) emitZeroFrame(e, func, i);
-          else if (kind[i] !== ir.NOP) emitRow(e, i);
+          if (kind[i] === ZERO_FRAME) emitZeroFrame(e, func, i);
+          else EMIT[kind[i]](e, i);
         }
         let wanted = 0;
         if (taken[at] >= 0) wanted |= lowOnly(live[taken[at]]);
         if (next[at] >= 0) wanted |= lowOnly(live[next[at]]);
         if (wanted !== 0) narrowLocals(e, wanted);
         const last = kind[end - 1];
-        if (taken[at] < 0 && next[at] < 0 && last !== ir.LEAVE) emitFault(e, 'left-program', slots[end - 1]);
+        if (taken[at] < 0 && next[at] < 0 && last !== LEAVE) emitFault(e, 'left-program', slots[end - 1]);
       },
       condition(node) {
         emitCondition(e, start[node] - 1);
@@ -331,5 +338,5 @@ export function writeRowFunction(
     plan.locals.label,
   );
   // Every way out was a return; the type of the body asks for a value here.
-  code.op(w.UNREACHABLE);
+  code.op(UNREACHABLE);
 }

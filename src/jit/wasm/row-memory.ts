@@ -1,17 +1,66 @@
-import { ir } from '../rows/index.ts';
-import * as w from './opcodes.ts';
+import { ADD, AND, CMPXCHG, LOAD_ACQ, NONE, OR, SIGNED, STORE_K, STORE_REL, XCHG, XOR } from '../rows/ir.ts';
+import {
+  ATOMIC_ADD,
+  ATOMIC_AND,
+  ATOMIC_CMPXCHG,
+  ATOMIC_LOW_FORM,
+  ATOMIC_OR,
+  ATOMIC_XCHG,
+  ATOMIC_XOR,
+  DROP,
+  I32_AND,
+  I32_EQ,
+  I32_EXTEND8_S,
+  I32_EXTEND16_S,
+  I32_LOAD,
+  I32_LOAD8_S,
+  I32_LOAD8_U,
+  I32_LOAD16_S,
+  I32_LOAD16_U,
+  I32_STORE,
+  I32_STORE8,
+  I32_STORE16,
+  I32_WRAP_I64,
+  I64_ADD,
+  I64_AND,
+  I64_ATOMIC_LOAD,
+  I64_ATOMIC_LOAD8_U,
+  I64_ATOMIC_LOAD16_U,
+  I64_ATOMIC_LOAD32_U,
+  I64_ATOMIC_STORE,
+  I64_ATOMIC_STORE8,
+  I64_ATOMIC_STORE16,
+  I64_ATOMIC_STORE32,
+  I64_EQ,
+  I64_EXTEND_I32_S,
+  I64_EXTEND_I32_U,
+  I64_LOAD,
+  I64_LOAD8_S,
+  I64_LOAD8_U,
+  I64_LOAD16_S,
+  I64_LOAD16_U,
+  I64_LOAD32_S,
+  I64_LOAD32_U,
+  I64_OR,
+  I64_STORE,
+  I64_STORE8,
+  I64_STORE16,
+  I64_STORE32,
+  I64_XOR,
+  SELECT,
+} from './opcodes.ts';
 import type { RowEmission } from './row-emission.ts';
 
 // By log2 of the size; sign-extending loads follow.
-const WIDE_LOAD = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD];
-const WIDE_LOAD_SIGNED = [w.I64_LOAD8_S, w.I64_LOAD16_S, w.I64_LOAD32_S, w.I64_LOAD];
-const LOW_LOAD = [w.I32_LOAD8_U, w.I32_LOAD16_U, w.I32_LOAD, w.I32_LOAD];
-const LOW_LOAD_SIGNED = [w.I32_LOAD8_S, w.I32_LOAD16_S, w.I32_LOAD, w.I32_LOAD];
-const WIDE_STORE = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE];
-const LOW_STORE = [w.I32_STORE8, w.I32_STORE16, w.I32_STORE, w.I64_STORE];
+const WIDE_LOAD = [I64_LOAD8_U, I64_LOAD16_U, I64_LOAD32_U, I64_LOAD];
+const WIDE_LOAD_SIGNED = [I64_LOAD8_S, I64_LOAD16_S, I64_LOAD32_S, I64_LOAD];
+const LOW_LOAD = [I32_LOAD8_U, I32_LOAD16_U, I32_LOAD, I32_LOAD];
+const LOW_LOAD_SIGNED = [I32_LOAD8_S, I32_LOAD16_S, I32_LOAD, I32_LOAD];
+const WIDE_STORE = [I64_STORE8, I64_STORE16, I64_STORE32, I64_STORE];
+const LOW_STORE = [I32_STORE8, I32_STORE16, I32_STORE, I64_STORE];
 // Of memory that threads share.
-const LOAD_ACQUIRE = [w.I64_ATOMIC_LOAD8_U, w.I64_ATOMIC_LOAD16_U, w.I64_ATOMIC_LOAD32_U, w.I64_ATOMIC_LOAD];
-const STORE_RELEASE = [w.I64_ATOMIC_STORE8, w.I64_ATOMIC_STORE16, w.I64_ATOMIC_STORE32, w.I64_ATOMIC_STORE];
+const LOAD_ACQUIRE = [I64_ATOMIC_LOAD8_U, I64_ATOMIC_LOAD16_U, I64_ATOMIC_LOAD32_U, I64_ATOMIC_LOAD];
+const STORE_RELEASE = [I64_ATOMIC_STORE8, I64_ATOMIC_STORE16, I64_ATOMIC_STORE32, I64_ATOMIC_STORE];
 
 /** A local stands for the place; narrow ones are kept zero-extended. */
 function emitLocalLoad(e: RowEmission, i: number): void {
@@ -23,34 +72,34 @@ function emitLocalLoad(e: RowEmission, i: number): void {
     e.set(i);
     return;
   }
-  if ((rows.sub[i] & ir.SIGNED) === 0) {
+  if ((rows.sub[i] & SIGNED) === 0) {
     e.set32(i);
     return;
   }
-  if (size < 2) code.op(size === 0 ? w.I32_EXTEND8_S : w.I32_EXTEND16_S);
+  if (size < 2) code.op(size === 0 ? I32_EXTEND8_S : I32_EXTEND16_S);
   if (!e.isWide(i)) {
     e.set32(i);
     return;
   }
-  code.op(w.I64_EXTEND_I32_S);
+  code.op(I64_EXTEND_I32_S);
   e.set(i);
 }
 
 /** LOAD; LOAD_ACQ is one where nobody else writes the memory. */
 export function emitLoad(e: RowEmission, i: number): void {
   const { code, rows } = e;
-  if (rows.a[i] === ir.NONE) {
+  if (rows.a[i] === NONE) {
     emitLocalLoad(e, i);
     return;
   }
   const off = e.address(i);
   const size = rows.sub[i] & 3;
-  if (rows.kind[i] === ir.LOAD_ACQ && e.how.shared) {
+  if (rows.kind[i] === LOAD_ACQ && e.how.shared) {
     code.atomic(LOAD_ACQUIRE[size], size, off);
     e.set(i);
     return;
   }
-  const signed = (rows.sub[i] & ir.SIGNED) !== 0;
+  const signed = (rows.sub[i] & SIGNED) !== 0;
   if (e.isWide(i)) {
     code.access((signed ? WIDE_LOAD_SIGNED : WIDE_LOAD)[size], off);
     e.set(i);
@@ -63,7 +112,7 @@ export function emitLoad(e: RowEmission, i: number): void {
 function emitLocalStore(e: RowEmission, i: number): void {
   const { code, rows, locals } = e;
   const size = rows.sub[i] & 3;
-  const immediate = rows.kind[i] === ir.STORE_K;
+  const immediate = rows.kind[i] === STORE_K;
   const mask = size === 0 ? 0xff : 0xffff;
   if (size === 3) {
     if (immediate) code.i64(rows.imm[i] >> 31, rows.imm[i]);
@@ -73,7 +122,7 @@ function emitLocalStore(e: RowEmission, i: number): void {
     e.get32(rows.b[i]);
     if (size < 2) {
       code.i32(mask);
-      code.op(w.I32_AND);
+      code.op(I32_AND);
     }
   }
   code.set(locals.slots[rows.off[i]]);
@@ -82,17 +131,17 @@ function emitLocalStore(e: RowEmission, i: number): void {
 /** STORE, STORE_K and STORE_REL. */
 export function emitStore(e: RowEmission, i: number): void {
   const { code, rows } = e;
-  if (rows.a[i] === ir.NONE) {
+  if (rows.a[i] === NONE) {
     emitLocalStore(e, i);
     return;
   }
   const off = e.address(i);
   const size = rows.sub[i] & 3;
   const b = rows.b[i];
-  if (rows.kind[i] === ir.STORE_REL && e.how.shared) {
+  if (rows.kind[i] === STORE_REL && e.how.shared) {
     e.get(b);
     code.atomic(STORE_RELEASE[size], size, off);
-  } else if (rows.kind[i] === ir.STORE_K) {
+  } else if (rows.kind[i] === STORE_K) {
     if (size === 3) code.i64(rows.imm[i] >> 31, rows.imm[i]);
     else code.i32(rows.imm[i]);
     code.access(LOW_STORE[size], off);
@@ -107,36 +156,36 @@ export function emitStore(e: RowEmission, i: number): void {
 
 /** What makes the new value of the old one and the operand, both on the stack. */
 const MODIFY: Readonly<Record<number, number>> = {
-  [ir.ADD]: w.I64_ADD,
-  [ir.OR]: w.I64_OR,
-  [ir.AND]: w.I64_AND,
-  [ir.XOR]: w.I64_XOR,
+  [ADD]: I64_ADD,
+  [OR]: I64_OR,
+  [AND]: I64_AND,
+  [XOR]: I64_XOR,
 };
 const SHARED: Readonly<Record<number, number>> = {
-  [ir.ADD]: w.ATOMIC_ADD,
-  [ir.OR]: w.ATOMIC_OR,
-  [ir.AND]: w.ATOMIC_AND,
-  [ir.XOR]: w.ATOMIC_XOR,
-  [ir.XCHG]: w.ATOMIC_XCHG,
+  [ADD]: ATOMIC_ADD,
+  [OR]: ATOMIC_OR,
+  [AND]: ATOMIC_AND,
+  [XOR]: ATOMIC_XOR,
+  [XCHG]: ATOMIC_XCHG,
 };
 
 /** One operation of the machine's: other threads work on the same bytes. The operand's low half counts. */
 function emitShared(e: RowEmission, i: number): void {
   const { code, rows } = e;
   const size = rows.sub[i] & 3;
-  const compares = rows.kind[i] === ir.CMPXCHG;
+  const compares = rows.kind[i] === CMPXCHG;
   const off = e.address(i);
   if (compares) {
     // The value found is zero-extended before it is compared.
     if (size === 3) e.get(0);
     else {
       e.get32(0);
-      code.op(w.I64_EXTEND_I32_U);
+      code.op(I64_EXTEND_I32_U);
     }
   }
   e.get(rows.b[i]);
-  code.atomic((compares ? w.ATOMIC_CMPXCHG : SHARED[rows.imm[i]]) + (size === 3 ? 0 : w.ATOMIC_LOW_FORM), size, off);
-  if (rows.d[i] === ir.NONE) code.op(w.DROP);
+  code.atomic((compares ? ATOMIC_CMPXCHG : SHARED[rows.imm[i]]) + (size === 3 ? 0 : ATOMIC_LOW_FORM), size, off);
+  if (rows.d[i] === NONE) code.op(DROP);
   else e.set(i);
 }
 
@@ -146,14 +195,14 @@ function compareAndSelect(e: RowEmission, wide: boolean): void {
   if (wide) {
     e.get(0);
     code.get(locals.old);
-    code.op(w.I64_EQ);
+    code.op(I64_EQ);
   } else {
     e.get32(0);
     code.get(locals.old);
-    code.op(w.I32_WRAP_I64);
-    code.op(w.I32_EQ);
+    code.op(I32_WRAP_I64);
+    code.op(I32_EQ);
   }
-  code.op(w.SELECT);
+  code.op(SELECT);
 }
 
 /** ATOMIC and CMPXCHG: read, compute, write, where one thread runs a machine. */
@@ -170,18 +219,18 @@ export function emitAtomic(e: RowEmission, i: number): void {
   code.access(WIDE_LOAD[size], off);
   code.set(locals.old);
   code.get(locals.addr);
-  if (rows.kind[i] === ir.CMPXCHG) {
+  if (rows.kind[i] === CMPXCHG) {
     e.get(b);
     code.get(locals.old);
     compareAndSelect(e, size === 3);
-  } else if (rows.imm[i] === ir.XCHG) e.get(b);
+  } else if (rows.imm[i] === XCHG) e.get(b);
   else {
     code.get(locals.old);
     e.get(b);
     code.op(MODIFY[rows.imm[i]]);
   }
   code.access(WIDE_STORE[size], off);
-  if (rows.d[i] === ir.NONE) return;
+  if (rows.d[i] === NONE) return;
   code.get(locals.old);
   e.set(i);
 }

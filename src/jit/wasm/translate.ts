@@ -1,20 +1,22 @@
-import { type Insn, type InsnDef, MAX_BPF_STACK } from '../../isa/index.ts';
+import { BPF_HELPER_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
 import type { OptPass } from '../opt/index.ts';
 import { JitError } from '../types.ts';
 import { type CallShape, declareImports, MAIN_STATE, type OutsideCalls, StateAccess } from './abi.ts';
 import { accessCheckType, writeAccessCheck } from './access-check.ts';
+import type { Code } from './code.ts';
 import type { Emission, EmissionOptions, TailCallLayout } from './emission.ts';
 import { BPF_FUNC_TAIL_CALL } from './emit-control.ts';
 import { type EntryTargets, writeEntries } from './entries.ts';
 import { functionGraph } from './function-graph.ts';
-import { splitProgram } from './function-split.ts';
+import { findFunctions, type SplitProgram, splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
 import { ModuleWriter } from './module-writer.ts';
 import { I32, I64 } from './opcodes.ts';
-import { writeProven } from './proven.ts';
+import { type WrittenFunctions, writeProven } from './proven.ts';
 import { I32_LOCALS, I64_LOCALS } from './registers.ts';
+import type { ProgramParts } from './row-function.ts';
 
 export interface WasmOptions {
   /**
@@ -70,21 +72,56 @@ function frameBytesOf(depthBytes: number): number {
   return Math.ceil(depthBytes / FRAME_ALIGN_BYTES) * FRAME_ALIGN_BYTES;
 }
 
-/** Functions outside of the program, each once. */
-function outsideCalls(insns: readonly Insn[], defs: readonly (InsnDef | undefined)[]): OutsideCalls {
+/** What is called outside of the program, each once, and whether it makes tail calls. */
+function callsOf(insns: readonly Insn[]): { readonly calls: OutsideCalls; readonly tailCalls: boolean } {
   const helpers = new Set<number>();
   const kfuncs = new Map<string, readonly [number, number]>();
+  let tailCalls = false;
   for (let slot = 0; slot < insns.length; slot++) {
-    const name = defs[slot]?.name;
-    const { imm, off } = insns[slot];
-    if (name === 'call_helper' && imm !== BPF_FUNC_TAIL_CALL) helpers.add(imm);
-    else if (name === 'call_kfunc') kfuncs.set(`${imm} ${off}`, [imm, off]);
+    if (insns[slot].code !== CALL) continue;
+    const { src, imm, off } = insns[slot];
+    if (src === BPF_PSEUDO_KFUNC_CALL) kfuncs.set(`${imm} ${off}`, [imm, off]);
+    else if (src !== BPF_HELPER_CALL) continue;
+    else if (imm === BPF_FUNC_TAIL_CALL) tailCalls = true;
+    else helpers.add(imm);
   }
-  return { helpers: [...helpers], kfuncs: [...kfuncs.values()] };
+  return { calls: { helpers: [...helpers], kfuncs: [...kfuncs.values()] }, tailCalls };
 }
 
-const makesTailCalls = (insns: readonly Insn[], defs: readonly (InsnDef | undefined)[]): boolean =>
-  defs.some((def, slot) => def?.name === 'call_helper' && insns[slot].imm === BPF_FUNC_TAIL_CALL);
+/** Writes all functions of a program instruction by instruction. */
+function writeAsIs(
+  module: ModuleWriter,
+  program: SplitProgram,
+  parts: Omit<ProgramParts, 'signatures' | 'starts'>,
+  frameBytesIn: (func: number) => number,
+  checked: boolean,
+  counted: boolean,
+): WrittenFunctions {
+  const { insns, starts, defs } = program;
+  const { imports } = parts;
+  const inTable = Array.from({ length: starts.length - 1 }, (_, func) => func);
+  const funcs = inTable.map(() => module.func(imports.funcType));
+  const first = funcs[0];
+  const check = checked
+    ? { read: module.func(accessCheckType(module)), write: module.func(accessCheckType(module)) }
+    : undefined;
+  const how: EmissionOptions = { ...parts.how, check };
+  for (const func of inTable) {
+    const facts = frameFacts(defs, insns, starts[func], starts[func + 1]);
+    const frameBytes = how.unproven || facts.usesFrame ? frameBytesIn(func) : 0;
+    const graph = functionGraph(program, func);
+    const code = module.body([
+      [I64_LOCALS, I64],
+      [I32_LOCALS, I32],
+    ]);
+    const movesSp = (facts.calls || checked) && frameBytes > 0;
+    const state = parts.stateOf(code);
+    const e: Emission = { code, program, imports, state, how, firstFunc: first, frameBytes, movesSp };
+    writeFunction(e, graph, facts, counted);
+    module.endBody();
+  }
+  return { inTable, first };
+}
 
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
@@ -102,54 +139,33 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   const counted = options.counted ?? unproven;
   const shared = options.shared ?? false;
   const stateAddr = options.stateAddr ?? MAIN_STATE;
-  const depths = options.stackDepths;
-  const program = splitProgram(insns, options.entries ?? []);
-  const { starts, defs } = program;
+  const entries = options.entries ?? [];
+  const proven = !unproven && !checked && !counted;
+  const split = proven ? undefined : splitProgram(insns, entries);
+  const program = split ?? findFunctions(insns, entries);
+  const { starts } = program;
   const count = starts.length - 1;
   const module = new ModuleWriter();
-  const calls = outsideCalls(insns, defs);
+  const { calls, tailCalls } = callsOf(insns);
   const imports = declareImports(module, calls, shared);
-  const proven = !unproven && !checked && !counted;
-  const declared = proven ? 0 : count;
-  const declaredFirst = declared > 0 ? module.func(imports.funcType) : -1;
-  for (let func = 1; func < declared; func++) module.func(imports.funcType);
   const how: EmissionOptions = {
     unproven,
     shared,
-    check: checked
-      ? { read: module.func(accessCheckType(module)), write: module.func(accessCheckType(module)) }
-      : undefined,
+    check: undefined,
     funcBase: options.funcBase ?? 0,
     helperShape: id => options.helperShape?.(id) ?? ANY_SHAPE,
     kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
     tailCalls: options.tailCalls,
   };
+  const depths = options.stackDepths;
   const frameBytesIn = (func: number): number =>
     frameBytesOf(unproven || depths?.length !== count ? MAX_BPF_STACK : depths[func]);
-  const { first: firstFunc, inTable } = proven
-    ? writeProven(
-        module,
-        program,
-        { imports, how, stateOf: code => new StateAccess(code, stateAddr) },
-        frameBytesIn,
-        options.entries ?? [],
-        options.without ?? new Set(),
-      )
-    : { first: declaredFirst, inTable: Array.from({ length: count }, (_, func) => func) };
-  for (let func = 0; func < declared; func++) {
-    const facts = frameFacts(defs, insns, starts[func], starts[func + 1]);
-    const frameBytes = unproven || facts.usesFrame ? frameBytesIn(func) : 0;
-    const graph = functionGraph(program, func);
-    const code = module.body([
-      [I64_LOCALS, I64],
-      [I32_LOCALS, I32],
-    ]);
-    const movesSp = (facts.calls || checked) && frameBytes > 0;
-    const state = new StateAccess(code, stateAddr);
-    const e: Emission = { code, program, imports, state, how, firstFunc, frameBytes, movesSp };
-    writeFunction(e, graph, facts, counted);
-    module.endBody();
-  }
+  const stateOf = (code: Code): StateAccess => new StateAccess(code, stateAddr);
+  const parts = { imports, how, stateOf };
+  const { first: firstFunc, inTable } =
+    split === undefined
+      ? writeProven(module, program, parts, frameBytesIn, entries, options.without ?? new Set())
+      : writeAsIs(module, split, parts, frameBytesIn, checked, counted);
   if (checked) {
     writeAccessCheck(module, imports, options.probeReads === true ? 'probe' : 'read', stateAddr);
     writeAccessCheck(module, imports, 'write', stateAddr);
@@ -159,7 +175,7 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
   const targets: EntryTargets = {
     main: firstFunc,
-    tailCalls: makesTailCalls(insns, defs),
+    tailCalls,
     context: context < 0 ? undefined : firstFunc + context,
   };
   writeEntries(module, targets, stateAddr);

@@ -1,0 +1,106 @@
+// From a verified program's instructions to its first result, in processes that have done nothing before: translate, compile,
+// instantiate, run; milliseconds, medians over processes, and microseconds an instruction of the whole.
+//   npm run build && node bench/wasm-cold.mjs [--json] [--processes N] [--sizes 100,5000] [--without PASS,PASS]
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    processes: { type: 'string', default: '9' },
+    sizes: { type: 'string', default: '100,1000,5000,20000,100000' },
+    without: { type: 'string', default: '' },
+    dist: { type: 'string', default: new URL('../dist/', import.meta.url).href },
+    one: { type: 'string' },
+  },
+});
+
+/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
+function program({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size) {
+  const b = new ProgramBuilder();
+  b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
+  for (let n = 0; 11.4 * n < size - 12; n++) {
+    b.load('w', R2, R6, (n * 4) % 64)
+      .alu64('add', R2, n & 0xffff)
+      .mov(R3, R2)
+      .alu64('rsh', R3, 7)
+      .alu32('xor', R3, R2)
+      .store('dw', R10, -8 * (1 + (n % 16)), R3)
+      .jumpIf('jgt', R3, R7, `l${n}`)
+      .alu64('and', R3, 0xff)
+      .alu64('or', R7, R3)
+      .label(`l${n}`)
+      .load('dw', R2, R10, -8 * (1 + (n % 16)))
+      .alu64('add', R7, R2);
+    if (n % 12 === 0) b.imm64(R2, 0xc000000012345678n + BigInt(n)).alu64('add', R7, R2);
+    if (n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
+  }
+  b.mov(R0, R7).exit();
+  b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
+  return b.build();
+}
+
+async function one(size) {
+  const isa = await import(new URL('isa/index.js', options.dist));
+  const { translateProgram, MAIN_STATE, RUN_STATE } = await import(new URL('jit/index.js', options.dist));
+  const insns = program(isa, size);
+  const memory = new WebAssembly.Memory({ initial: 16 });
+  new Int32Array(memory.buffer)[(MAIN_STATE + RUN_STATE.sp) / 4] = 0x1f000;
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
+  const never = () => {
+    throw new Error('the program called out');
+  };
+  const without = new Set(options.without.split(',').filter(name => name !== ''));
+  const t0 = performance.now();
+  const { bytes } = translateProgram(insns, { without });
+  const t1 = performance.now();
+  const module = new WebAssembly.Module(bytes);
+  const t2 = performance.now();
+  const imports = { memory, table };
+  for (const { name, kind } of WebAssembly.Module.imports(module)) {
+    if (kind === 'function') imports[name] = never;
+    if (kind === 'global') imports[name] = new WebAssembly.Global({ value: 'i32' }, 1);
+  }
+  const { exports } = new WebAssembly.Instance(module, { farcall: imports });
+  const t3 = performance.now();
+  exports.run(0x20000, 0);
+  const t4 = performance.now();
+  const parts = { translate: t1 - t0, module: t2 - t1, instance: t3 - t2, first: t4 - t3, total: t4 - t0 };
+  console.log(JSON.stringify({ insns: insns.length, sizeBytes: bytes.length, ...parts }));
+}
+
+if (options.one !== undefined) await one(Number(options.one));
+else {
+  const median = list => [...list].sort((a, b) => a - b)[list.length >> 1];
+  const rows = [];
+  const samples = new Map(options.sizes.split(',').map(size => [size, []]));
+  for (let round = 0; round < Number(options.processes); round++) {
+    // Sizes take turns: the machine's clock moves.
+    for (const [size, found] of samples) {
+      const script = fileURLToPath(import.meta.url);
+      const args = [script, '--one', size, '--dist', options.dist, '--without', options.without];
+      found.push(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })));
+    }
+  }
+  for (const found of samples.values()) {
+    const of = name => median(found.map(sample => sample[name]));
+    const row = { insns: found[0].insns, sizeBytes: found[0].sizeBytes };
+    for (const name of ['translate', 'module', 'instance', 'first', 'total']) row[`${name}Ms`] = of(name);
+    row.leastMs = Math.min(...found.map(sample => sample.total));
+    rows.push({ ...row, usPerInsn: (row.totalMs * 1000) / row.insns });
+  }
+  if (options.json) console.log(JSON.stringify({ node: process.version, rows }));
+  else {
+    console.log(`node ${process.version}, ms, medians of ${options.processes} processes`);
+    console.log('  insns   bytes translate module instance  first  total (least)  µs/insn');
+    for (const row of rows) {
+      const ms = name => row[`${name}Ms`].toFixed(2);
+      console.log(
+        `${String(row.insns).padStart(7)} ${String(row.sizeBytes).padStart(7)} ${ms('translate').padStart(9)} ` +
+          `${ms('module').padStart(6)} ${ms('instance').padStart(8)} ${ms('first').padStart(6)} ${ms('total').padStart(6)} ` +
+          `(${row.leastMs.toFixed(2)})  ${row.usPerInsn.toFixed(2).padStart(6)}`,
+      );
+    }
+  }
+}
