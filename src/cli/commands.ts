@@ -84,6 +84,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./commands/prog-run.ts')).progRun,
   },
   {
+    path: ['bench'],
+    summary: 'Measure how fast engines run a program',
+    load: async () => (await import('./commands/bench.ts')).bench,
+  },
+  {
     path: ['prog', 'verify'],
     summary: 'Verify programs as a Linux kernel does when it loads them',
     load: async () => (await import('./commands/prog-verify.ts')).progVerify,
@@ -101,7 +106,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     path: ['prog', 'jit'],
-    summary: 'Compile programs for a CPU: an executable for Linux, or the code alone',
+    summary: 'Compile programs for a CPU or WebAssembly',
     load: async () => (await import('./commands/prog-jit.ts')).progJit,
   },
   {

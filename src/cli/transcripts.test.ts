@@ -21,6 +21,26 @@ const EPOCH: CliOptions = { env: { SOURCE_DATE_EPOCH: '1750000000' } };
 const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['front-page', ['--help']],
   ['prog-run-help', ['prog', 'run', '--help']],
+  ['bench-help', ['bench', '--help']],
+  [
+    'prog-run-wasm-fault',
+    [
+      'prog',
+      'run',
+      '--unverified',
+      '--engine',
+      'wasm',
+      '--type',
+      'xdp',
+      'hex:b702000000000000 6120040000000000 9500000000000000',
+      '--data-in',
+      FRAME,
+    ],
+  ],
+  [
+    'prog-run-wasm-layout',
+    ['prog', 'run', 'examples/checksum.bpf.o', '-p', 'checksum', '--engine', 'wasm', '--compat', '--data-in', FRAME],
+  ],
   ['obj-show', ['obj', 'show', 'examples/load_balancer.bpf.o', 'examples/tail_parser.bpf.o']],
   ['obj-show-json', ['obj', 'show', '--json', 'examples/xdp_counter.bpf.o']],
   ['obj-show-core', ['obj', 'show', '--btf', 'default', 'examples/syscall_latency.bpf.o']],

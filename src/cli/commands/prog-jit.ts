@@ -1,16 +1,18 @@
 import type { Call, Command } from '../command.ts';
-import { JIT_OPTIONS, type JitFormat } from '../jit/jit-options.ts';
+import { JIT_OPTIONS, type JitFormat, WASM } from '../jit/jit-options.ts';
 import { writeCode } from '../jit/write-code.ts';
 import { writeExe } from '../jit/write-executable.ts';
+import { writeWasm } from '../jit/write-wasm.ts';
 
 async function run(call: Call): Promise<void> {
   const format = (call.options.text('format') ?? 'exe') as JitFormat;
-  if (format === 'exe') await writeExe(call);
+  if (call.options.text('target') === WASM) await writeWasm(call, format);
+  else if (format === 'exe') await writeExe(call);
   else writeCode(call, format);
 }
 
 export const progJit: Command = {
-  summary: 'Compile programs for a CPU: an executable for Linux, or the code alone',
+  summary: 'Compile programs for a CPU or WebAssembly',
   description:
     'An executable holds the code at its addresses, the memory the program runs on, and what the functions of the kernel ' +
     'answered when the program ran here, on an emulated CPU. It runs on that CPU or under qemu-user, checks each call ' +
@@ -32,6 +34,10 @@ export const progJit: Command = {
     {
       line: 'farcall prog jit examples/checksum.bpf.o --target ppc64le --format elf -o checksum.elf',
       what: 'then: llvm-objdump -d checksum.elf',
+    },
+    {
+      line: 'farcall prog jit examples/checksum.bpf.o -p checksum --target wasm -o checksum.wasm',
+      what: 'a WebAssembly module, as farcall runs it',
     },
     {
       line: 'farcall prog jit examples/checksum.bpf.o --target ppc64le --format json',

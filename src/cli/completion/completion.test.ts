@@ -44,7 +44,7 @@ function bashOffers(words: readonly string[]): string[] {
 
 describe('in bash', () => {
   const cases: [line: string, offers: string[]][] = [
-    ['farcall ', ['obj', 'prog', 'kallsyms', 'map', 'btf', 'insn', 'plugin', 'completion', 'version']],
+    ['farcall ', ['obj', 'prog', 'bench', 'kallsyms', 'map', 'btf', 'insn', 'plugin', 'completion', 'version']],
     ['farcall p', ['prog', 'plugin']],
     ['farcall prog ', ['run', 'verify', 'show', 'calls', 'jit', 'dump']],
     ['farcall prog dump ', ['raw', 'xlated', 'jited']],

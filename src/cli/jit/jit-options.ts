@@ -25,9 +25,17 @@ const LAYOUT: OptionSpec = {
     'a process',
 };
 
+/** WebAssembly is compiled for too. */
+export const WASM = 'wasm';
+const withWasm = (target: OptionSpec): OptionSpec => ({
+  ...target,
+  choices: [...(target.choices ?? []), WASM],
+  summary: `${target.summary}; wasm is a WebAssembly module (--format raw or json)`,
+});
+
 /** What `prog jit` takes. */
 export const JIT_OPTIONS: readonly OptionSpec[] = [
-  ...targetOptions(LAYOUT),
+  ...targetOptions(LAYOUT).map(option => (option.name === 'target' ? withWasm(option) : option)),
   {
     name: 'apart',
     value: 'BYTES',

@@ -19,6 +19,37 @@ async function written(...argv: string[]): Promise<{ bytes: Uint8Array; out: str
   return { bytes: new Uint8Array(readFileSync(path)), out: stdout.replaceAll(path, 'OUT'), mode: statSync(path).mode };
 }
 
+describe('prog jit --target wasm', () => {
+  it('writes a module, and says what it holds', async () => {
+    const { bytes, out } = await written(...CHECKSUM, '--target', 'wasm');
+    expect(WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)).toBe(true);
+    const [first, functions, imports, exports] = out.split('\n');
+    expect(first).toBe(
+      `OUT  ${bytes.length} bytes: checksum as WebAssembly, ${bytes.length} bytes, accesses as the verifier proved them`,
+    );
+    expect(functions).toMatch(/^\d functions?: .*checksum/);
+    expect(imports).toMatch(/^\d imported functions: .*fault/);
+    expect(exports).toMatch(/^exports: .*run.*batch/);
+  });
+
+  it('writes everything about it as data', async () => {
+    const { stdout } = await farcall([...CHECKSUM, '--target', 'wasm', '--format', 'json', '--unverified']);
+    const record = JSON.parse(stdout);
+    expect(record).toMatchObject({ target: 'wasm', prog: 'checksum', verified: false, checked: true });
+    expect(record.functions[0]).toEqual({ name: 'checksum', insn_idx: 0 });
+    expect(record.module).toMatch(/^0061736d01000000/);
+  });
+
+  it.each([['--format', 'elf'], ['--layout', 'ppc64-hash'], ['--compat'], ['--data-in', 'hex:00']])(
+    'refuses %s %s',
+    async (...options) => {
+      const { exit, stderr } = await farcall([...CHECKSUM, '--target', 'wasm', ...options]);
+      expect(exit).toBe(2);
+      expect(stderr).toMatch(/WebAssembly/);
+    },
+  );
+});
+
 describe('prog jit', () => {
   it('writes a static executable, which says what it will print', async () => {
     const { bytes, out, mode } = await written(...CHECKSUM, ...FRAME);

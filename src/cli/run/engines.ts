@@ -1,6 +1,7 @@
 import { type Engine, emulatorEngine, interpEngine, wasmEngine } from '../../engine/index.ts';
 import { TARGETS } from '../../jit/index.ts';
 import { LAYOUTS } from '../../kernels/index.ts';
+import type { ByteOrder } from '../../util/index.ts';
 import type { OptionSpec } from '../command.ts';
 import { usageError } from '../failure.ts';
 import type { Options } from '../options.ts';
@@ -36,6 +37,25 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
   { name: 'target-cpu', value: 'MODEL', kind: 'text', summary: 'with a CPU: which of its models, power8 or later' },
   { name: 'compat', summary: "with a CPU: the code Linux 6.12's JIT emits in place of farcall's own" },
 ];
+
+/** Every engine by name. */
+export const ENGINE_NAMES: readonly string[] = [...PLAIN, ...EMULATED];
+
+/**
+ * The engine of a name, for objects of a byte order. Throws `run.byte-order` where it has another.
+ *
+ * @param maybe undefined in place of that
+ */
+export function engineNamed(name: string, order: ByteOrder): Engine;
+export function engineNamed(name: string, order: ByteOrder, maybe: true): Engine | undefined;
+export function engineNamed(name: string, order: ByteOrder, maybe = false): Engine | undefined {
+  if (name === 'interp') return interpEngine;
+  const target = TARGETS.find(row => row.name === name);
+  const own = target?.order ?? 'little';
+  if (own === order) return target === undefined ? wasmEngine() : emulatorEngine({ target: name });
+  if (maybe) return undefined;
+  throw usageError(`${name} is ${own}-endian`, `an engine for ${order}-endian objects`, `--engine ${name}`);
+}
 
 /** The engine the options name. @param usual the one where they name none */
 export function engineOf(options: Options, usual: PlainEngine): Engine {

@@ -138,8 +138,6 @@ const COLUMNS = [
 ] as const;
 
 function packetTable(rows: readonly Row[], progType: number, total: number, out: Output): string {
-  // Not every engine counts.
-  const counted = rows.some(({ result }) => result?.insnCount !== undefined);
   const cells = rows.map(row => {
     const text = outcomeText(row, progType);
     const named =
@@ -150,11 +148,10 @@ function packetTable(rows: readonly Row[], progType: number, total: number, out:
       String(row.index + 1),
       String(row.packet.bytes.length),
       row.fault !== undefined ? out.paint('red', text) : named ? out.paint('green', text) : text,
-      ...(counted ? [String(row.result?.insnCount ?? 0)] : []),
+      row.result === undefined ? '0' : String(row.result.insnCount ?? ''),
       changeText(row),
     ];
   });
   const more = total > rows.length ? `  … ${total - rows.length} more packets (--json lists all)\n` : '';
-  const columns = counted ? COLUMNS : COLUMNS.filter(({ title }) => title !== 'insns');
-  return formatTable(columns, cells, '  ', text => out.paint('dim', text)) + more;
+  return formatTable(COLUMNS, cells, '  ', text => out.paint('dim', text)) + more;
 }

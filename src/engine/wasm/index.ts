@@ -2,3 +2,4 @@
 export { type WasmEngineOptions, wasmEngine } from './engine.ts';
 export type { HelperCall, HelperFunction, LinkHelper } from './link-helpers.ts';
 export { ModuleCache } from './module-cache.ts';
+export { type WasmModuleInfo, wasmModuleOf } from './module-info.ts';

@@ -130,6 +130,11 @@ export class WasmLoaded implements LoadedProgram {
     return { compiled, exports: exports as unknown as Exports, tableBase };
   }
 
+  /** Its module, as runs without a budget use it; undefined where it has no translation. */
+  compiled(): CompiledProgram | undefined {
+    return this.#variant({ counted: false, probeReads: false })?.compiled;
+  }
+
   /** Lets tail calls and callbacks find the code of the machine's mode; its place in the table, 0 if there is none. */
   publish(): number {
     const machine = this.#machine;
