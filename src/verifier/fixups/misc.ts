@@ -69,7 +69,8 @@ export function doMiscFixups(ctx: MiscContext): number {
     for (let idx = subprog.start; idx < subprog.end && idx < slots; idx++) {
       countsLoops ||= insns[idx].code === MAY_GOTO;
       const patch = fixOne(idx, ctx);
-      if (patch !== undefined) patches.set(idx, patch);
+      if (patch?.inPlace === true) insns[idx] = patch.insns[0];
+      else if (patch !== undefined) patches.set(idx, patch);
       if (insns[idx].code === LD_IMM64) idx++;
     }
     if (!countsLoops) continue;

@@ -50,8 +50,7 @@ export class FixupProgram {
     for (let slot = 0; slot < aux.length; slot++) {
       const last = entryOf[slot + 1] - 1;
       const old = aux[slot];
-      const patch = patches.get(slot);
-      const patched = (patch !== undefined && patch.inPlace !== true) || prologues?.has(slot) === true;
+      const patched = patches.has(slot) || prologues?.has(slot) === true;
       for (let at = entryOf[slot]; at < last; at++) {
         const made = new InsnAux(MADE);
         made.seen = old.seen;
