@@ -1,6 +1,6 @@
 // Map operations of programs compiled to WebAssembly, by entries in the map: ns an operation, the loop around it taken off,
 // medians of rounds that take turns with the same loop over tables in C (gcc -O2). Values have 64 bytes, keys come in no order.
-//   npm run build && node bench/maps.mjs [--json] [--rounds N] [--entries LIST] [--only NAME,NAME] [--core N] [--engine wasm|interp]
+//   npm run build && node bench/maps.mjs [--json] [--rounds N] [--ms N] [--entries LIST] [--only NAME,NAME] [--core N] [--engine wasm|interp]
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '11' },
+    ms: { type: 'string', default: '10' },
     entries: { type: 'string', default: '1024,16384,131072,1048576' },
     only: { type: 'string' },
     core: { type: 'string', default: '0' },
@@ -31,7 +32,7 @@ const [
 execFileSync('taskset', ['-pc', options.core, String(process.pid)], { stdio: 'ignore' });
 
 const OPS = 1000;
-const ROUND_NS = 10e6;
+const ROUND_NS = Number(options.ms) * 1e6;
 const rounds = Number(options.rounds);
 const PROOF = { ok: true, stats: { stackDepth: [] } };
 

@@ -33,6 +33,8 @@ INLINE int same_bits(u64 a, u64 b, u32 bits, u32 size) {
 /// `longest_prefix_match`: leading bits both share, at most `limit`.
 INLINE u32 shared_bits(u64 a, u64 b, u32 limit) {
   u32 at = 0;
+  for (; at + 32 <= limit; at += 32)
+    if (W(a, at >> 3) != W(b, at >> 3)) break;
   for (; at < limit; at += 8) {
     u32 diff = B(a, at >> 3) ^ B(b, at >> 3);
     if (diff == 0) continue;
@@ -66,9 +68,31 @@ INLINE u64 trie_find(u64 map, u64 key, u32 size) {
   return found == 0 ? 0 : W(found, LPM_NODE_value);
 }
 
+/// Whether a node of a trie of words is none of `word`'s: its bits are others, or more.
+INLINE int parts(u64 node, u32 word, u32 own, u32 prefixlen) {
+  return own > prefixlen || ((u64)(BE32(W(node, LPM_NODE_data)) ^ word) >> (32 - own)) != 0;
+}
+INLINE u64 word_child(u64 node, u32 word, u32 own) { return node + LPM_NODE_child + ((word >> (31 - own) & 1) << 2); }
+
 OP u64 lpm_lookup(u64 map, u64 key) { return trie_find(map, key, W(map, MAP_HANDLE_keySizeBytes) - 4); }
-OP u64 lpm_lookup8(u64 map, u64 key) { return trie_find(map, key, 4); }
 OP u64 lpm_lookup20(u64 map, u64 key) { return trie_find(map, key, 16); }
+/// Keys of 32 bits, in a register.
+OP u64 lpm_lookup8(u64 map, u64 key) {
+  u32 prefixlen = W(key, 0), word = BE32(W(key, 4));
+  u64 found = 0, at;
+  if (prefixlen > 32) return 0;
+  at = trie_lock(map);
+  lock(at);
+  for (u64 node = W(map, LPM_LAYOUT_root); node != 0;) {
+    u32 own = W(node, LPM_NODE_prefixlen);
+    if (unlikely(parts(node, word, own, prefixlen))) break;
+    if (W(node, LPM_NODE_flags) != INTERMEDIATE) found = node;
+    if (own == 32) break;
+    node = W(word_child(node, word, own), 0);
+  }
+  unlock(at);
+  return found == 0 ? 0 : W(found, LPM_NODE_value);
+}
 
 /// A node without children; 0 when memory is spent.
 COLD u64 trie_node(u64 map, u64 prefixlen, u64 data, u64 flags) {
@@ -85,6 +109,15 @@ COLD u64 trie_node(u64 map, u64 prefixlen, u64 data, u64 flags) {
 /// The slot of the node where a key's way down the trie ends: one that parts from it, one of its own prefix, or none.
 COLD u64 trie_slot(u64 map, u64 prefixlen, u64 data) {
   u64 slot = map + LPM_LAYOUT_root;
+  if (W(map, MAP_HANDLE_keySizeBytes) == 8) {
+    u32 word = BE32(W(data, 0));
+    for (u64 node = W(slot, 0); node != 0; node = W(slot, 0)) {
+      u32 own = W(node, LPM_NODE_prefixlen);
+      if (own >= (u32)prefixlen || parts(node, word, own, prefixlen)) break;
+      slot = word_child(node, word, own);
+    }
+    return slot;
+  }
   for (u64 node = W(slot, 0); node != 0; node = W(slot, 0)) {
     u32 own = W(node, LPM_NODE_prefixlen);
     if (own >= (u32)prefixlen || !same_bits(node + LPM_NODE_data, data, own, W(map, MAP_HANDLE_keySizeBytes) - 4)) break;
