@@ -66,19 +66,24 @@ export class NodePool {
 
   /** Makes nodes where those there are have been used; false when there may be no more or the machine's memory is spent. */
   grow(): boolean {
-    const mem = this.#mem;
     const { nodeBytes, valueBytes, maxNodes } = this.#shape;
     const total = this.#total();
     const most = Math.max(1, Math.floor(MAX_CHUNK_BYTES / (nodeBytes + valueBytes)));
     const count = Math.min(Math.max(FIRST_CHUNK_NODES, total), most, maxNodes - total);
     if (count <= 0) return false;
-    let chunk: number;
     try {
-      chunk = mem.alloc(count * (nodeBytes + valueBytes));
+      this.#addChunk(count);
+      return true;
     } catch (error) {
       if (error instanceof FarcallError) return false;
       throw error;
     }
+  }
+
+  #addChunk(count: number): void {
+    const mem = this.#mem;
+    const { nodeBytes, valueBytes } = this.#shape;
+    const chunk = mem.alloc(count * (nodeBytes + valueBytes));
     this.#chunks.push(chunk);
     const values = chunk + count * nodeBytes;
     this.#regions.push(...(this.#shape.expose?.(chunk, values, count) ?? []));
@@ -86,19 +91,14 @@ export class NodePool {
       [POOL_LAYOUT.fresh, chunk],
       [POOL_LAYOUT.freshEnd, values],
       [POOL_LAYOUT.freshValue, values],
-      [POOL_LAYOUT.total, total + count],
+      [POOL_LAYOUT.total, this.#total() + count],
     ] as const;
     for (const [off, word] of words) mem.view.setInt32(this.#at + off, word, mem.littleEndian);
-    return true;
   }
 
   /** All nodes there may ever be, where threads share the memory: none of them can make more while others run. */
   reserveIfShared(): void {
-    if (!this.#mem.shared || this.#shape.maxNodes > MOST_RESERVED) return;
-    while (this.#total() < this.#shape.maxNodes) {
-      if (!this.grow())
-        throw new FarcallError({ code: 'run.out-of-memory', message: 'no memory for all nodes of a shared map' });
-    }
+    if (this.#mem.shared && this.#shape.maxNodes <= MOST_RESERVED) this.#addChunk(this.#shape.maxNodes);
   }
 
   /** Gives back all chunks and their regions. */

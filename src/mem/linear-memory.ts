@@ -84,10 +84,13 @@ export class LinearMemory {
   /** Sorted by start; never overlapping. */
   readonly #regions: Region[] = [];
 
-  /** @param order byte order of the simulated machine; loads and stores of programs follow it */
-  constructor(order: ByteOrder = 'little') {
+  /**
+   * @param order byte order of the simulated machine; loads and stores of programs follow it
+   * @param shared threads may share it; one of them alone may allocate
+   */
+  constructor(order: ByteOrder = 'little', shared = false) {
     this.order = order;
-    this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES });
+    this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
     this.#refresh();
   }
 

@@ -8,6 +8,7 @@ export interface TestHostInit {
   readonly order?: ByteOrder;
   readonly cpuCount?: number;
   readonly seed?: number;
+  readonly shared?: boolean;
 }
 
 /** A machine with nothing but maps, counting the blocks it has handed out. */
@@ -25,7 +26,7 @@ export class TestMapHost implements MapHost {
   #seed: number;
 
   constructor(init: TestHostInit = {}) {
-    this.mem = new LinearMemory(init.order ?? 'little');
+    this.mem = new LinearMemory(init.order ?? 'little', init.shared);
     this.cpuCount = init.cpuCount ?? 2;
     this.#seed = init.seed ?? 1;
     this.ops = mapOps(this.mem, this);
