@@ -6,7 +6,8 @@
 u64 kernel(struct ctx *ctx)
 {
 	u8 *data = ADDRESS(ctx->data), *end = ADDRESS(ctx->data_end);
-	u32 sum = 0, header, addresses;
+	u32 header, addresses;
+	u64 sum = 0;
 	u8 *ip, *udp, *at;
 
 	if (data + 14 > end)
@@ -28,15 +29,21 @@ u64 kernel(struct ctx *ctx)
 	if (udp + 8 > end)
 		return 1;
 	at = udp;
-	for (u32 i = 0; i < 2048; i++) {
-		if (at + 2 > end)
+	for (u32 i = 0; i < 1024; i++) {
+		if (at + 4 > end)
 			break;
+		sum += *(u32 *)at;
+		at += 4;
+	}
+	if (at + 2 <= end) {
 		sum += *(u16 *)at;
 		at += 2;
 	}
 	if (at + 1 <= end)
 		sum += *at;
+	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	return (u64)addresses << 32 | (u32)SWAP16(*(u16 *)(udp + 2)) << 16 | sum;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (u64)addresses << 32 | (u32)SWAP16(*(u16 *)(udp + 2)) << 16 | (u32)sum;
 }

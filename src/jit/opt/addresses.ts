@@ -1,4 +1,5 @@
-import { ADD, ALU_K, ALU_X, ARENA, FP, type Ir, LOAD, NONE, PROBE, STORE_K, STORE_REL, W } from '../rows/ir.ts';
+import { ADD, ALU_K, ALU_X, ARENA, EXACT, FP, type Ir, LOAD, NONE, PROBE, STORE_K, STORE_REL, W } from '../rows/ir.ts';
+import { resultBits } from './masks.ts';
 import type { Window } from './window.ts';
 
 /** `(x + 8) + r` is `x + r + 8`: sums keep what is known of their first operand in `imm`. */
@@ -37,7 +38,14 @@ function takeSum(w: Window, i: number): boolean {
     const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);
     a[i] = swapped ? FP : a[from];
-  } else a[i] = a[from];
+    flags[i] &= ~EXACT;
+  } else {
+    a[i] = a[from];
+    const made = w.defined[a[from]];
+    const sum = narrow && kind[i] <= STORE_K && (flags[from] & W) === 0;
+    if (sum && made >= 0 && resultBits(w.rows, made) <= 32) flags[i] |= EXACT;
+    else flags[i] &= ~EXACT;
+  }
   off[i] += imm[from];
   return true;
 }

@@ -90,6 +90,11 @@ export const ZX = 32;
 export const FETCH = 64;
 /** ALU_X: the shift count in b is known to be small enough. */
 export const SMALL = 64;
+/**
+ * LOAD, STORE, STORE_K where addresses are low halves: the base is a number below 2^32 as it stands, which reaches the address
+ * by `off` without a carry.
+ */
+export const EXACT = 64;
 /** Calls: `off` holds the halves that the callee reads. */
 export const ARGS_KNOWN = 64;
 /** Control may come from elsewhere than the row before. */

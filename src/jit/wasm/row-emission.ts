@@ -1,4 +1,4 @@
-import { FP, HIGH, type Ir, STORE_K } from '../rows/ir.ts';
+import { EXACT, FP, HIGH, type Ir, STORE_K } from '../rows/ir.ts';
 import type { StateAccess, WasmImports } from './abi.ts';
 import type { Code } from './code.ts';
 import type { EmissionOptions } from './emission.ts';
@@ -121,7 +121,7 @@ export class RowEmission {
 
   /**
    * Leaves the address of a row's access on the stack; the rest of it is returned, as the access's own offset. WebAssembly
-   * adds that without wrapping, so it is at most 64 KiB: nothing that may be accessed lies below.
+   * adds that without wrapping, so it is less than 64 KiB, as nothing that may be accessed lies below, or the base is exact.
    */
   address(i: number): number {
     const { code, rows } = this;
@@ -136,7 +136,8 @@ export class RowEmission {
       this.get32(index - 1);
       code.op(I32_ADD);
     }
-    if (off >= 0 && off < 0x10000) return off;
+    if (off >= 0 && (off < 0x10000 || (index <= 0 && (rows.flags[i] & EXACT) !== 0 && rows.kind[i] <= STORE_K)))
+      return off;
     code.i32(off);
     code.op(I32_ADD);
     return 0;
