@@ -36,6 +36,8 @@ import { emitDivide, emitDivideImm } from './divide-rows.ts';
 import { OP_END, OP_MOV } from './effect.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
+import { emitNumber } from './number.ts';
+import { placeAt } from './place.ts';
 import { SCRATCH } from './registers.ts';
 import { emitShift } from './shift-rows.ts';
 
@@ -98,14 +100,9 @@ export function emitAlu(e: Emission, i: number): number {
       imul(c, w, d, s);
       break;
     case OP.or:
-      alu(c, w, OR, d, s);
-      break;
     case OP.and:
-      alu(c, w, AND, d, s);
-      break;
     case OP.xor:
-      alu(c, s === d ? 0 : w, XOR, d, s);
-      break;
+      return emitLogic(e, i, op, w, d, s);
     case OP.lsh:
       emitShift(e, i, w, SHL, d, s);
       break;
@@ -123,9 +120,28 @@ export function emitAlu(e: Emission, i: number): number {
     default:
       throw unsupported(insn, i);
   }
-  // x ^ x and x − x are 0, whatever the width.
-  e.wrote(d, w === 0 || (s === d && (op === OP.sub || op === OP.xor)));
+  // x − x is 0, whatever the width.
+  e.wrote(d, w === 0 || (s === d && op === OP.sub));
   return i;
+}
+
+const LOGIC: Readonly<Record<number, number>> = { [OP.or]: OR, [OP.and]: AND, [OP.xor]: XOR };
+
+/** Of numbers whose upper halves are gone 32 bits are enough; for `and` one of them is. */
+function emitLogic(e: Emission, i: number, op: number, w: number, d: number, s: number): number {
+  const [zeroD, zeroS] = [e.isZeroExtended(d), e.isZeroExtended(s)];
+  const narrow = w === 0 || (op === OP.and ? zeroD || zeroS : zeroD && zeroS) || (op === OP.xor && s === d);
+  alu(e.c, narrow ? 0 : w, LOGIC[op], d, s);
+  e.wrote(d, narrow);
+  return i;
+}
+
+/** d = s; 32 bits are as good where there are no others. */
+function copy(e: Emission, d: number, s: number): void {
+  const narrow = e.isZeroExtended(s);
+  mov(e.c, narrow ? 0 : W, d, s);
+  e.wrote(d, narrow);
+  if (e.isKnown(s)) e.knows(d, e.knownHi[s], e.knownLo[s]);
 }
 
 /** The upper half becomes 0, if it is not yet. */
@@ -155,8 +171,9 @@ function emitAluImm(e: Emission, i: number, insn: Insn, w: number): number {
     case OP.or:
       if (imm === 0 && narrow) zeroExtend(e, d, d);
       else if (imm !== 0) {
-        aluImm(c, w, OR, d, imm);
-        e.wrote(d, narrow);
+        const short = narrow || (imm > 0 && e.isZeroExtended(d));
+        aluImm(c, short ? 0 : w, OR, d, imm);
+        e.wrote(d, short);
       }
       return i;
     case OP.xor:
@@ -165,7 +182,12 @@ function emitAluImm(e: Emission, i: number, insn: Insn, w: number): number {
         return i;
       }
       if (imm === -1) not(c, w, d);
-      else aluImm(c, w, XOR, d, imm);
+      else {
+        const short = narrow || (imm > 0 && e.isZeroExtended(d));
+        aluImm(c, short ? 0 : w, XOR, d, imm);
+        e.wrote(d, short);
+        return i;
+      }
       break;
     case OP.and:
       mask(e, w, d, d, imm);
@@ -180,9 +202,10 @@ function emitAluImm(e: Emission, i: number, insn: Insn, w: number): number {
         return i;
       }
       // 64 bits of which the upper 32 are gone are 32.
-      const arithmetic = insn.code >> 4 === OP.arsh;
-      shiftImm(c, w, arithmetic ? SAR : SHR, d, by);
-      e.wrote(d, narrow || (!arithmetic && by >= 32));
+      const short = !narrow && by < 32 && e.isZeroExtended(d);
+      const arithmetic = insn.code >> 4 === OP.arsh && !short;
+      shiftImm(c, short ? 0 : w, arithmetic ? SAR : SHR, d, by);
+      e.wrote(d, narrow || short || (!arithmetic && by >= 32));
       return i;
     }
     case OP.neg:
@@ -220,10 +243,7 @@ function multiply(e: Emission, w: number, d: number, s: number, imm: number): vo
   }
   if (imm === 1) {
     if (w === 0) zeroExtend(e, d, s);
-    else if (d !== s) {
-      mov(c, W, d, s);
-      e.wrote(d, e.isZeroExtended(s));
-    }
+    else if (d !== s) copy(e, d, s);
     return;
   }
   if (power > 0 && d === s) shiftImm(c, w, SHL, d, power);
@@ -240,20 +260,18 @@ function mask(e: Emission, w: number, d: number, s: number, imm: number): void {
   if (imm === 0) movImm(c, d, 0, 0);
   else if (imm === -1) {
     if (w === 0) zeroExtend(e, d, s);
-    else if (d !== s) {
-      mov(c, W, d, s);
-      e.wrote(d, e.isZeroExtended(s));
-    }
+    else if (d !== s) copy(e, d, s);
     return;
   } else if (imm === 0xff) movzx8(c, d, s);
   else if (imm === 0xffff) movzx16(c, d, s);
   else {
-    const width = imm > 0 ? 0 : w;
+    const width = imm > 0 || e.isZeroExtended(s) ? 0 : w;
     if (d !== s) mov(c, width, d, s);
     aluImm(c, width, AND, d, imm);
+    e.wrote(d, width === 0);
+    return;
   }
-  // 64 bits with a mask whose upper half is ones keep what they had.
-  e.wrote(d, w === 0 || imm >= 0);
+  e.wrote(d, true);
 }
 
 /** d = a + (b << scale) + disp */
@@ -261,6 +279,12 @@ function leaSum(e: Emission, w: number, d: number, a: number, b: number, disp: n
   // rbp and r13 as base take a displacement.
   if (scale === 0 && (a & 7) === 5 && (b & 7) !== 5) lea(e.c, w, d, b, disp, a, 0);
   else lea(e.c, w, d, a, disp, b, scale);
+}
+
+/** d = s + disp */
+function leaAt(e: Emission, w: number, d: number, s: number, disp: number): void {
+  const at = placeAt(e, s, disp);
+  lea(e.c, w, d, at.base, at.disp);
 }
 
 /** A shift that the one back may follow: then it extends the lowest bits. */
@@ -332,8 +356,7 @@ function emitMove(e: Emission, i: number, insn: Insn, w: number): number {
   const d = e.reg[insn.dst];
   if ((code & 8) === 0) {
     if (off !== 0) throw unsupported(insn, i);
-    movImm(c, d, w === 0 ? 0 : imm >> 31, imm);
-    e.wrote(d, w === 0 || imm >= 0);
+    emitNumber(e, d, w === 0 ? 0 : imm >> 31, imm);
     return i;
   }
   const s = e.reg[insn.src];
@@ -373,10 +396,7 @@ function emitPlainMove(e: Emission, i: number, w: number, d: number, s: number):
   if (next !== undefined && d !== s && (next.code & 7) === (e.insns[i].code & 7) && fuse(e, next, w, d, s))
     return i + 1;
   if (w === 0) zeroExtend(e, d, s);
-  else if (d !== s) {
-    mov(e.c, W, d, s);
-    e.wrote(d, e.isZeroExtended(s));
-  }
+  else if (d !== s) copy(e, d, s);
   return i;
 }
 
@@ -389,11 +409,11 @@ function fuse(e: Emission, next: Insn, w: number, d: number, s: number): boolean
         const x = e.reg[next.src];
         leaSum(e, w, d, s, x === d ? s : x, 0, 0);
       } else if (imm === 0) return false;
-      else lea(e.c, w, d, s, imm);
+      else leaAt(e, w, d, s, imm);
       break;
     case OP.sub:
       if (register || imm === 0 || imm === LEAST) return false;
-      lea(e.c, w, d, s, -imm);
+      leaAt(e, w, d, s, -imm);
       break;
     case OP.mul:
       if (register || imm === -1 || imm === 0 || (imm & (imm - 1)) === 0) return false;
@@ -453,10 +473,19 @@ function emitSwap(e: Emission, i: number, insn: Insn, w: number): void {
   e.wrote(d, bits !== 64);
 }
 
-/** `ld_imm64` of a number. */
-export function emitConstant(e: Emission, i: number): void {
+const ADD_IMM = BPF_ALU64;
+
+/** `ld_imm64` of a number, and what is added to it behind; returns the last slot done. */
+export function emitConstant(e: Emission, i: number): number {
   const { dst, imm } = e.insns[i];
-  const hi = e.insns[i + 1].imm;
-  movImm(e.c, e.reg[dst], hi, imm);
-  e.wrote(e.reg[dst], hi === 0);
+  const { leaders } = e.unit.facts;
+  let [hi, lo, last] = [e.insns[i + 1].imm, imm, i + 1];
+  for (let next = e.insns[last + 1]; next?.code === ADD_IMM && next.dst === dst && leaders[last + 1] === 0; ) {
+    const sum = (lo >>> 0) + (next.imm >>> 0);
+    hi = (hi + (next.imm >> 31) + (sum > 0xffffffff ? 1 : 0)) | 0;
+    lo = sum | 0;
+    next = e.insns[++last + 1];
+  }
+  emitNumber(e, e.reg[dst], hi, lo);
+  return last;
 }

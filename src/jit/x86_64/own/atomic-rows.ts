@@ -3,7 +3,7 @@ import { ADD, AND, alu, CC, JCC8, LOCK, lea, mov, NONE, OR, pop, push, rm, W, XO
 import { RAX, RSP } from '../registers.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
-import { access, arenaPlace, mayFault, type Place } from './place.ts';
+import { access, arenaPlace, mayFault, type Place, placeAt } from './place.ts';
 import { SCRATCH, SCRATCH2 } from './registers.ts';
 
 const XCHG = 0x87;
@@ -25,7 +25,7 @@ export function emitAtomic(e: Emission, i: number, w: number, arena: boolean): v
   const operation = OPERATIONS[(imm & ~BPF_FETCH) >> 4];
   const known = imm === BPF_CMPXCHG || imm === BPF_XCHG || ((imm & ~0xf1) === 0 && operation !== undefined);
   if (!known) throw unsupported(insn, i);
-  const place = (): Place => (arena ? arenaPlace(e, base, off, NONE) : { base, index: NONE, disp: off });
+  const place = (): Place => (arena ? arenaPlace(e, base, off, NONE) : placeAt(e, base, off));
   // The others change rax or have to repeat themselves.
   const simple = imm === BPF_CMPXCHG || imm === BPF_XCHG || !fetch || operation === ADD;
   if (!simple) {

@@ -124,7 +124,7 @@ function emitSlots(e: Emission, slotOffs: Int32Array): void {
     const first = i;
     slotOffs[i] = start;
     c.bind(i);
-    if (leaders[i] !== 0) e.leader();
+    if (leaders[i] !== 0) e.leader(i);
     const { code } = insns[i];
     switch (code & 7) {
       case BPF_ALU:
@@ -141,9 +141,8 @@ function emitSlots(e: Emission, slotOffs: Int32Array): void {
       default:
         if (code === LD_IMM64) {
           const subprog = funcRefs.get(i);
-          if (subprog === undefined) emitConstant(e, i);
-          else emitFunctionAddress(e, i, subprog);
-          i++;
+          if (subprog === undefined) i = emitConstant(e, i);
+          else emitFunctionAddress(e, i++, subprog);
         } else i = emitMemory(e, i);
     }
     for (let k = first + 1; k <= i; k++) {

@@ -43,8 +43,10 @@ export class Emission {
   readonly jumps = new Jumps();
   /** Something needs a longer form: this emission is void. */
   grew = false;
-  /** x86-64 registers whose upper half is known to be 0, a bit each. */
+  /** x86-64 registers whose upper half is known to be 0, a bit each; all where nobody comes. */
   zx = 0;
+  /** By slot: what of it is so wherever jumps to the slot stand. */
+  readonly #zxAt: Int32Array;
 
   constructor(unit: Unit, forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined) {
     const n = unit.func.insns.length;
@@ -55,6 +57,7 @@ export class Emission {
     this.callees = callees;
     this.c = new CodeBuffer('little', n + 2, 5 * n + 128);
     this.leaveLabel = n + 1;
+    this.#zxAt = new Int32Array(n).fill(-1);
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : Number(BigInt.asIntN(32, at >> 32n));
     this.atLo = at === undefined ? 0 : Number(BigInt.asIntN(32, at));
@@ -78,12 +81,26 @@ export class Emission {
   wrote(register: number, narrow: boolean): void {
     if (narrow) this.zx |= 1 << register;
     else this.zx &= ~(1 << register);
+    this.#known &= ~(1 << register);
   }
+  /** The number a register holds, as halves; it is what was written last. */
+  knows(register: number, hi: number, lo: number): void {
+    this.#known |= 1 << register;
+    this.knownHi[register] = hi;
+    this.knownLo[register] = lo;
+  }
+  isKnown(register: number): boolean {
+    return (this.#known & (1 << register)) !== 0;
+  }
+  readonly knownHi = new Int32Array(16);
+  readonly knownLo = new Int32Array(16);
+  #known = 0;
   isZeroExtended(register: number): boolean {
     return (this.zx & (1 << register)) !== 0;
   }
   called(): void {
     this.zx &= CALLEE_SAVED;
+    this.#known &= CALLEE_SAVED;
   }
   /** Whether the BPF register holds nothing that is read behind slot `i`. */
   isFree(register: number, i: number): boolean {
@@ -113,10 +130,19 @@ export class Emission {
   forgetFlags(): void {
     this.#kind = -1;
   }
-  /** Control may come from elsewhere: nothing is known. */
-  leader(): void {
-    this.zx = 0;
+  /** Control may come from elsewhere: of slot `i` what all say is known, nothing where some say it later. */
+  leader(i: number): void {
+    this.zx = this.unit.facts.loopHeads[i] === 0 ? this.zx & this.#zxAt[i] : 0;
     this.#flagsEnd = -1;
+    this.#known = 0;
+  }
+  /** Control may go on at slot `target`. */
+  leads(target: number): void {
+    this.#zxAt[target] &= this.zx;
+  }
+  /** It does not go on behind here. */
+  ended(): void {
+    this.zx = -1;
   }
 
   jump(label: number, slot: number): void {

@@ -7,6 +7,8 @@ import { effectOf, OP_END } from './effect.ts';
 export interface Facts {
   /** By slot: somebody jumps here, or the slot before does not fall through. */
   readonly leaders: Uint8Array;
+  /** By slot: somebody jumps back here. */
+  readonly loopHeads: Uint8Array;
   /** Slot a jump of this slot ends at, through jumps it meets; -1 for other slots. */
   readonly targets: Int32Array;
   /** BPF registers it names, a bit each. */
@@ -54,6 +56,7 @@ function checkRegisters(insn: Insn, slot: number): number {
 export function factsOf({ insns }: FuncInput): Facts {
   const n = insns.length;
   const leaders = new Uint8Array(n + 1);
+  const loopHeads = new Uint8Array(n + 1);
   const targets = new Int32Array(n).fill(-1);
   let used = 0;
   let calls = false;
@@ -78,6 +81,7 @@ export function factsOf({ insns }: FuncInput): Facts {
           const target = targetOf(insns, i, code === BPF_JMP32 ? insn.imm : insn.off);
           targets[i] = target;
           leaders[target] = 1;
+          if (target <= i) loopHeads[target] = 1;
           if (code >> 4 === 0) leaders[i + 1] = 1;
         }
         break;
@@ -96,5 +100,5 @@ export function factsOf({ insns }: FuncInput): Facts {
         arena ||= isArenaAccess(code);
     }
   }
-  return { leaders, targets, used: used & 0xfff, calls, tailCalls, arena, lastExit, wantsFree };
+  return { leaders, loopHeads, targets, used: used & 0xfff, calls, tailCalls, arena, lastExit, wantsFree };
 }

@@ -33,6 +33,8 @@ export interface Frame {
   readonly reachable: boolean;
   /** Of the count, from rbp. */
   readonly countOff: number;
+  /** Of what rsp points to, from rbp, between instructions of BPF. */
+  readonly rspOff: number;
   readonly boundary: boolean;
   readonly callback: boolean;
   readonly isMain: boolean;
@@ -52,12 +54,14 @@ export function planFrame(func: FuncInput, facts: Facts, reg: readonly number[],
   const used = KEPT.filter(kept => reg.some((register, n) => register === kept && (facts.used & (1 << n)) !== 0));
   if (arenaBase) used.push(R12);
   const hasRbp = (facts.used & (1 << 10)) !== 0 || reachable || boundary || callback;
+  const saved = boundary ? BOUNDARY_SAVED : used;
   return {
     hasRbp,
     stackBytes: hasRbp ? stackBytes : 0,
-    saved: boundary ? BOUNDARY_SAVED : used,
+    saved,
     reachable,
     countOff: -stackBytes - 8,
+    rspOff: -stackBytes - 8 * (saved.length + (reachable ? 1 : 0) + (boundary ? 1 : 0)),
     boundary,
     callback,
     isMain: func.index === 0,

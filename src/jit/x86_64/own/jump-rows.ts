@@ -35,6 +35,9 @@ const OF_ONE_MORE: Readonly<Record<number, number>> = {
   [CC.le]: CC.l,
 };
 
+/** Of numbers without upper halves, signed comparisons are unsigned ones. */
+const UNSIGNED: Readonly<Record<number, number>> = { [CC.g]: CC.a, [CC.ge]: CC.ae, [CC.l]: CC.b, [CC.le]: CC.be };
+
 const RET_BYTES = 2;
 
 /** Where a jump to a slot goes: to the shared end where there is nothing else. */
@@ -53,6 +56,7 @@ export function emitExit(e: Emission, i: number): void {
   if (last) e.c.bind(e.leaveLabel);
   if (inline) emitEpilogue(e.c, frame);
   else e.jump(e.leaveLabel, i);
+  e.ended();
 }
 
 /** The jump, conditional or not, of slot `i`. */
@@ -65,14 +69,16 @@ export function emitJump(e: Emission, i: number): void {
   const conditional = CONDITIONS[op];
   if (op === 0 && !register) {
     if (target === i + 1) return;
+    e.leads(target);
     if (e.insns[target].code === EXIT && epilogueBytes <= RET_BYTES) emitEpilogue(e.c, frame);
     else e.jump(labelOf(e, target), i);
+    e.ended();
     return;
   }
   if (conditional === undefined || target < 0) throw unsupported(insn, i);
   if (target === i + 1) return;
-  const w = (insn.code & 7) === BPF_JMP32 ? 0 : W;
-  const condition = register ? compare(e, insn, w, conditional) : compareImm(e, insn, w, conditional);
+  e.leads(target);
+  const condition = register ? compare(e, insn, conditional) : compareImm(e, insn, conditional);
   e.jumpIf(condition, labelOf(e, target), i);
 }
 
@@ -81,18 +87,31 @@ const WITH_NUMBER = 2;
 const WITH_REGISTER = 4;
 const TEST = 6;
 
-function compare(e: Emission, insn: Insn, w: number, condition: number): number {
+/** Whether the lower halves of two numbers decide, given whether they have no upper ones. */
+const narrows = (insn: Insn, withoutUpper: boolean): boolean => (insn.code & 7) !== BPF_JMP32 && withoutUpper;
+
+function compare(e: Emission, insn: Insn, wide: number): number {
   const a = e.reg[insn.dst];
   const b = e.reg[insn.src];
-  if (insn.code >> 4 === JSET) {
+  const bits = insn.code >> 4 === JSET;
+  const [hasA, hasB] = [!e.isZeroExtended(a), !e.isZeroExtended(b)];
+  const narrow = narrows(insn, bits ? !hasA || !hasB : !hasA && !hasB);
+  const w = narrow || (insn.code & 7) === BPF_JMP32 ? 0 : W;
+  const condition = narrow ? (UNSIGNED[wide] ?? wide) : wide;
+  if (bits) {
     if (!e.compares(TEST | w, a, b)) test(e.c, w, a, b);
   } else if (!e.compares(WITH_REGISTER | w, a, b)) cmp(e.c, w, a, b);
   return condition;
 }
 
-function compareImm(e: Emission, { code, dst, imm }: Insn, w: number, condition: number): number {
+function compareImm(e: Emission, insn: Insn, wide: number): number {
+  const { code, dst, imm } = insn;
   const a = e.reg[dst];
-  if (code >> 4 === JSET) {
+  const bits = code >> 4 === JSET;
+  const narrow = narrows(insn, e.isZeroExtended(a) && (bits || imm >= 0));
+  const w = narrow || (code & 7) === BPF_JMP32 ? 0 : W;
+  const condition = narrow ? (UNSIGNED[wide] ?? wide) : wide;
+  if (bits) {
     e.forgetFlags();
     return testBits(e, w, a, imm);
   }

@@ -19,7 +19,7 @@ import { emitAtomic } from './atomic-rows.ts';
 import { OP_END } from './effect.ts';
 import type { Emission } from './emission.ts';
 import { unsupported } from './facts.ts';
-import { access, arenaPlace, mayFault, placeOf } from './place.ts';
+import { access, arenaPlace, mayFault, placeAt, placeOf } from './place.ts';
 import { SCRATCH, SCRATCH2 } from './registers.ts';
 
 /** log2 of the bytes of an access, by the size bits of a code. */
@@ -105,7 +105,7 @@ function emitLoad(e: Emission, i: number, insn: Insn, mode: number, size: number
   switch (mode) {
     case BPF_MEM: {
       if (e.unit.v3 && size >= 2 && swapsIt(e, i, size)) {
-        rm(e.c, size === 3 ? W : 0, MOVBE, d, s, off);
+        access(e, size === 3 ? W : 0, MOVBE, d, placeAt(e, s, off));
         e.wrote(d, size === 2);
         return i + 1;
       }
@@ -160,7 +160,7 @@ function loadInto(
     const start = c.length;
     access(e, flags, op, d, at);
     mayFault(e, start);
-  } else rm(c, flags, op, d, s, off);
+  } else access(e, flags, op, d, placeAt(e, s, off));
   e.wrote(d, narrow);
 }
 

@@ -1,4 +1,5 @@
-import { mov, NONE, rm } from '../encode.ts';
+import { isS8, mov, NONE, rm } from '../encode.ts';
+import { RBP, RSP } from '../registers.ts';
 import type { Emission } from './emission.ts';
 import { ARENA, SCRATCH } from './registers.ts';
 
@@ -23,9 +24,16 @@ export function arenaPlace(e: Emission, register: number, off: number, keep: num
   return arenaInRegister ? { base: ARENA, index: from, disp: off } : { base: from, index: NONE, disp: off + arenaLo };
 }
 
+/** Where `base` + `disp` is: low in a large frame nearer to rsp, which code between instructions of BPF leaves alone. */
+export function placeAt(e: Emission, base: number, disp: number): Place {
+  const { rspOff } = e.unit.frame;
+  if (base === RBP && !isS8(disp) && isS8(disp - rspOff)) return { base: RSP, index: NONE, disp: disp - rspOff };
+  return { base, index: NONE, disp };
+}
+
 /** Where an access goes: in an arena, or at a register. */
 export function placeOf(e: Emission, register: number, off: number, arena: boolean): Place {
-  return arena ? arenaPlace(e, register, off, NONE) : { base: register, index: NONE, disp: off };
+  return arena ? arenaPlace(e, register, off, NONE) : placeAt(e, register, off);
 }
 
 /** `op` with a register and a place. */
