@@ -94,20 +94,18 @@ const lines = [
   ...[...arities].map(([name, count]) => `  ${name}: ${count},`),
   '} as const;',
   '',
-  '/** Slot and name of every function, and packed instructions, for machines of either byte order. */',
+  '/** Name, slots and packed instructions of every function, for machines of either byte order. */',
   'export const MAP_OPS_CODE = {',
 ];
 for (const [order, { insns, functions }] of Object.entries(orders)) {
-  lines.push(`  ${order}: {`, `    functions: '${functions.map(([slot, name]) => `${slot} ${name}`).join(',')}',`);
-  lines.push(
-    '    insns: [',
-    ...pack(insns)
-      .match(/.{1,112}/g)
-      .map(part => `      '${part}',`),
-    "    ].join(''),",
-    '  },',
-  );
+  lines.push(`  ${order}: [`);
+  functions.forEach(([slot, name], i) => {
+    const end = functions[i + 1]?.[0] ?? insns.length;
+    const text = pack(insns.slice(slot, end)).match(/.{1,112}/g);
+    lines.push(`    ['${name}', ${end - slot}, '${text.join("' +\n      '")}'],`);
+  });
+  lines.push('  ],');
   process.stdout.write(`${order}: ${functions.length} functions, ${insns.length} slots\n`);
 }
-lines.push('};', '');
+lines.push('} as const;', '');
 writeFileSync(new URL('../src/maps/generated/map-ops.ts', import.meta.url), lines.join('\n'));

@@ -129,6 +129,27 @@ describe('maps that two threads share', () => {
     expect(values.reduce((sum, value) => sum + bytesNumber(value.subarray(8)), 0)).toBe(THREADS * ROUNDS);
   });
 
+  it.each([
+    ['array', { type: T.BPF_MAP_TYPE_ARRAY, keySizeBytes: 4, valueSizeBytes: 16, maxEntries: 4 }],
+    ['hash', hash(T.BPF_MAP_TYPE_HASH, 4)],
+  ] as const)('count exactly under the locks of values in a %s', async (_name, shape) => {
+    const host = new TestMapHost({ cpuCount: THREADS, shared: true });
+    const map = host.create({ ...shape, fields: [{ kind: 'spin_lock', offBytes: 0, sizeBytes: 4 }] });
+    const { keySizeBytes } = shape;
+    for (let i = 0; i < 4; i++) {
+      const key = new Uint8Array(keySizeBytes).fill(i, 0, 1);
+      expect(map.userUpdate(key, new Uint8Array(16))).toBe(0);
+    }
+    const count = rounds(4, b => {
+      keyArgs(b, map).helper(1).jumpIf('jeq', R0, 0, 'lost').mov(R6, R0).mov(R1, R6).helper(93);
+      b.load('dw', R1, R6, 8).alu64('add', R1, 1).store('dw', R6, 8, R1).mov(R1, R6).helper(94);
+      b.jump('next').label('lost').alu64('add', R9, 1).label('next');
+    });
+    expect(await runInThreads(host, count)).toEqual([0, 0]);
+    const values = allKeys(map).map(key => map.userLookup(key) as Uint8Array);
+    expect(values.reduce((sum, value) => sum + bytesNumber(value.subarray(8)), 0)).toBe(THREADS * ROUNDS);
+  });
+
   it('lose no node of a hash whose elements come and go', async () => {
     const host = new TestMapHost({ cpuCount: THREADS, shared: true });
     const map = host.create(hash(T.BPF_MAP_TYPE_HASH, 64));

@@ -25,10 +25,11 @@ export const MAP_HANDLE = {
 } as const;
 
 /**
- * What must be known to copy values around their special fields: words, then two for each run of ordinary bytes (offset, length),
+ * What must be known to copy values around their special fields: words, `spinLock` being an offset in the value, then two for each run
+ * of ordinary bytes (offset, length),
  * then three for each field (offset, length, 1 for locks).
  */
-export const FIELDS_TABLE = { runs: 0, fields: 4, hasSpinLock: 8, entries: 16 } as const;
+export const FIELDS_TABLE = { runs: 0, fields: 4, hasSpinLock: 8, spinLock: 12, entries: 16 } as const;
 
 /** Words of locks: the pool's, the lists' or the whole map's, and those buckets share. A power of two of the last. */
 export const MAP_LOCKS = { pool: 0, map: 4, buckets: 8 } as const;

@@ -38,6 +38,7 @@ export class ValueFields {
     words[FIELDS_TABLE.runs >> 2] = runs.length;
     words[FIELDS_TABLE.fields >> 2] = this.all.length;
     words[FIELDS_TABLE.hasSpinLock >> 2] = this.hasSpinLock ? 1 : 0;
+    words[FIELDS_TABLE.spinLock >> 2] = this.all.find(isLock)?.offBytes ?? 0;
     let at = FIELDS_TABLE.entries >> 2;
     for (const [off, size] of runs) {
       words[at++] = off;

@@ -31,6 +31,12 @@ const OTHER_HELPERS: Readonly<Record<number, MapOp>> = {
   134: 'ringbuf_query',
 };
 
+/** Locks in values, on machines of one thread and of several. */
+const LOCK_HELPERS: Readonly<Record<number, readonly [alone: MapOp, shared: MapOp]>> = {
+  93: ['spin_lock', 'spin_lock_shared'],
+  94: ['spin_unlock', 'spin_unlock_shared'],
+};
+
 const GET_SMP_PROCESSOR_ID = 8;
 
 const arrayCode = new WeakMap<BpfMap, Map<number, MapOpProgram>>();
@@ -53,7 +59,7 @@ export const linkMapOps: LinkHelper = ({ id, map, stateAddr }, { env }) => {
   if (id === GET_SMP_PROCESSOR_ID) return once(cpuCode, cpuAddr, () => cpuProgram(cpuAddr));
   const ofMap = MAP_HELPERS[id];
   if (ofMap === undefined) {
-    const op = OTHER_HELPERS[id];
+    const op = OTHER_HELPERS[id] ?? LOCK_HELPERS[id]?.[mem.shared ? 1 : 0];
     return op === undefined ? undefined : mapOpProgram(op, mem.order, cpuAddr);
   }
   const [known, unknown] = ofMap;

@@ -4,4 +4,5 @@
 #include "lpm-trie.c"
 #include "queue.c"
 #include "ringbuf.c"
+#include "spin-lock.c"
 #include "dispatch.c"

@@ -23,8 +23,12 @@ OP s64 array_update(u64 map, u64 key, u64 value, u64 flags) {
   u64 elem = array_elem(map, key);
   s64 error = array_check(map, elem, flags);
   if (error) return error;
+  if (unlikely(flags & BPF_F_LOCK)) {
+    copy_locked(map, elem, value);
+    return 0;
+  }
   copy_value(map, elem, value);
-  if (unlikely(W(map, MAP_HANDLE_fields) != 0) && !(flags & BPF_F_LOCK)) fields_die(map, elem, 1, 0);
+  if (unlikely(W(map, MAP_HANDLE_fields) != 0)) fields_die(map, elem, 1, 0);
   return 0;
 }
 

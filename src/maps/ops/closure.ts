@@ -1,6 +1,6 @@
 import { CALL, type Insn, isPseudoCall, makeInsn, ProgramBuilder, R0 } from '../../isa/index.ts';
-import { type ByteOrder, InternalError } from '../../util/index.ts';
-import { type MapOp, mapOpsCode } from './code.ts';
+import type { ByteOrder } from '../../util/index.ts';
+import { type MapOp, OpFunctions } from './code.ts';
 
 /** An operation and every function it calls, itself first: a program of its own, or an addition to one. */
 export interface MapOpProgram {
@@ -44,26 +44,28 @@ function withCpu(program: MapOpProgram, cpuAddr: number): MapOpProgram {
   return { insns: [...insns, ...cpu.insns], stackDepths: [...program.stackDepths, ...cpu.stackDepths] };
 }
 
+const functions = new Map<ByteOrder, OpFunctions>();
+
 function extract(op: MapOp, order: ByteOrder): MapOpProgram {
-  const { insns, starts, slots } = mapOpsCode(order);
-  const first = slots.get(op);
-  if (first === undefined) throw new InternalError(`no map operation ${op}`);
-  const queue: number[] = [first];
+  let all = functions.get(order);
+  if (all === undefined) {
+    all = new OpFunctions(order);
+    functions.set(order, all);
+  }
+  const queue = [all.named(op)];
   const placed = new Map<number, number>();
   const out: Insn[] = [];
   const stackDepths: number[] = [];
   for (let i = 0; i < queue.length; i++) {
-    const start = queue[i];
-    const end = starts[starts.indexOf(start) + 1] ?? insns.length;
+    const { start, insns } = queue[i];
     placed.set(start, out.length);
-    for (let slot = start; slot < end; slot++) {
-      const insn = insns[slot];
+    insns.forEach((insn, slot) => {
       // Calls keep where they led to, in place of how far it is, until all functions have a place.
-      const target = isPseudoCall(insn) ? slot + 1 + insn.imm : -1;
+      const target = isPseudoCall(insn) ? start + slot + 1 + insn.imm : -1;
       out.push(target < 0 ? insn : makeInsn(CALL, 0, 1, 0, target));
-      if (target >= 0 && !queue.includes(target)) queue.push(target);
-    }
-    stackDepths.push(stackDepth(insns, start, end));
+      if (target >= 0 && !queue.some(func => func.start === target)) queue.push((all as OpFunctions).from(target));
+    });
+    stackDepths.push(stackDepth(insns));
   }
   const linked = out.map((insn, slot) =>
     isPseudoCall(insn) ? makeInsn(CALL, 0, 1, 0, (placed.get(insn.imm) ?? 0) - slot - 1) : insn,
@@ -72,10 +74,9 @@ function extract(op: MapOp, order: ByteOrder): MapOpProgram {
 }
 
 /** Compilers access their frames through R10 and constants alone. */
-function stackDepth(insns: readonly Insn[], start: number, end: number): number {
+function stackDepth(insns: readonly Insn[]): number {
   let lowest = 0;
-  for (let slot = start; slot < end; slot++) {
-    const { code, dst, src, off } = insns[slot];
+  for (const { code, dst, src, off } of insns) {
     const kind = code & 7;
     if ((kind === 1 && src === 10) || ((kind === 2 || kind === 3) && dst === 10)) lowest = Math.min(lowest, off);
   }

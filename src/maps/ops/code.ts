@@ -1,5 +1,5 @@
 import { type Insn, makeInsn } from '../../isa/index.ts';
-import type { ByteOrder } from '../../util/index.ts';
+import { type ByteOrder, InternalError } from '../../util/index.ts';
 import { MAP_OPS_ARITY, MAP_OPS_CODE } from '../generated/map-ops.ts';
 
 /** Name of a function of `src/maps/ops`. */
@@ -26,30 +26,46 @@ export interface MapOpsClient {
   fieldDies(index: number, addr: number): void;
 }
 
-/** The operations as BPF: functions that take R1.. and call each other, helpers and gates. */
-export interface MapOpsCode {
+/** A function of operations, as BPF. */
+export interface OpFunction {
+  /** Its first slot among all functions: calls are by distance. */
+  readonly start: number;
   readonly insns: readonly Insn[];
-  /** First slot of every function, ascending; the last reaches to the end. */
-  readonly starts: readonly number[];
-  readonly slots: ReadonlyMap<string, number>;
 }
 
-const made = new Map<ByteOrder, MapOpsCode>();
+/** All functions of one byte order, unpacked when they are asked for. */
+export class OpFunctions {
+  readonly #packed: (typeof MAP_OPS_CODE)[ByteOrder];
+  readonly #starts: number[] = [];
+  readonly #made = new Map<number, OpFunction>();
 
-/** The code for machines of that byte order. */
-export function mapOpsCode(order: ByteOrder): MapOpsCode {
-  let code = made.get(order);
-  if (code === undefined) {
-    const { functions, insns } = MAP_OPS_CODE[order];
-    const slots = new Map<string, number>();
-    for (const entry of functions.split(',')) {
-      const [slot, name] = entry.split(' ');
-      slots.set(name, Number(slot));
+  constructor(order: ByteOrder) {
+    this.#packed = MAP_OPS_CODE[order];
+    let start = 0;
+    for (const [, slots] of this.#packed) {
+      this.#starts.push(start);
+      start += slots;
     }
-    code = { insns: unpack(insns), starts: [...slots.values()], slots };
-    made.set(order, code);
   }
-  return code;
+
+  named(name: MapOp): OpFunction {
+    return this.#at(this.#packed.findIndex(entry => entry[0] === name));
+  }
+  /** The function that begins at a slot. */
+  from(start: number): OpFunction {
+    return this.#at(this.#starts.indexOf(start));
+  }
+
+  #at(index: number): OpFunction {
+    let found = this.#made.get(index);
+    if (found === undefined) {
+      const packed = this.#packed[index];
+      if (packed === undefined) throw new InternalError('no such function of map operations');
+      found = { start: this.#starts[index], insns: unpack(packed[2]) };
+      this.#made.set(index, found);
+    }
+    return found;
+  }
 }
 
 /** Instructions as scripts/build-map-ops.mjs packs them. */

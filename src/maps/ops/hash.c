@@ -19,7 +19,7 @@ INLINE s64 hash_put(u64 map, u64 key, u64 value, u64 flags, u32 size) {
   if (unlikely(error)) goto out;
   if (old != 0) {
     if (unlikely(flags & BPF_F_LOCK)) {
-      copy_value(map, W(old, BUCKET_NODE_value), value);
+      copy_locked(map, W(old, BUCKET_NODE_value), value);
       goto out;
     }
     if (likely(W(map, MAP_HANDLE_locks) == 0)) node = W(map, BUCKETS_LAYOUT_spare);

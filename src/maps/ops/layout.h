@@ -13,6 +13,7 @@
 #define FIELDS_TABLE_runs 0
 #define FIELDS_TABLE_fields 4
 #define FIELDS_TABLE_hasSpinLock 8
+#define FIELDS_TABLE_spinLock 12
 #define FIELDS_TABLE_entries 16
 #define MAP_LOCKS_pool 0
 #define MAP_LOCKS_map 4

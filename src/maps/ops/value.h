@@ -52,6 +52,16 @@ INLINE void copy_value(u64 map, u64 dst, u64 src) {
   else copy_around(fields, dst, src);
 }
 
+/// Copies a value of a map with spin locks under its own (`copy_map_value_locked`). One thread never finds it held.
+COLD u64 copy_locked(u64 map, u64 dst, u64 src) {
+  u64 fields = W(map, MAP_HANDLE_fields);
+  u64 at = W(map, MAP_HANDLE_locks) == 0 ? 0 : dst + W(fields, FIELDS_TABLE_spinLock);
+  lock(at);
+  copy_around(fields, dst, src);
+  unlock(at);
+  return 0;
+}
+
 COLD u64 copy_new_around(u64 fields, u64 dst, u64 src) {
   u64 field = fields + FIELDS_TABLE_entries + 8 * W(fields, FIELDS_TABLE_runs);
   copy_around(fields, dst, src);
