@@ -24,4 +24,5 @@ export {
 } from './prepare/index.ts';
 export { recordedInterpreter } from './recorded-interpreter.ts';
 export { GateTable, type RecordedRun, type RecordOptions, RunRecorder } from './run-recorder.ts';
+export { attachProgram, type SharedProgram, type ShareOptions, type ThreadRunner } from './shared-program.ts';
 export type * from './types.ts';

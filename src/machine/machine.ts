@@ -38,6 +38,7 @@ import { ContextRunner, PacketBatch } from './packet-batch.ts';
 import { packetLoad } from './packet-load.ts';
 import { Prandom } from './random.ts';
 import { beginRun, repeatOf, rowOf } from './run-request.ts';
+import { type SharedProgram, type ShareOptions, shareProgram } from './shared-program.ts';
 import { TracePipe } from './trace-pipe.ts';
 import type {
   LoadedObject,
@@ -62,6 +63,7 @@ export class Machine {
   readonly #clock: Clock & { advance?(ns: bigint): void };
   readonly #pipe = new TracePipe();
   readonly #kfuncs: HelperDef[] = [];
+  #threads = 0;
 
   constructor(options: MachineOptions = {}) {
     const cpuCount = options.cpuCount ?? 1;
@@ -75,7 +77,7 @@ export class Machine {
     }
     this.#engine = options.engine ?? interpEngine;
     this.#clock = options.clock ?? new StepClock();
-    this.mem = new LinearMemory(options.order);
+    this.mem = new LinearMemory(options.order, options.shared);
     this.#env = new MachineEnv({
       mem: this.mem,
       cpuCount,
@@ -294,6 +296,18 @@ export class Machine {
     }
     this.#env.progType = program.type;
     return new PacketBatch(this.mem, runner, packets, () => runner.close());
+  }
+
+  /**
+   * A program for other threads, to be posted to one and attached there with {@link attachProgram}: the same code on the same
+   * memory, so that its maps are one, with a stack, a context and room for packets of its own. undefined where the program
+   * would need this machine: it calls helpers that are no map's or makes tail calls, takes addresses of functions, was not
+   * verified, or the engine has no such way. Maps of such machines have all their memory from the start.
+   *
+   * Throws `run.not-shared` for machines without shared memory, `run.threads` when there are too many.
+   */
+  share(program: MachineProgram, options: ShareOptions = {}): SharedProgram | undefined {
+    return shareProgram(this.mem, program, ++this.#threads, options);
   }
 
   /**

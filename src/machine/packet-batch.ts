@@ -1,5 +1,6 @@
 import type { Fault, ProgramRunner } from '../engine/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
+import { PacketList } from './packet-list.ts';
 
 /** What became of a batch. */
 export interface BatchResult {
@@ -11,81 +12,54 @@ export interface BatchResult {
   readonly fault: Fault | undefined;
 }
 
-/** Alignment of packets: a cache line. */
-const ALIGN_BYTES = 64;
-const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
-
 /**
  * Packets in the memory, run in one call with their contexts made on the way. A program that changes a packet finds it changed
  * in the next run, until {@link reload}.
- *
- * ```
- *   list      [addr, bytes] a packet, u32 each
- *   verdicts  u32 a packet
- *   packets   each on a cache line of its own
- * ```
  */
 export class PacketBatch {
   readonly #mem: LinearMemory;
   readonly #runner: ProgramRunner;
-  readonly #packets: readonly Uint8Array[];
   readonly #close: () => void;
   readonly #block: number;
-  readonly #verdicts: number;
-  readonly #at: readonly number[];
+  readonly #list: PacketList;
 
   /** @param runner one that makes contexts of packets */
   constructor(mem: LinearMemory, runner: ProgramRunner, packets: readonly Uint8Array[], close: () => void) {
     this.#mem = mem;
     this.#runner = runner;
-    this.#packets = packets;
     this.#close = close;
-    const count = packets.length;
-    const head = roundUp(12 * count);
-    const bytes = packets.reduce((sum, packet) => sum + roundUp(packet.length), head);
-    this.#block = mem.alloc(bytes, ALIGN_BYTES);
-    this.#verdicts = this.#block + 8 * count;
-    let at = this.#block + head;
-    this.#at = packets.map(packet => {
-      const here = at;
-      at += roundUp(packet.length);
-      return here;
-    });
-    packets.forEach((packet, i) => {
-      mem.view.setUint32(this.#block + 8 * i, this.#at[i], true);
-      mem.view.setUint32(this.#block + 8 * i + 4, packet.length, true);
-    });
+    this.#block = mem.alloc(PacketList.sizeOf(packets), 64);
+    this.#list = new PacketList(() => mem.wasm.buffer, this.#block, packets);
     this.reload();
   }
 
   get length(): number {
-    return this.#packets.length;
+    return this.#list.length;
   }
 
   /** Puts the packets back as they were given. */
   reload(): void {
-    this.#packets.forEach((packet, i) => void this.#mem.write(this.#at[i], packet));
+    this.#list.reload();
   }
 
   /** Runs the program on all packets, in order, until one faults. */
   run(): BatchResult {
     const fault = this.runAll();
-    const verdicts = new Uint32Array(this.length);
     const done = fault === undefined ? this.length : this.#runner.done;
-    verdicts.set(new Uint32Array(this.#mem.wasm.buffer, this.#verdicts, done));
-    return { verdicts, done, fault };
+    return { verdicts: this.#list.verdicts(done), done, fault };
   }
 
   /** {@link run} without a copy of what it returned. */
   runAll(): Fault | undefined {
     if (this.length === 0) return undefined;
-    this.#runner.batch?.(this.#block, this.length, this.#verdicts);
+    this.#runner.batch?.(this.#list.addr, this.length, this.#list.verdictAddr);
     return this.#runner.fault;
   }
 
   /** Runs the program on one packet: low half of R0, signed; 0 after a fault, see {@link fault}. */
   runOne(index: number): number {
-    return this.#runner.packet?.(this.#at[index], this.#packets[index].length) ?? 0;
+    const { addr, sizeBytes } = this.#list.place(index);
+    return this.#runner.packet?.(addr, sizeBytes) ?? 0;
   }
 
   /** What ended the last run. */
@@ -95,7 +69,7 @@ export class PacketBatch {
 
   /** A packet as the last run left it. */
   packet(index: number): Uint8Array {
-    return this.#mem.read(this.#at[index], this.#packets[index].length);
+    return this.#list.packet(index);
   }
 
   close(): void {

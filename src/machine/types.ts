@@ -18,6 +18,8 @@ export interface MachineOptions {
   /** Seed of every random number, default 1. */
   readonly seed?: number;
   readonly engine?: Engine;
+  /** Threads can work in its memory: what {@link Machine.share} needs. Default false. */
+  readonly shared?: boolean;
   /** The task programs find themselves in; what is left out is pid and tgid 1, root, comm `farcall`. */
   readonly task?: Partial<TaskInfo>;
 }

@@ -1,6 +1,7 @@
 import { ProgramFault, ProgramThrow } from '../../helpers/index.ts';
 import { CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
 import { JitError, MAIN_STATE, RUN_STATE, WASM_IMPORTS } from '../../jit/index.ts';
+import { MAP_GATES } from '../../maps/index.ts';
 import type { Region } from '../../mem/index.ts';
 import { hi32, lo32, u64Of } from '../../util/index.ts';
 import { DEFAULT_INSN_BUDGET, interpEngine } from '../interp/index.ts';
@@ -22,6 +23,9 @@ import type { RunMode, WasmMachine } from './shared-machine.ts';
 import { isTrusted } from './trust.ts';
 
 const TAIL_CALL = 12;
+/** Helpers that neither know nor change which packet a run is on: printing, time, random numbers, what operations of maps call. */
+const PACKET_FREE: ReadonlySet<number> = new Set([5, 6, 7, 8, 125, 160, 208, ...Object.values(MAP_GATES)]);
+const MAP_GATE_IDS: ReadonlySet<number> = new Set(Object.values(MAP_GATES));
 /** Class and mode of `ld_abs` and `ld_ind`. */
 const PACKET_LOAD_MASK = 0xe7;
 const PACKET_LOADS: ReadonlySet<number> = new Set([0x20, 0x40]);
@@ -111,6 +115,7 @@ export class WasmLoaded implements LoadedProgram {
         counted,
         probeReads,
         funcBase: this.functions?.start ?? 0,
+        shared: mem.shared,
       });
     } catch (error) {
       if (error instanceof JitError) return undefined;
@@ -128,6 +133,17 @@ export class WasmLoaded implements LoadedProgram {
       },
     });
     return { compiled, exports: exports as unknown as Exports, tableBase };
+  }
+
+  /** Its code for another thread, where that needs nothing of this machine but memory; see `shareModule`. */
+  sharedModule(stateAddr: number): WebAssembly.Module | undefined {
+    const { mem } = this.#machine.host.env;
+    if (!this.trusted || !mem.shared || this.functions !== undefined || this.#hasTailCalls || this.#hasPacketLoads) {
+      return undefined;
+    }
+    const kind = { counted: false, probeReads: false, funcBase: 0, shared: true, stateAddr };
+    const { calls, module } = compileProgram(this.program, this.#machine.host, this.#how, kind);
+    return calls.kfuncs.length === 0 && calls.helpers.every(id => MAP_GATE_IDS.has(id)) ? module : undefined;
   }
 
   /** Its module, as runs without a budget use it; undefined where it has no translation. */
@@ -184,7 +200,8 @@ export class WasmLoaded implements LoadedProgram {
     return new WasmRunner({
       machine,
       exports: variant.exports,
-      packets: helpers.length + kfuncs.length === 0 && !this.#hasPacketLoads && !this.#hasTailCalls,
+      packets:
+        kfuncs.length === 0 && helpers.every(id => PACKET_FREE.has(id)) && !this.#hasPacketLoads && !this.#hasTailCalls,
       budget: this.#counted(mode) ? budget : undefined,
       caught: error => this.#caught(error, budget),
       close,

@@ -70,7 +70,7 @@ export class WasmMachine {
 
   /** Calls a function of the table, arguments and result in the run's state; the low half of its R0, signed. */
   call(index: number): number {
-    this.#trampoline ??= new WebAssembly.Instance(new WebAssembly.Module(callTrampoline()), {
+    this.#trampoline ??= new WebAssembly.Instance(new WebAssembly.Module(callTrampoline(this.host.env.mem.shared)), {
       [WASM_IMPORTS]: { memory: this.host.env.mem.wasm, table: this.table },
     }).exports.call as (index: number) => number;
     return this.#trampoline(index);
