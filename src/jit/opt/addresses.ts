@@ -35,6 +35,7 @@ function takeSum(w: Window, i: number): boolean {
   if (kind[from] === ALU_X) {
     // A sum that is read again is better made once.
     if (!narrow || kind[i] > STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
+    w.used[a[i]] = i;
     const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);
     a[i] = swapped ? FP : a[from];

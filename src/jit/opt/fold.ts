@@ -69,7 +69,7 @@ export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: Readonly
       } else if (k <= STORE_REL) {
         if (constants && k === STORE && kb === CONST) foldConstants(w, i);
         if (addresses && (ka === ALU_K || ka === ALU_X)) foldAddresses(w, i);
-      } else if (branches && (k === JCC_K || k === JCC_X) && ka !== NOP) foldBranches(w, i, blocks, at);
+      } else if (branches && (k === JCC_K || k === JCC_X) && (ka !== NOP || kb !== NOP)) foldBranches(w, i, blocks, at);
       // The row is as it will be: what it reads and sets.
       k = kind[i];
       if (k === NOP) continue;
