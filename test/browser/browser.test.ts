@@ -1,15 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { pageOutput } from '../support/chromium-page.ts';
 import { requireTool } from '../support/tools.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The library as a page uses it: no bundler, no shims, the files of dist/ as they are. */
 const PAGE = `<!doctype html><pre id="out">nothing</pre><script type="module">
@@ -42,47 +33,6 @@ describe('the library in a browser', () => {
   if (chromium === undefined) return;
 
   it('opens, relocates and runs an example', async () => {
-    const server = createServer((request, response) => {
-      const path = normalize(decodeURIComponent((request.url ?? '/').split('?')[0]));
-      if (path === '/') {
-        response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
-        return;
-      }
-      try {
-        const type = path.endsWith('.js') ? 'text/javascript' : 'application/octet-stream';
-        const body = readFileSync(join(ROOT, path));
-        response.writeHead(200, { 'content-type': type }).end(body);
-      } catch {
-        response.writeHead(404).end();
-      }
-    });
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-    const profile = mkdtempSync(join(tmpdir(), 'farcall-chromium-'));
-    try {
-      const { port } = server.address() as AddressInfo;
-      const { stdout } = await promisify(execFile)(
-        chromium,
-        [
-          '--headless',
-          '--no-sandbox',
-          '--disable-gpu',
-          '--disable-quic',
-          '--no-first-run',
-          '--disable-background-networking',
-          '--disable-component-update',
-          '--disable-sync',
-          `--user-data-dir=${profile}`,
-          '--virtual-time-budget=20000',
-          '--dump-dom',
-          `http://127.0.0.1:${port}/`,
-        ],
-        { timeout: 50_000 },
-      );
-      const text = /<pre id="out">(.*?)<\/pre>/s.exec(stdout)?.[1];
-      expect(text).toBe('{"types":113666,"counts":{"2":10,"3":55}}');
-    } finally {
-      server.close();
-      rmSync(profile, { recursive: true, force: true });
-    }
+    expect(await pageOutput(chromium, PAGE)).toBe('{"types":113666,"counts":{"2":10,"3":55}}');
   });
 });

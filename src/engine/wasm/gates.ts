@@ -142,7 +142,7 @@ export class Gates {
       machine.openStack();
       const region = mem.accessible(low, sizeBytes, write ? 'write' : 'read');
       if (region !== undefined) {
-        if (region.strideBytes === 0 && region.kind !== 'stack') {
+        if (region.strideBytes === 0 && region.holds === undefined && region.kind !== 'stack') {
           machine.state.rememberRegion(write, region.start, region.end);
         }
         return low;
