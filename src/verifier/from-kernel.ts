@@ -8,6 +8,7 @@ import {
   BPF_PROBE_MEM32,
   BPF_PSEUDO_CALL,
   BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_KFUNC_CALL,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_VALUE,
   BPF_ST,
@@ -109,9 +110,15 @@ function fromKernel(dump: KernelDump): XlatedProgram {
     if (insns[idx]?.code === TAIL_CALL) insns[idx] = { ...insns[idx], imm: ++known };
   }
   const extra = (dump.funcInfo ?? []).map(info => info.insnIdx);
-  let functions = findFunctions(insns, withCallback(extra, dump.exceptionCallback));
+  const throws = dump.kfuncs?.find(kfunc => kfunc.name === 'bpf_throw');
+  const noReturn = ({ code, src, imm, off }: Insn): boolean =>
+    throws !== undefined &&
+    code === CALL &&
+    // What is called may always throw; then the verifier has removed what stood behind.
+    (src === BPF_PSEUDO_CALL || (src === BPF_PSEUDO_KFUNC_CALL && throws.imm === imm && throws.off === off));
+  let functions = findFunctions(insns, withCallback(extra, dump.exceptionCallback), noReturn);
   const hidden = dump.exceptionCallback === undefined ? hiddenCallback(insns, functions, dump.stackDepths) : undefined;
-  if (hidden !== undefined) functions = findFunctions(insns, withCallback(extra, hidden));
+  if (hidden !== undefined) functions = findFunctions(insns, withCallback(extra, hidden), noReturn);
   const callback = dump.exceptionCallback ?? hidden;
   for (const { idx, target, id } of numbers) {
     const found = functionAt(functions, target);

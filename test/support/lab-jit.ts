@@ -1,4 +1,5 @@
 import {
+  BPF_ADDR_SPACE_CAST,
   BPF_ATOMIC,
   BPF_JMP32,
   BPF_LDX,
@@ -8,6 +9,8 @@ import {
   BPF_PROBE_MEM,
   BPF_PROBE_MEM32,
   BPF_PROBE_MEMSX,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
   BPF_PSEUDO_KFUNC_CALL,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_VALUE,
@@ -41,6 +44,8 @@ export interface JitAnswer {
   readonly funcLens: readonly number[];
   /** By function, from the line `stack depth a+b` of the verifier's log. */
   readonly stackDepths: readonly number[];
+  /** Slots where functions begin, as function records say. */
+  readonly funcStarts?: readonly number[];
   /** Slots that line records name, and what `jited_line_info` says of each, hex. */
   readonly lineSlots?: readonly number[];
   readonly lineAddrs?: readonly string[];
@@ -78,6 +83,16 @@ const SHOWN_BYTES = 4;
 const isMapRef = ({ code, src }: Insn): boolean =>
   code === LD_IMM64 && (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE);
 
+/** First slot of the function that nobody calls or takes the address of: what `bpf_throw` goes to. */
+export function exceptionCallback({ funcStarts }: JitAnswer, dump: readonly Insn[]): number | undefined {
+  const named = new Set([0]);
+  for (const [slot, insn] of dump.entries()) {
+    if (insn.code === CALL && insn.src === BPF_PSEUDO_CALL) named.add(slot + 1 + insn.off);
+    else if (insn.code === LD_IMM64 && insn.src === BPF_PSEUDO_FUNC) named.add(slot + 1 + insn.imm);
+  }
+  return funcStarts?.find(start => !named.has(start));
+}
+
 /** Everything of a program but what its dump hides: maps lie where nobody lies. */
 function withoutHidden(answer: JitAnswer, dump: readonly Insn[], subject: JitSubject, guess: bigint): XlatedProgram {
   const { space, kfunc } = subject;
@@ -92,6 +107,7 @@ function withoutHidden(answer: JitAnswer, dump: readonly Insn[], subject: JitSub
     insns: dump,
     kernel: space.kernel,
     stackDepths: answer.stackDepths,
+    exceptionCallback: exceptionCallback(answer, dump),
     maps: [...ids].map(
       (id): XlatedMap => ({ id, name: `${id}`, addr: guess, values: { start: guess, sizeBytes: 0x100000000 } }),
     ),
@@ -121,6 +137,16 @@ interface Alike {
   readonly addrs: ReadonlyMap<string, bigint>;
 }
 
+/** An arena as images show it. */
+interface Arena {
+  readonly base: bigint | undefined;
+  /** Upper half of its user address. */
+  high: number | undefined;
+}
+
+const isCastUser = ({ code, off, imm }: Insn): boolean =>
+  code === 0xbf && off === BPF_ADDR_SPACE_CAST && imm === 1 << 16;
+
 /** What a slot of a dump may have been when it was compiled, the dump's own form first. */
 function originalsOf(insn: Insn): Insn[] {
   const { code } = insn;
@@ -141,6 +167,7 @@ class Walk {
   readonly #image: Uint8Array;
   readonly #lab: LabTarget;
   readonly #compile: (insns: readonly Insn[]) => CompiledFunc;
+  readonly #arena: Arena;
   #made: CompiledFunc;
 
   constructor(
@@ -148,11 +175,13 @@ class Walk {
     image: Uint8Array,
     lab: LabTarget,
     compile: (insns: readonly Insn[]) => CompiledFunc,
+    arena: Arena,
   ) {
     this.insns = insns.slice();
     this.#image = image;
     this.#lab = lab;
     this.#compile = compile;
+    this.#arena = arena;
     this.#made = compile(this.insns);
   }
 
@@ -220,6 +249,10 @@ class Walk {
       } else if (isJump(insn) && lab.jumpBytes !== undefined) {
         at += lab.jumpBytes(image, at, { insn, bytes: this.#bytesOf(slot), distance: this.#distance(slot) });
       } else {
+        if (isCastUser(insn) && this.#arena.high === undefined) {
+          this.#arena.high = lab.userHigh?.(image, at, insn);
+          this.#made = this.#compile(this.insns);
+        }
         this.#choose(slot, at);
         at += this.#bytesOf(slot);
       }
@@ -258,6 +291,7 @@ function compileAlike(answer: JitAnswer, subject: JitSubject): Alike | string {
     userLimit: subject.space.layout.userLimit,
     pcrel: false,
   };
+  const arena: Arena = { base: lab.arenaBase?.(theirs.subarray(0, answer.funcLens[0])), high: undefined };
   const addrs = new Map<string, bigint>();
   const pairs: Pair[] = [];
   let base = 0;
@@ -266,11 +300,12 @@ function compileAlike(answer: JitAnswer, subject: JitSubject): Alike | string {
     base += answer.funcLens[index];
     const input = funcInput(xlated, marked, index, imm => subject.kfunc?.(imm)?.addr);
     const compile = (insns: readonly Insn[]): CompiledFunc => {
-      const func: FuncInput = { ...input, insns };
+      const bases = { kernVmStart: arena.base ?? 0n, userVmStart: BigInt(arena.high ?? 0) << 32n };
+      const func: FuncInput = { ...input, insns, arena: arena.base === undefined ? undefined : bases };
       return target.compiler(func, env).emit(at[index], callees);
     };
     const { start, end } = xlated.subprogs[index];
-    const walk = new Walk(input.insns, image, lab, compile);
+    const walk = new Walk(input.insns, image, lab, compile, arena);
     const problem = walk.recover(dump.slice(start, end), addrs);
     if (problem !== undefined) return `function ${index}: ${problem}`;
     pairs.push({ insns: walk.insns, start, compiled: compile(walk.insns), image });

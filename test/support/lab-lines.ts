@@ -19,6 +19,8 @@ interface Line {
   /** Slots of line records and their jited addresses, from a guest that asks for them. */
   readonly linfo?: readonly number[];
   readonly jlinfo?: readonly string[];
+  /** Slots where functions begin, from such a guest. */
+  readonly finfo?: readonly number[];
   readonly blob?: string;
   readonly hex?: string;
 }
@@ -78,7 +80,7 @@ export function readLab(path: string, btfPath: string | undefined, lab: LabTarge
   return {
     space,
     uncompiled: lines.filter(({ errno, prog, jited }) => prog !== undefined && errno === 0 && !jited).length,
-    programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log, linfo, jlinfo }) => {
+    programs: lines.flatMap(({ file, prog, errno, xlated, jited, ksyms, func_lens, log, linfo, jlinfo, finfo }) => {
       if (errno !== 0 || !jited || xlated === undefined) return [];
       const depths = /^stack depth ([0-9+]+)/m.exec(log ?? '')?.[1] ?? '';
       return [
@@ -89,6 +91,7 @@ export function readLab(path: string, btfPath: string | undefined, lab: LabTarge
           ksyms: ksyms ?? [],
           funcLens: func_lens ?? [],
           stackDepths: depths === '' ? [] : depths.split('+').map(Number),
+          ...(finfo?.length ? { funcStarts: finfo } : {}),
           ...(linfo?.length && jlinfo?.length ? { lineSlots: linfo, lineAddrs: jlinfo } : {}),
         },
       ];

@@ -30,6 +30,10 @@ export interface LabTarget {
   readonly guess: bigint;
   /** Reads a constant's load back from where slot's code begins; `next` is the slot behind it. */
   readConstant(image: Uint8Array, at: number, dst: number, next?: Insn): ReadConstant | undefined;
+  /** The arena's base as a function's first instructions load it; absent: its JIT has no arenas. */
+  arenaBase?(image: Uint8Array): bigint | undefined;
+  /** Upper half of the arena's user address, from the code of a cast there. */
+  userHigh?(image: Uint8Array, at: number, insn: Insn): number | undefined;
   /** Bytes of a jump or exit there, whose length depends on all others; absent: it does not. */
   jumpBytes?(image: Uint8Array, at: number, slot: CompiledSlot): number;
 }
@@ -39,6 +43,22 @@ const word = (image: Uint8Array, at: number): number =>
 
 const startsWith = (image: Uint8Array, at: number, bytes: readonly number[]): boolean =>
   bytes.every((byte, i) => image[at + i] === byte);
+
+const wide = (image: Uint8Array, at: number): bigint => BigInt(word(image, at)) | (BigInt(word(image, at + 4)) << 32n);
+
+/** What `read` first finds in the first `bytes`, looking every `step`. */
+function firstOf(
+  image: Uint8Array,
+  bytes: number,
+  step: number,
+  read: (at: number) => bigint | undefined,
+): bigint | undefined {
+  for (let at = 0; at < Math.min(bytes, image.length); at += step) {
+    const found = read(at);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
 
 export const isJump = ({ code }: Insn): boolean => {
   const cls = code & 7;
@@ -121,6 +141,14 @@ const X86_64: LabTarget = {
   userLimit: 1n << 56n,
   guess: 0x1111222211112222n,
   readConstant: readX86,
+  // mov r12,imm64
+  arenaBase: image =>
+    firstOf(image, 80, 1, at => (startsWith(image, at, [0x49, 0xbc]) ? wide(image, at + 2) : undefined)),
+  // mov d,s; shl d,32; or d,imm32
+  userHigh(image, at, { dst, src }) {
+    const move = dst === src ? 0 : X86_REGS[dst] > 7 || X86_REGS[src] > 7 ? 3 : 2;
+    return word(image, at + move + 4 + (dst === 0 ? 2 : 3)) | 0;
+  },
   jumpBytes(image, at, { insn, bytes, distance }) {
     if (bytes === 0) return 0;
     if (insn.code === EXIT || insn.code === BPF_JMP || insn.code === BPF_JMP32) {
@@ -133,7 +161,9 @@ const X86_64: LabTarget = {
 
 // ---- arm64
 
-const ARM_REGS = [7, 0, 1, 2, 3, 4, 19, 20, 21, 22, 25, 9];
+const ARM_REGS = [7, 0, 1, 2, 3, 4, 19, 20, 21, 22, 25, 9, 28];
+/** x28, as if it were a register of BPF; so s7 below. */
+const ARM_ARENA = 12;
 
 /** `movz` or `movn`, then any number of `movk` of lower quarters. */
 function readArm(image: Uint8Array, at: number, dst: number): ReadConstant | undefined {
@@ -165,11 +195,19 @@ const ARM64: LabTarget = {
   cpu: 'armv8.1-a',
   guess: 0x1111222233334444n,
   readConstant: readArm,
+  arenaBase: image => firstOf(image, 120, 4, at => readArm(image, at, ARM_ARENA)?.value),
+  // mov w10,s; movz d,lo; movk d,hi
+  userHigh(image, at) {
+    const [low, high] = [word(image, at + 4), word(image, at + 8)];
+    const half16 = (code: number): number => (code >>> 5) & 0xffff;
+    return half16(low) | (high >>> 23 === 0xe5 && ((high >>> 21) & 3) === 1 ? half16(high) << 16 : 0);
+  },
 };
 
 // ---- riscv64
 
-const RISCV_REGS = [15, 10, 11, 12, 13, 14, 9, 18, 19, 20, 21, 5];
+const RISCV_REGS = [15, 10, 11, 12, 13, 14, 9, 18, 19, 20, 21, 5, 23];
+const RISCV_ARENA = 12;
 /** `dst += imm` */
 const ADD_IMM = 0x07;
 const isS12 = (value: number): boolean => value >= -2048 && value < 2048;
@@ -243,6 +281,19 @@ const RISCV64: LabTarget = {
   cpu: 'rv64gc_zba_zbb',
   guess: 0x1234567890abcdefn,
   readConstant: readRiscv,
+  arenaBase: image => firstOf(image, 80, 2, at => readRiscv(image, at, RISCV_ARENA)?.value),
+  // mv t1,s; add.uw t1,t1,zero; the upper half, 32 bits up
+  userHigh(image, at, { dst }) {
+    let value = 0n;
+    for (let off = at + 6; ; ) {
+      const step = riscvStep(image, off, RISCV_REGS[dst]);
+      if (step === undefined) return Number(BigInt.asIntN(32, value >> 32n));
+      if (step.kind === 'set') value = step.imm;
+      else if (step.kind === 'shift') value <<= step.imm;
+      else value += step.imm;
+      off += step.bytes;
+    }
+  },
   jumpBytes(image, at, { insn, bytes, distance }) {
     if (bytes === 0) return 0;
     const isJal = (off: number): boolean => (image[at + off] & 0x7f) === 0x6f;

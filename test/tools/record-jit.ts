@@ -35,7 +35,10 @@ if (what === 'programs' && paths.length === 2) {
       if (known !== undefined) kfuncs[imm] = { addr: known.addr.toString(16), name: known.name, args: known.args };
     }
     const own = name.slice(name.indexOf(':') + 1);
-    return JSON.stringify({ name: own, ...answer, ...(Object.keys(kfuncs).length === 0 ? {} : { kfuncs }) });
+    // The kernel writes what a hidden callback has over the first records.
+    const hides = answer.stackDepths.length > answer.ksyms.length;
+    const lines = hides ? { lineSlots: undefined, lineAddrs: undefined } : {};
+    return JSON.stringify({ name: own, ...answer, ...lines, ...(Object.keys(kfuncs).length === 0 ? {} : { kfuncs }) });
   });
   lines.unshift(JSON.stringify({ textBase: space.layout.textBase.toString(16) }));
   writeFileSync(out, gzipSync(`${lines.join('\n')}\n`, { level: 9 }));

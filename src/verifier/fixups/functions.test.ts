@@ -87,6 +87,18 @@ describe('functionFlags', () => {
     expect([...flags.tailCallReachable]).toEqual([1, 1, 1, 0]);
   });
 
+  it('marks callers behind the first tail call, as the kernel does', () => {
+    const tail = 'f:\ncall 12\nexit';
+    const caller = 'g:\ncall h\nexit\nh:\nr0 = 0\nexit';
+    const marked = (main: string): number[] => {
+      const insns = llvm(`${main}\nexit\n${tail}\n${caller}`);
+      return [...functionFlags(insns, findFunctions(insns)).tailCallReachable];
+    };
+    expect(marked('call f\ncall g\ncall h')).toEqual([1, 1, 1, 0]);
+    expect(marked('call g\ncall f')).toEqual([1, 1, 0, 0]);
+    expect(marked('call g\ncall f\ncall g')).toEqual([1, 1, 1, 0]);
+  });
+
   it('ends on recursion', () => {
     const insns = llvm('call f\nexit\nf:\ncall g\nexit\ng:\ncall f\ncall 12\nexit');
     expect([...functionFlags(insns, findFunctions(insns)).tailCallReachable]).toEqual([1, 1, 1]);
