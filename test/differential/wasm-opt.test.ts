@@ -45,3 +45,12 @@ it.each(SETS.map(without => [without.join(' ') || 'nothing', without] as const))
     expect([seed, ...runProven(insns, start, without)]).toEqual([seed, ...interpret(insns, start)]);
   }
 });
+
+it('written quickly', () => {
+  for (let seed = SEED; seed < SEED + COUNT; seed++) {
+    const r = new Random(seed);
+    const insns = optProgram(r);
+    const start = r.bytes(OPT_DATA_BYTES);
+    expect([seed, ...runProven(insns, start, [], 'quick')]).toEqual([seed, ...interpret(insns, start)]);
+  }
+});

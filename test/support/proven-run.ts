@@ -12,8 +12,13 @@ const STATE_R0 = MAIN_STATE + RUN_STATE.regs;
 let shared: WebAssembly.Memory | undefined;
 
 /** Runs a program on nothing but the data R1 points to, as code that somebody proved to do nothing it may not. */
-export function runProven(insns: readonly Insn[], start: Uint8Array, without: readonly OptPass[] = []): ProvenOutcome {
-  const { bytes, functionSlots } = translateProgram(insns, { without: new Set(without) });
+export function runProven(
+  insns: readonly Insn[],
+  start: Uint8Array,
+  without: readonly OptPass[] = [],
+  effort: 'quick' | 'full' = 'full',
+): ProvenOutcome {
+  const { bytes, functionSlots } = translateProgram(insns, { without: new Set(without), effort });
   shared ??= new WebAssembly.Memory({ initial: 4 });
   const memory = shared;
   const u8 = new Uint8Array(memory.buffer);

@@ -1,6 +1,6 @@
 import type { HelperDef } from '../../helpers/index.ts';
 import { BPF_PSEUDO_KFUNC_CALL, CALL, type Insn } from '../../isa/index.ts';
-import { helperImport, kfuncImport, MAIN_STATE, translateProgram } from '../../jit/index.ts';
+import { helperImport, kfuncImport, MAIN_STATE, translateProgram, type WasmOptions } from '../../jit/index.ts';
 import { MAP_HANDLE, PROG_ARRAY_PTRS } from '../../maps/index.ts';
 import { progTypeRow } from '../../progtypes/index.ts';
 import { type EngineHost, type EngineProgram, PROG_HANDLE } from '../types.ts';
@@ -23,6 +23,8 @@ export interface CodeKind {
   readonly funcBase: number;
   /** Threads share the memory. */
   readonly shared?: boolean;
+  /** How much work goes into code that was proven; default all. */
+  readonly effort?: 'quick' | 'full';
   /** Where the state of runs is; default that of the machine's own thread. */
   readonly stateAddr?: number;
 }
@@ -42,13 +44,19 @@ function shapesOf(insns: readonly Insn[], host: EngineHost): CacheableOptions['s
   return found;
 }
 
-/** The module of a program; throws JitError for programs without a translation. */
-export function compileProgram(
+/** A program ready for a compiler: its helpers linked in, and what makes contexts of packets behind it. */
+export interface PreparedCode {
+  readonly insns: readonly Insn[];
+  readonly options: CacheableOptions;
+}
+
+/** What compilers of verified and other programs are given. */
+export function prepareCode(
   program: EngineProgram,
   host: EngineHost,
-  { cache, linkHelper }: CompileHow,
+  linkHelper: LinkHelper | undefined,
   kind: CodeKind,
-): CompiledProgram {
+): PreparedCode {
   const trusted = isTrusted(program, host);
   const entries = program.exceptionCallback === undefined ? [] : [program.exceptionCallback];
   const depths = stackDepths(program);
@@ -76,6 +84,7 @@ export function compileProgram(
     counted: kind.counted,
     shared: kind.shared,
     stateAddr: kind.stateAddr,
+    effort: kind.effort,
     entries,
     contextSlot,
     funcBase: kind.funcBase,
@@ -85,11 +94,22 @@ export function compileProgram(
       : undefined,
     shapes: shapesOf(insns, host),
   };
-  return cache.get(insns, options, () =>
-    translateProgram(insns, {
-      ...options,
-      helperShape: id => shapeOf(host.helper(id)),
-      kfuncShape: (btfId, fdIdx) => shapeOf(host.kfunc(btfId, fdIdx)),
-    }),
-  );
+  return { insns, options };
+}
+
+/** How programs of the host call what is outside of them. */
+export const shapesIn = (host: EngineHost): Pick<WasmOptions, 'helperShape' | 'kfuncShape'> => ({
+  helperShape: id => shapeOf(host.helper(id)),
+  kfuncShape: (btfId, fdIdx) => shapeOf(host.kfunc(btfId, fdIdx)),
+});
+
+/** The module of a program; throws JitError for programs without a translation. */
+export function compileProgram(
+  program: EngineProgram,
+  host: EngineHost,
+  { cache, linkHelper }: CompileHow,
+  kind: CodeKind,
+): CompiledProgram {
+  const { insns, options } = prepareCode(program, host, linkHelper, kind);
+  return cache.get(insns, options, () => translateProgram(insns, { ...options, ...shapesIn(host) }));
 }

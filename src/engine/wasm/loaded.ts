@@ -23,6 +23,9 @@ import type { RunMode, WasmMachine } from './shared-machine.ts';
 import { isTrusted } from './trust.ts';
 
 const TAIL_CALL = 12;
+/** Programs of as many slots are first written as fast as can be; after that many runs it pays to optimise them. */
+const QUICK_SLOTS = 1000;
+const QUICK_RUNS = 200;
 /** Helpers that neither know nor change which packet a run is on: printing, time, random numbers, what operations of maps call. */
 const PACKET_FREE: ReadonlySet<number> = new Set([5, 6, 7, 8, 125, 160, 208, ...Object.values(MAP_GATES)]);
 const MAP_GATE_IDS: ReadonlySet<number> = new Set(Object.values(MAP_GATES));
@@ -65,12 +68,15 @@ export class WasmLoaded implements LoadedProgram {
   /** Not settled before the first run: maps a program refers to are made before it, programs after it do not matter. */
   #trusted: boolean | undefined;
   #interp: LoadedProgram | undefined;
+  /** Runs left to code that was written quickly. */
+  #quickRuns: number;
 
   constructor(program: EngineProgram, machine: WasmMachine, how: CompileHow) {
     this.program = program;
     this.#machine = machine;
     this.#how = how;
     const { insns } = program;
+    this.#quickRuns = insns.length < QUICK_SLOTS ? 0 : QUICK_RUNS;
     this.#hasTailCalls = insns.some(({ code, src, imm }) => code === CALL && src === 0 && imm === TAIL_CALL);
     this.#hasPacketLoads = insns.some(({ code }) => PACKET_LOADS.has(code & PACKET_LOAD_MASK));
     const { mem } = machine.host.env;
@@ -97,15 +103,23 @@ export class WasmLoaded implements LoadedProgram {
   }
 
   /** The code of a mode; undefined where the program has no translation. */
-  #variant(mode: RunMode): Variant | undefined {
+  #variant(mode: RunMode, quick = this.#quickRuns > 0): Variant | undefined {
     const counted = this.#counted(mode);
     const probeReads = !this.trusted && mode.probeReads;
-    const key = `${counted} ${probeReads}`;
-    if (!this.#variants.has(key)) this.#variants.set(key, this.#make(counted, probeReads));
+    const effort = quick && this.trusted && !counted ? 'quick' : 'full';
+    const key = `${counted} ${probeReads} ${effort}`;
+    if (!this.#variants.has(key)) this.#variants.set(key, this.#make(counted, probeReads, effort));
     return this.#variants.get(key);
   }
 
-  #make(counted: boolean, probeReads: boolean): Variant | undefined {
+  /** Takes `count` runs off those that code written quickly is good for. */
+  #wear(count: number): void {
+    if (this.#quickRuns === 0) return;
+    this.#quickRuns = Math.max(0, this.#quickRuns - count);
+    if (this.#quickRuns === 0) this.withdraw();
+  }
+
+  #make(counted: boolean, probeReads: boolean, effort: 'quick' | 'full'): Variant | undefined {
     const machine = this.#machine;
     const { mem } = machine.host.env;
     if (!mem.littleEndian) return undefined;
@@ -116,6 +130,7 @@ export class WasmLoaded implements LoadedProgram {
         probeReads,
         funcBase: this.functions?.start ?? 0,
         shared: mem.shared,
+        effort,
       });
     } catch (error) {
       if (error instanceof JitError) return undefined;
@@ -148,7 +163,7 @@ export class WasmLoaded implements LoadedProgram {
 
   /** Its module, as runs without a budget use it; undefined where it has no translation. */
   compiled(): CompiledProgram | undefined {
-    return this.#variant({ counted: false, probeReads: false })?.compiled;
+    return this.#variant({ counted: false, probeReads: false }, false)?.compiled;
   }
 
   /** Lets tail calls and callbacks find the code of the machine's mode; its place in the table, 0 if there is none. */
@@ -190,6 +205,7 @@ export class WasmLoaded implements LoadedProgram {
   open(options: RunnerOptions): ProgramRunner | undefined {
     const machine = this.#machine;
     const mode = modeOf(options);
+    this.#wear(QUICK_RUNS);
     const variant = this.#variant(mode);
     if (variant === undefined) return undefined;
     const close = machine.begin(mode);
@@ -211,6 +227,7 @@ export class WasmLoaded implements LoadedProgram {
   run(ctx: bigint, options: RunOptions = {}): RunResult {
     const machine = this.#machine;
     const mode = modeOf(options);
+    this.#wear(1);
     const variant = this.#variant(mode);
     if (variant === undefined) {
       this.#interp ??= interpEngine.load(this.program, machine.host);

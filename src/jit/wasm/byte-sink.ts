@@ -13,6 +13,16 @@ export class ByteSink {
     return this.used;
   }
 
+  /** The bytes themselves, with room for `count` more behind {@link length}: written there, they count after {@link skip}. */
+  reserve(count: number): Uint8Array {
+    if (this.used + count > this.buffer.length) this.room(count);
+    return this.buffer;
+  }
+  /** @param length how many bytes there are now */
+  skip(length: number): void {
+    this.used = length;
+  }
+
   protected room(count: number): void {
     const need = this.used + count;
     if (need <= this.buffer.length) return;

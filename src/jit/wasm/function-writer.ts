@@ -17,7 +17,8 @@ const MOST_STORED_BYTES = 256;
 /** Jumps: the structure writes them, a condition first. */
 const nothing: Emit = () => {};
 
-const EMIT: Readonly<Record<InsnKind, Emit>> = {
+/** What writes an instruction that is no jump. */
+export const EMIT: Readonly<Record<InsnKind, Emit>> = {
   alu: emitAlu,
   neg: emitNeg,
   movsx: emitMovsx,
@@ -115,7 +116,8 @@ function zeroFrame(e: Emission): void {
   }
 }
 
-function prologue(e: Emission, facts: FrameFacts): void {
+/** What comes before the first instruction. */
+export function writePrologue(e: Emission, facts: FrameFacts): void {
   const { code, state, frameBytes } = e;
   if (e.how.unproven) countLevel(e);
   if (frameBytes > 0) {
@@ -163,7 +165,7 @@ export function writeFunction(e: Emission, graph: FunctionGraph, facts: FrameFac
     {
       node(node) {
         if (node === 0) {
-          prologue(e, facts);
+          writePrologue(e, facts);
           return;
         }
         let burnt = slots[node];

@@ -10,11 +10,12 @@ import type { Emission, EmissionOptions, TailCallLayout } from './emission.ts';
 import { BPF_FUNC_TAIL_CALL } from './emit-control.ts';
 import { type EntryTargets, writeEntries } from './entries.ts';
 import { functionGraph } from './function-graph.ts';
-import { findFunctions, type SplitProgram, splitProgram } from './function-split.ts';
+import { type FunctionStarts, findFunctions, type SplitProgram, splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
 import { ModuleWriter } from './module-writer.ts';
 import { I32, I64 } from './opcodes.ts';
 import { type WrittenFunctions, writeProven } from './proven.ts';
+import { planQuick, type QuickPlan, writeQuick } from './quick-function.ts';
 import { I32_LOCALS, I64_LOCALS } from './registers.ts';
 import type { ProgramParts } from './row-function.ts';
 
@@ -45,6 +46,11 @@ export interface WasmOptions {
   /** How helpers and kernel functions are called; default five arguments and a result. */
   helperShape?(id: number): CallShape;
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
+  /**
+   * `quick`: code that was proven is written as fast as can be, to be run a few times until something better is there.
+   * Default `full`.
+   */
+  readonly effort?: 'quick' | 'full';
   /** Passes of the optimiser to leave out; it works on code that is neither checked nor counted. Default none. */
   readonly without?: ReadonlySet<OptPass>;
   /** Tail calls find their targets in the memory; otherwise by the `tail` import. */
@@ -72,8 +78,13 @@ function frameBytesOf(depthBytes: number): number {
   return Math.ceil(depthBytes / FRAME_ALIGN_BYTES) * FRAME_ALIGN_BYTES;
 }
 
+/** Bytes of the frame of each of `count` functions, by the stack they are known to have. */
+export function frameBytesFor(depths: readonly number[] | undefined, count: number): (func: number) => number {
+  return func => frameBytesOf(depths?.length !== count ? MAX_BPF_STACK : depths[func]);
+}
+
 /** What is called outside of the program, each once, and whether it makes tail calls. */
-function callsOf(insns: readonly Insn[]): { readonly calls: OutsideCalls; readonly tailCalls: boolean } {
+export function callsOf(insns: readonly Insn[]): { readonly calls: OutsideCalls; readonly tailCalls: boolean } {
   const helpers = new Set<number>();
   const kfuncs = new Map<string, readonly [number, number]>();
   let tailCalls = false;
@@ -123,6 +134,36 @@ function writeAsIs(
   return { inTable, first };
 }
 
+/** Writes all functions of a verified program with as little work as can be; undefined where one of them needs more. */
+function writeQuickly(
+  module: ModuleWriter,
+  { insns, starts, functionAt }: FunctionStarts,
+  parts: Omit<ProgramParts, 'signatures' | 'starts'>,
+  frameBytesIn: (func: number) => number,
+): WrittenFunctions | undefined {
+  const plans: QuickPlan[] = [];
+  for (let func = 0; func + 1 < starts.length; func++) {
+    const plan = planQuick(insns, starts[func], starts[func + 1]);
+    if (plan === undefined) return undefined;
+    plans.push(plan);
+  }
+  const { imports, how } = parts;
+  const program: SplitProgram = { insns, starts, functionAt, defs: [] };
+  const funcs = plans.map(() => module.func(imports.funcType));
+  plans.forEach((plan, func) => {
+    const frameBytes = plan.facts.usesFrame ? frameBytesIn(func) : 0;
+    const code = module.body([
+      [I64_LOCALS, I64],
+      [I32_LOCALS, I32],
+    ]);
+    const state = parts.stateOf(code);
+    const movesSp = plan.facts.calls && frameBytes > 0;
+    writeQuick({ code, program, imports, state, how, firstFunc: funcs[0], frameBytes, movesSp }, plan);
+    module.endBody();
+  });
+  return { inTable: funcs.map((_, func) => func), first: funcs[0] };
+}
+
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 /**
@@ -158,14 +199,16 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
     tailCalls: options.tailCalls,
   };
   const depths = options.stackDepths;
-  const frameBytesIn = (func: number): number =>
-    frameBytesOf(unproven || depths?.length !== count ? MAX_BPF_STACK : depths[func]);
+  const frameBytesIn = frameBytesFor(unproven ? undefined : depths, count);
   const stateOf = (code: Code): StateAccess => new StateAccess(code, stateAddr);
   const parts = { imports, how, stateOf };
+  const quick =
+    split === undefined && options.effort === 'quick' ? writeQuickly(module, program, parts, frameBytesIn) : undefined;
   const { first: firstFunc, inTable } =
-    split === undefined
+    quick ??
+    (split === undefined
       ? writeProven(module, program, parts, frameBytesIn, entries, options.without ?? new Set())
-      : writeAsIs(module, split, parts, frameBytesIn, checked, counted);
+      : writeAsIs(module, split, parts, frameBytesIn, checked, counted));
   if (checked) {
     writeAccessCheck(module, imports, options.probeReads === true ? 'probe' : 'read', stateAddr);
     writeAccessCheck(module, imports, 'write', stateAddr);
