@@ -1,4 +1,4 @@
-import { CALL, classifyInsn, type Insn, isInsnProblem, LD_IMM64, makeInsn } from '../../isa/index.ts';
+import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, CALL, type Insn, LD_IMM64, makeInsn } from '../../isa/index.ts';
 import type { BpfMap } from '../../maps/index.ts';
 import type { EngineHost } from '../types.ts';
 
@@ -38,6 +38,7 @@ export function linkHelpers(
   link: LinkHelper,
   stateAddr: number,
 ): LinkedProgram {
+  if (!insns.some(({ code, src }) => code === CALL && src === 0)) return { insns, addedDepths: [] };
   const linked: { readonly slot: number; readonly func: HelperFunction }[] = [];
   for (const call of helperCalls(insns, host, stateAddr)) {
     const func = link(call, host);
@@ -61,26 +62,37 @@ export function linkHelpers(
 
 const MOV64_REG = 0xbf;
 
-/** Slots that jumps lead to or that begin functions. */
-function leaders(insns: readonly Insn[]): Set<number> {
-  const found = new Set<number>();
+const JMP = 5;
+const JMP32 = 6;
+const OP_MASK = 0xf0;
+
+/** Slots that jumps lead to or that begin functions. By opcode alone: the programs here were verified. */
+function leaders(insns: readonly Insn[]): Uint8Array {
+  const found = new Uint8Array(insns.length + 1);
   for (let slot = 0; slot < insns.length; slot++) {
-    const def = classifyInsn(insns, slot);
-    if (isInsnProblem(def)) continue;
-    const { off, imm } = insns[slot];
-    if (def.off === 'jump') found.add(slot + 1 + off);
-    else if (def.imm === 'jump' || def.imm === 'subprog') found.add(slot + 1 + imm);
-    if (def.slots === 2) slot++;
+    const { code, src, off, imm } = insns[slot];
+    const class_ = code & 7;
+    if (code === LD_IMM64) {
+      if (src === BPF_PSEUDO_FUNC) found[slot + 1 + imm] = 1;
+      slot++;
+    } else if (code === CALL) {
+      if (src === BPF_PSEUDO_CALL) found[slot + 1 + imm] = 1;
+    } else if (code === GOTOL) found[slot + 1 + imm] = 1;
+    else if ((class_ === JMP || class_ === JMP32) && (code & OP_MASK) !== EXIT_OP) found[slot + 1 + off] = 1;
   }
   return found;
 }
+
+const EXIT_OP = 0x90;
+/** `gotol`, whose distance is in imm. */
+const GOTOL = 0x06;
 
 /** Helper calls in order, with what straight-line code before them puts into R1. */
 function* helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): Generator<HelperCall> {
   const joins = leaders(insns);
   const known: (number | undefined)[] = new Array(11).fill(undefined);
   for (let slot = 0; slot < insns.length; slot++) {
-    if (joins.has(slot)) known.fill(undefined);
+    if (joins[slot] === 1) known.fill(undefined);
     const { code, dst, src, imm } = insns[slot];
     if (code === LD_IMM64) {
       known[dst] = src === 0 && insns[slot + 1]?.imm === 0 ? imm >>> 0 : undefined;
