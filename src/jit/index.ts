@@ -17,3 +17,5 @@ export { progTag } from './tag.ts';
 export { findTarget, TARGETS } from './targets.ts';
 export * from './types.ts';
 export * from './wasm/index.ts';
+export * from './x86_64/linear/index.ts';
+export { ADDON_FUNCTIONS, NATIVE_BLOCK, writeNodeAddon } from './x86_64/node-addon.ts';

@@ -17,7 +17,8 @@ export interface WasmEngineOptions {
 const machines = new WeakMap<EngineHost, WasmMachine>();
 const sharedCache = new ModuleCache();
 
-function machineOf(host: EngineHost): WasmMachine {
+/** What programs of a host share, whichever engine has them. */
+export function machineOf(host: EngineHost): WasmMachine {
   let machine = machines.get(host);
   if (machine === undefined) {
     machine = new WasmMachine(host);

@@ -126,7 +126,8 @@ export class Gates {
     }
     const target = host.tailCallTarget(map, state.get(RUN_STATE.regs + 24) >>> 0);
     if (target === undefined) return 0;
-    const loaded = [...this.#machine.programs].find(other => other === target);
+    const { programs, fronts } = this.#machine;
+    const loaded = fronts.get(target) ?? [...programs].find(other => other === target);
     const index = loaded?.publish() ?? 0;
     if (index === 0) fail('bad-call', 'bpf_tail_call: the target runs on another engine');
     return index;

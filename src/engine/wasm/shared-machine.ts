@@ -3,7 +3,7 @@ import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from '../../isa/ind
 import { callTrampoline, MAIN_STATE, RUN_STATE, WASM_IMPORTS } from '../../jit/index.ts';
 import type { Region } from '../../mem/index.ts';
 import { FarcallError, hi32, lo32 } from '../../util/index.ts';
-import { type EngineHost, PROG_HANDLE } from '../types.ts';
+import { type EngineHost, type LoadedProgram, PROG_HANDLE } from '../types.ts';
 import type { WasmLoaded } from './loaded.ts';
 import { RunState } from './run-state.ts';
 
@@ -30,6 +30,10 @@ export class WasmMachine {
   #trampoline: ((index: number) => number) | undefined;
   running = false;
   mode: RunMode = { counted: false, probeReads: false };
+  /** Programs that others run in front of a program of this machine: what maps of programs hold. */
+  readonly fronts = new Map<LoadedProgram, WasmLoaded>();
+  /** Calls a function of the table in another form of code, as {@link call} does; undefined if it has no other. */
+  callNatively: ((index: number) => number | undefined) | undefined;
   /** The place of a fault on its way out: the innermost one noted. */
   faultAt: { readonly loaded: WasmLoaded; readonly slot: number } | undefined;
   faultReg: number | undefined;
@@ -70,6 +74,8 @@ export class WasmMachine {
 
   /** Calls a function of the table, arguments and result in the run's state; the low half of its R0, signed. */
   call(index: number): number {
+    const result = this.callNatively?.(index);
+    if (result !== undefined) return result;
     this.#trampoline ??= new WebAssembly.Instance(new WebAssembly.Module(callTrampoline(this.host.env.mem.shared)), {
       [WASM_IMPORTS]: { memory: this.host.env.mem.wasm, table: this.table },
     }).exports.call as (index: number) => number;

@@ -42,17 +42,22 @@ const ALL_ARGS = BOTH * 0b111110;
 const anyMask = (): boolean => true;
 
 /** A program's functions, optimised. */
-interface ProvenProgram {
+export interface ProvenProgram {
   /** By BPF function; undefined for those that are nowhere called any more. */
   readonly functions: readonly (AnalyzedFunction | undefined)[];
   /** By BPF function: halves of R1..R5 that are passed to it. */
   readonly halves: Int32Array;
   /** By BPF function: 1 where its address is known, or it is entered from outside. */
   readonly pinned: Uint8Array;
+  /** All functions, callees before their callers where they do not call each other in a circle. */
+  readonly order: readonly number[];
 }
 
+/** How calls out of the program are made. */
+export type CallShapes = Pick<EmissionOptions, 'helperShape' | 'kfuncShape'>;
+
 /** What calls read, by what is known of who is called. */
-function nameArguments(rows: Ir, how: EmissionOptions): void {
+function nameArguments(rows: Ir, how: CallShapes): void {
   const { n, kind, imm, aux, off, flags, d } = rows;
   for (let i = 0; i < n; i++) {
     if (kind[i] === CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
@@ -70,7 +75,7 @@ function nameArguments(rows: Ir, how: EmissionOptions): void {
   }
 }
 
-function decodeFunction(program: FunctionStarts, index: number, how: EmissionOptions, frameBytes: number): OptFunction {
+function decodeFunction(program: FunctionStarts, index: number, how: CallShapes, frameBytes: number): OptFunction {
   const { insns, starts, functionAt } = program;
   const start = starts[index];
   const own = insns.slice(start, starts[index + 1]);
@@ -152,9 +157,9 @@ function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uin
  * @param frameBytesOf bytes of the frame of each BPF function, a multiple of 16
  * @param entries slots of functions that no instruction names
  */
-function proveProgram(
+export function proveProgram(
   program: FunctionStarts,
-  how: EmissionOptions,
+  how: CallShapes,
   frameBytesOf: (func: number) => number,
   entries: readonly number[],
   without: ReadonlySet<OptPass>,
@@ -199,7 +204,7 @@ function proveProgram(
     analyzed[index] = done;
     if (halves[index] === -1) halves[index] = done.live[0] & ALL_ARGS;
   }
-  return { functions: analyzed, halves, pinned };
+  return { functions: analyzed, halves, pinned, order };
 }
 
 /** Types of the parameters that stand for these halves: i64 where the high one is among them. */

@@ -1,0 +1,219 @@
+import { alignUp, type ByteOrder, InternalError } from '../util/index.ts';
+import * as k from './constants.ts';
+import { encodeDynamic, encodeRelocs, encodeSymbols, encodeSysvHash } from './encode.ts';
+import { EHDR_BYTES, PHDR_BYTES, RELA_BYTES, SYM_BYTES } from './layout.ts';
+import { StringTableBuilder } from './string-table-builder.ts';
+import { ElfWriter } from './write.ts';
+
+const PAGE_BYTES = 4096;
+const WORD_BYTES = 8;
+const SEGMENTS = 5;
+
+export interface SharedObjectInit {
+  readonly order: ByteOrder;
+  /** EM_* */
+  readonly machine: number;
+  readonly flags?: number;
+  readonly soname?: string;
+  /** Symbols of others, each with a word of the global offset table. */
+  readonly imports: readonly string[];
+  /** Names that others can find, of code unless they are among `objects`. */
+  readonly exports: readonly string[];
+  readonly objects?: readonly string[];
+  /** Relocation type that puts a symbol's address into a word (R_X86_64_GLOB_DAT …). */
+  readonly importType: number;
+  readonly dataBytes: number;
+  /** Pages of the host; code and data never share one. Default 4096. */
+  readonly pageBytes?: number;
+}
+
+/** Where an exported symbol is. */
+export interface ExportPlace {
+  readonly name: string;
+  /** From the beginning of the code, or of the data for objects. */
+  readonly offBytes: number;
+  readonly sizeBytes: number;
+}
+
+/**
+ * A shared object in the making. Its three segments have addresses before the code is there, so code can refer to words
+ * and data by distance:
+ *
+ * ```
+ *   0          R    headers, hash, symbols, names, relocations
+ *   page …     RW   dynamic section, words of imports, data
+ *   page …     RX   code
+ * ```
+ */
+export class SharedObjectWriter {
+  /** Address of the first byte of code. */
+  readonly textAddr: number;
+  readonly dataAddr: number;
+  readonly #init: SharedObjectInit;
+  readonly #strings = new StringTableBuilder();
+  readonly #names: readonly string[];
+  readonly #gotAddr: number;
+  readonly #dynamicAddr: number;
+  readonly #places: {
+    readonly hash: number;
+    readonly symbols: number;
+    readonly strings: number;
+    readonly rela: number;
+  };
+
+  constructor(init: SharedObjectInit) {
+    this.#init = init;
+    const page = init.pageBytes ?? PAGE_BYTES;
+    this.#names = ['', ...init.imports, ...init.exports];
+    for (const name of this.#names) this.#strings.add(name);
+    if (init.soname !== undefined) this.#strings.add(init.soname);
+    const hash = EHDR_BYTES + SEGMENTS * PHDR_BYTES;
+    const symbols = alignUp(hash + encodeSysvHash(init.order, this.#names).length, WORD_BYTES);
+    const strings = symbols + this.#names.length * SYM_BYTES;
+    const rela = alignUp(strings + this.#strings.length, WORD_BYTES);
+    this.#places = { hash, symbols, strings, rela };
+    this.#dynamicAddr = alignUp(rela + init.imports.length * RELA_BYTES, page);
+    this.#gotAddr = this.#dynamicAddr + this.#dynamic().length;
+    this.dataAddr = alignUp(this.#gotAddr + init.imports.length * WORD_BYTES, 16);
+    this.textAddr = alignUp(this.dataAddr + init.dataBytes, page);
+  }
+
+  /** Address of the word that holds an import's. */
+  wordOf(name: string): number {
+    const index = this.#init.imports.indexOf(name);
+    if (index < 0) throw new InternalError(`${name} is not imported`);
+    return this.#gotAddr + index * WORD_BYTES;
+  }
+
+  #dynamic(): Uint8Array {
+    const { order, imports, soname } = this.#init;
+    const { hash, symbols, strings, rela } = this.#places;
+    return encodeDynamic(order, [
+      [k.DT_HASH, hash],
+      [k.DT_SYMTAB, symbols],
+      [k.DT_STRTAB, strings],
+      [k.DT_STRSZ, this.#strings.length],
+      [k.DT_SYMENT, SYM_BYTES],
+      [k.DT_RELA, rela],
+      [k.DT_RELASZ, imports.length * RELA_BYTES],
+      [k.DT_RELAENT, RELA_BYTES],
+      ...(soname === undefined ? [] : ([[k.DT_SONAME, this.#strings.add(soname)]] as const)),
+    ]);
+  }
+
+  /** The file. @param places of every exported name */
+  finish(text: Uint8Array, data: Uint8Array, places: readonly ExportPlace[]): Uint8Array {
+    const { order, machine, flags, imports, exports, objects, importType, dataBytes } = this.#init;
+    if (data.length !== dataBytes) throw new InternalError(`${data.length} bytes of data, ${dataBytes} announced`);
+    const page = this.#init.pageBytes ?? PAGE_BYTES;
+    const at = this.#places;
+    const writer = new ElfWriter({ order, machine, flags, type: k.ET_DYN, pageBytes: page });
+    const alloc = k.SHF_ALLOC;
+    const hash = writer.section({
+      name: '.hash',
+      type: k.SHT_HASH,
+      flags: alloc,
+      addr: at.hash,
+      data: encodeSysvHash(order, this.#names),
+      addralign: 8,
+      entsize: 4,
+      link: 2,
+    });
+    const placeOf = new Map(places.map(place => [place.name, place]));
+    const symbolOf = (name: string) => {
+      const place = placeOf.get(name);
+      if (place === undefined) throw new InternalError(`nobody said where ${name} is`);
+      const object = objects?.includes(name) === true;
+      return {
+        nameOff: this.#strings.add(name),
+        bind: k.STB_GLOBAL,
+        type: object ? k.STT_OBJECT : k.STT_FUNC,
+        shndx: object ? DATA_INDEX : TEXT_INDEX,
+        value: (object ? this.dataAddr : this.textAddr) + place.offBytes,
+        size: place.sizeBytes,
+      };
+    };
+    const symbols = writer.section({
+      name: '.dynsym',
+      type: k.SHT_DYNSYM,
+      flags: alloc,
+      addr: at.symbols,
+      data: encodeSymbols(order, [
+        {},
+        ...imports.map(name => ({ nameOff: this.#strings.add(name), bind: k.STB_GLOBAL })),
+        ...exports.map(symbolOf),
+      ]),
+      addralign: 8,
+      entsize: SYM_BYTES,
+      link: 3,
+      info: 1,
+    });
+    const strings = writer.section({
+      name: '.dynstr',
+      type: k.SHT_STRTAB,
+      flags: alloc,
+      addr: at.strings,
+      data: this.#strings.finish(),
+    });
+    const rela = writer.section({
+      name: '.rela.dyn',
+      type: k.SHT_RELA,
+      flags: alloc,
+      addr: at.rela,
+      data: encodeRelocs(
+        order,
+        machine,
+        true,
+        imports.map((name, i) => ({ offset: this.wordOf(name), type: importType, symbolIndex: i + 1, addend: 0 })),
+      ),
+      addralign: 8,
+      entsize: RELA_BYTES,
+      link: 2,
+    });
+    const dynamic = writer.section({
+      name: '.dynamic',
+      type: k.SHT_DYNAMIC,
+      flags: alloc | k.SHF_WRITE,
+      addr: this.#dynamicAddr,
+      data: this.#dynamic(),
+      addralign: 8,
+      entsize: 16,
+      link: 3,
+    });
+    const words = new Uint8Array(this.dataAddr - this.#gotAddr);
+    const got = writer.section({
+      name: '.got',
+      flags: alloc | k.SHF_WRITE,
+      addr: this.#gotAddr,
+      data: words,
+      addralign: 8,
+      entsize: 8,
+    });
+    const dataSection = writer.section({
+      name: '.data',
+      flags: alloc | k.SHF_WRITE,
+      addr: this.dataAddr,
+      data,
+      addralign: 16,
+    });
+    const code = writer.section({
+      name: '.text',
+      flags: alloc | k.SHF_EXECINSTR,
+      addr: this.textAddr,
+      data: text,
+      addralign: 16,
+    });
+    const load = { type: k.PT_LOAD, align: page };
+    writer.segment({ ...load, flags: k.PF_R, sections: [hash, symbols, strings, rela], withHeaders: true });
+    writer.segment({ ...load, flags: k.PF_R | k.PF_W, sections: [dynamic, got, dataSection] });
+    writer.segment({ ...load, flags: k.PF_R | k.PF_X, sections: [code] });
+    writer.segment({ type: k.PT_DYNAMIC, flags: k.PF_R | k.PF_W, sections: [dynamic], align: WORD_BYTES });
+    // Without it loaders make the stack of the process executable.
+    writer.segment({ type: k.PT_GNU_STACK, flags: k.PF_R | k.PF_W, align: 16 });
+    return writer.finish();
+  }
+}
+
+/** Section numbers, in the order above. */
+const DATA_INDEX = 7;
+const TEXT_INDEX = 8;

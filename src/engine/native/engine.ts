@@ -1,0 +1,54 @@
+import type { Engine, EngineHost } from '../types.ts';
+import { machineOf, wasmEngine } from '../wasm/engine.ts';
+import type { LinkHelper } from '../wasm/link-helpers.ts';
+import { linkMapOps } from '../wasm/link-map-ops.ts';
+import { ModuleCache } from '../wasm/module-cache.ts';
+import type { AddonOptions } from './addon.ts';
+import { NativeLoaded, type Unverified } from './loaded.ts';
+import { NativeHost } from './native-host.ts';
+import { NativeMachine } from './native-machine.ts';
+
+export interface NativeEngineOptions {
+  /**
+   * What becomes of programs that were not verified: `refuse` (the default) throws `run.native-unverified` when one runs, `wasm`
+   * runs them in WebAssembly with every access checked, and `dangerous` runs them as they are: such a program may loop for ever,
+   * and may change all of the machine's memory. What it does outside of that the CPU stops, as a fault.
+   */
+  readonly unverified?: Unverified;
+  readonly addon?: AddonOptions;
+  /** What programs call in place of JavaScript; default what maps do. */
+  readonly linkHelper?: LinkHelper;
+}
+
+/** One addon a thread: it is never unloaded. */
+const shared: { host: NativeHost | undefined } = { host: undefined };
+
+/**
+ * Runs verified programs in code of the host's own CPU: Linux on x86-64, no compiler, no addon to install. Code works in the machine's
+ * linear memory at its real address. Programs that may reach pointers to kernel objects, and runs with a budget, are
+ * WebAssembly's.
+ *
+ * Throws `run.native-host` where programs do not run natively, `run.native-load` where code cannot be loaded.
+ */
+export function nativeEngine(options: NativeEngineOptions = {}): Engine {
+  let native = options.addon === undefined ? shared.host : undefined;
+  if (native === undefined) {
+    native = new NativeHost(options.addon);
+    if (options.addon === undefined) shared.host = native;
+  }
+  const own = native;
+  const machines = new WeakMap<EngineHost, NativeMachine>();
+  const how = { cache: new ModuleCache(), linkHelper: options.linkHelper ?? linkMapOps };
+  return {
+    name: 'native',
+    load(program, host) {
+      let machine = machines.get(host);
+      if (machine === undefined) {
+        machine = new NativeMachine(host, machineOf(host), own);
+        machines.set(host, machine);
+      }
+      return new NativeLoaded(program, machine, how, options.unverified ?? 'refuse');
+    },
+    callFunction: (host, funcAddr, args) => wasmEngine().callFunction(host, funcAddr, args),
+  };
+}

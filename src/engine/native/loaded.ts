@@ -1,0 +1,244 @@
+import { CALL } from '../../isa/index.ts';
+import {
+  compileLinear,
+  type Gate,
+  helperImport,
+  JitError,
+  kfuncImport,
+  type LinearProgram,
+  RUN_STATE,
+} from '../../jit/index.ts';
+import { FarcallError, hi32, lo32 } from '../../util/index.ts';
+import { DEFAULT_INSN_BUDGET } from '../interp/index.ts';
+import type { EngineProgram, LoadedProgram, ProgramRunner, RunnerOptions, RunOptions, RunResult } from '../types.ts';
+import { type CompileHow, prepareCode, shapesIn } from '../wasm/compile-program.ts';
+import { Gates } from '../wasm/gates.ts';
+import { WasmLoaded } from '../wasm/loaded.ts';
+import type { NativeGate, PlacedCode } from './native-host.ts';
+import type { NativeMachine } from './native-machine.ts';
+import { NativeRunner } from './runner.ts';
+
+const TAIL_CALL = 12;
+
+/** What a program that nobody verified does: runs anyway, in WebAssembly with every access checked, or not at all. */
+export type Unverified = 'refuse' | 'wasm' | 'dangerous';
+
+/** A program's native code, at its place. */
+export interface NativeCode {
+  readonly program: LinearProgram;
+  readonly placed: PlacedCode;
+  readonly firstGate: number;
+  readonly run: (ctx: number, r2: number) => number;
+  readonly repeat: (ctx: number, count: number) => number;
+  readonly packet: ((data: number, sizeBytes: number) => number) | undefined;
+  readonly batch: ((list: number, count: number, verdicts: number) => void) | undefined;
+}
+
+/** A verdict of nobody's: what the dangerous door leads through. */
+const taken = (program: EngineProgram): EngineProgram => ({
+  ...program,
+  proof: { ok: true, stats: { stackDepth: [] } } as unknown as EngineProgram['proof'],
+});
+
+/**
+ * A program of one machine in native code, compiled when it first runs. What native code is not made of, runs as WebAssembly on the
+ * same machine: programs whose accesses have to be checked, and runs that count instructions.
+ */
+export class NativeLoaded implements LoadedProgram {
+  readonly program: EngineProgram;
+  readonly wasm: WasmLoaded;
+  readonly #machine: NativeMachine;
+  readonly #how: CompileHow;
+  readonly #unverified: Unverified;
+  readonly #hasTailCalls: boolean;
+  #code: NativeCode | undefined;
+  #tried = false;
+  #ready = false;
+
+  constructor(program: EngineProgram, machine: NativeMachine, how: CompileHow, unverified: Unverified) {
+    const verified = program.proof?.ok === true;
+    this.program = unverified === 'dangerous' && !verified ? taken(program) : program;
+    this.#machine = machine;
+    this.#how = how;
+    this.#unverified = unverified;
+    this.wasm = new WasmLoaded(this.program, machine.wasm, how);
+    machine.wasm.fronts.set(this, this.wasm);
+    this.#hasTailCalls = program.insns.some(({ code, src, imm }) => code === CALL && src === 0 && imm === TAIL_CALL);
+  }
+
+  /** Its code; undefined where it runs as WebAssembly. Throws `run.native-unverified`. */
+  code(): NativeCode | undefined {
+    if (!this.wasm.verified && this.#unverified === 'refuse') {
+      throw new FarcallError({
+        code: 'run.native-unverified',
+        message: `${this.program.name} was not verified, and native code checks nothing`,
+        expected: 'a program the verifier accepts, or another engine',
+        found: this.program.proof === undefined ? 'a program nobody verified' : 'a program the verifier refuses',
+      });
+    }
+    if (!this.#tried) {
+      this.#tried = true;
+      this.#code = this.#make();
+    }
+    return this.#code;
+  }
+
+  #make(): NativeCode | undefined {
+    const machine = this.#machine;
+    const { wasm, native, host } = machine;
+    const { mem } = host.env;
+    const trusted = this.#unverified === 'dangerous' ? this.wasm.verified : this.wasm.trusted;
+    if (!trusted || !this.wasm.trusted || !mem.littleEndian || mem.shared) return undefined;
+    const { insns, options } = prepareCode(this.program, host, this.#how.linkHelper, {
+      counted: false,
+      probeReads: false,
+      funcBase: this.wasm.functions?.start ?? 0,
+    });
+    const firstGate = native.nextGate;
+    let program: LinearProgram;
+    try {
+      const { gateAddr, v3 } = native;
+      program = compileLinear(insns, { ...options, ...shapesIn(host), gateAddr, gateBase: firstGate, v3 });
+    } catch (error) {
+      if (error instanceof JitError) return undefined;
+      throw error;
+    }
+    const imports = new Gates(wasm, this.wasm, { checked: false }).imports({
+      bytes: new Uint8Array(),
+      functionSlots: [],
+      calls: program.calls,
+    });
+    native.addGates(program.gates.map(gate => this.#gate(gate, imports)));
+    const placed = native.place(program.bytes);
+    const at = (off: number): bigint => placed.address + BigInt(off);
+    const { run, repeat, packet, batch } = program.entries;
+    return {
+      program,
+      placed,
+      firstGate,
+      run: native.entry(at(run)),
+      repeat: native.entry(at(repeat)),
+      packet: packet === undefined ? undefined : native.entry(at(packet)),
+      batch: batch === undefined ? undefined : native.entry(at(batch)),
+    };
+  }
+
+  #gate(gate: Gate, imports: Record<string, (...args: number[]) => unknown>): NativeGate {
+    const { state } = this.#machine.wasm;
+    switch (gate.kind) {
+      case 'helper':
+      case 'kfunc': {
+        const call = imports[gate.kind === 'helper' ? helperImport(gate.id) : kfuncImport(gate.btfId, gate.fdIdx)];
+        return slot => {
+          call(slot);
+          return 0;
+        };
+      }
+      case 'packet':
+        return () => imports.packet(state.get(RUN_STATE.regs + 8), state.get(RUN_STATE.regs + 16)) as number;
+      case 'fault':
+        return slot => imports.fault(state.get(RUN_STATE.regs + 8), slot) as number;
+      case 'tail':
+        return slot => this.#tail(slot, imports);
+    }
+  }
+
+  /** 0: the program goes on; 1: the target's code takes its place; 2: the target has run. */
+  #tail(slot: number, imports: Record<string, (...args: number[]) => unknown>): number {
+    const machine = this.#machine;
+    const { state } = machine.wasm;
+    const map = state.get(RUN_STATE.regs + 16) >>> 0;
+    const target = machine.host.tailCallTarget(map, state.get(RUN_STATE.regs + 24) >>> 0);
+    if (target === undefined) return 0;
+    const code = target instanceof NativeLoaded ? target.code() : undefined;
+    state.put(RUN_STATE.tailCalls, state.get(RUN_STATE.tailCalls) + 1);
+    if (code !== undefined) {
+      (target as NativeLoaded).prepare();
+      machine.native.setTailTarget(code.placed.address + BigInt(code.program.entries.main));
+      return 1;
+    }
+    const index = imports.tail(slot) as number;
+    for (let n = 2; n <= 5; n++) state.put64(RUN_STATE.regs + 8 * n, 0, 0);
+    machine.wasm.call(index);
+    return 2;
+  }
+
+  /** Makes what the program may call reachable. */
+  prepare(): void {
+    if (this.#ready && !this.#hasTailCalls) return;
+    const { wasm } = this.#machine;
+    const { functions } = this.wasm;
+    const code = this.#code;
+    if (functions !== undefined && code !== undefined) {
+      this.wasm.publish();
+      const { i32 } = wasm.host.env.mem;
+      code.program.functionSlots.forEach((slot, i) => {
+        const at = functions.start + 8 * slot;
+        const index = at < functions.end ? i32[at >> 2] : 0;
+        if (index > 0) this.#machine.functions.set(index, code.placed.address + BigInt(code.program.functionOffs[i]));
+      });
+    }
+    this.#ready = true;
+  }
+
+  run(ctx: bigint, options: RunOptions = {}): RunResult {
+    const counted = options.insnBudget !== undefined || options.countInsns === true;
+    const code = this.code();
+    if (counted || code === undefined) return this.wasm.run(ctx, options);
+    const machine = this.#machine;
+    const { wasm, native } = machine;
+    const r2 = options.r2 ?? 0n;
+    return wasm.during({ counted: false, probeReads: options.probeReads ?? false }, DEFAULT_INSN_BUDGET, () => {
+      const end = native.use(machine.host.env.mem);
+      try {
+        this.prepare();
+        return this.wasm.outcome(DEFAULT_INSN_BUDGET, false, () => {
+          if ((ctx | r2) >> 32n === 0n) {
+            code.run(lo32(ctx), lo32(r2));
+            return;
+          }
+          wasm.state.put(RUN_STATE.tailCalls, 0);
+          const halves = new Int32Array(10);
+          halves.set([lo32(ctx), hi32(ctx), lo32(r2), hi32(r2)]);
+          const [lo, hi] = native.callFunction(code.placed.address + BigInt(code.program.entries.main), halves);
+          wasm.state.put64(RUN_STATE.regs, hi, lo);
+        });
+      } finally {
+        end();
+      }
+    });
+  }
+
+  open(options: RunnerOptions): ProgramRunner | undefined {
+    const code = this.code();
+    if (code === undefined || options.insnBudget !== undefined || options.countInsns === true) {
+      return this.wasm.open(options);
+    }
+    const machine = this.#machine;
+    const close = machine.wasm.begin({ counted: false, probeReads: options.probeReads ?? false });
+    const end = machine.native.use(machine.host.env.mem);
+    this.prepare();
+    machine.wasm.state.put(RUN_STATE.ctx, options.ctxAddr);
+    const { helpers, kfuncs } = code.program.calls;
+    const packets = helpers.length + kfuncs.length === 0 && !this.#hasTailCalls;
+    return new NativeRunner(machine.wasm, this.wasm, code, packets, () => {
+      end();
+      close();
+    });
+  }
+
+  free(): void {
+    this.wasm.free();
+    const { native, wasm, functions } = this.#machine;
+    wasm.fronts.delete(this);
+    const code = this.#code;
+    this.#code = undefined;
+    if (code === undefined) return;
+    const { address, sizeBytes } = code.placed;
+    for (const [index, at] of functions) {
+      if (at >= address && at < address + BigInt(sizeBytes)) functions.delete(index);
+    }
+    native.dropGates(code.firstGate, code.program.gates.length);
+    native.remove(code.placed);
+  }
+}

@@ -1,0 +1,217 @@
+import { ProgramFault } from '../../helpers/index.ts';
+import { NATIVE_BLOCK } from '../../jit/index.ts';
+import type { LinearMemory } from '../../mem/index.ts';
+import { FarcallError, InternalError, u64Of } from '../../util/index.ts';
+import { type Addon, type AddonOptions, loadAddon } from './addon.ts';
+import { CodeSpace } from './code-space.ts';
+import { checkHost, hasBmi2 } from './host.ts';
+
+/** Address space for code; pages are there when code is. */
+const CODE_BYTES = 1 << 28;
+const SIGNALS: Readonly<Record<number, string>> = { 7: 'SIGBUS', 8: 'SIGFPE', 11: 'SIGSEGV' };
+
+/** Indices of the block's words. */
+const WORD = {
+  entry: NATIVE_BLOCK.entry >> 2,
+  base: NATIVE_BLOCK.base >> 2,
+  args: NATIVE_BLOCK.args >> 2,
+  r0: NATIVE_BLOCK.r0 >> 2,
+  gate: NATIVE_BLOCK.gate >> 2,
+  slot: NATIVE_BLOCK.slot >> 2,
+  result: NATIVE_BLOCK.result >> 2,
+  signal: NATIVE_BLOCK.signal >> 2,
+  out: NATIVE_BLOCK.out >> 2,
+  tail: NATIVE_BLOCK.tailTarget >> 2,
+} as const;
+
+/** A gate of a program's: called with the slot, and what it answers. */
+export type NativeGate = (slot: number) => number;
+
+/** Code at its address. */
+export interface PlacedCode {
+  readonly address: bigint;
+  readonly offBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** What native code of one thread of JavaScript shares: the addon, the block, the code. */
+export class NativeHost {
+  /** The CPU has BMI2. */
+  readonly v3: boolean;
+  readonly gateAddr: bigint;
+  readonly #addon: Addon;
+  readonly #block = new ArrayBuffer(NATIVE_BLOCK.sizeBytes);
+  readonly #words = new Int32Array(this.#block);
+  readonly #view = new DataView(this.#block);
+  readonly #codeStart: bigint;
+  readonly #space = new CodeSpace(CODE_BYTES);
+  readonly #gates: (NativeGate | undefined)[] = [];
+  /** Whose memory native code is at, and what its buffer was when that was found out. */
+  #mem: LinearMemory | undefined;
+  #buffer: unknown;
+
+  /** Throws `run.native-host`, `run.native-load`. */
+  constructor(options?: AddonOptions) {
+    checkHost();
+    this.#addon = loadAddon(options);
+    const words = this.#words;
+    const gates = this.#gates;
+    this.#addon.attach(this.#block, () => {
+      const gate = gates[words[WORD.gate]];
+      if (gate === undefined) throw new InternalError(`native code calls gate ${words[WORD.gate]}`);
+      // Gates may run programs, which use the same words.
+      const result = gate(words[WORD.slot]);
+      if (this.#mem !== undefined && this.#mem.u8.buffer !== this.#buffer) this.#rebase(this.#mem);
+      words[WORD.result] = result;
+    });
+    this.gateAddr = this.#view.getBigUint64(NATIVE_BLOCK.gateCode, true);
+    words[WORD.args] = CODE_BYTES;
+    this.#addon.reserve();
+    words[WORD.args] = 0;
+    const found = this.#view.getBigInt64(NATIVE_BLOCK.out, true);
+    if (found <= 0n) throw noCode(`mmap: errno ${-found}`);
+    this.#codeStart = found;
+    this.v3 = hasBmi2();
+  }
+
+  /** Numbers for gates of a program: the first of them. */
+  addGates(gates: readonly NativeGate[]): number {
+    return this.#gates.push(...gates) - gates.length;
+  }
+  /** The number the next gates get. */
+  get nextGate(): number {
+    return this.#gates.length;
+  }
+  dropGates(first: number, count: number): void {
+    this.#gates.fill(undefined, first, first + count);
+  }
+
+  /** Puts code where it can run: in pages that are written first and then nothing but executed. Throws `run.native-load`. */
+  place(code: Uint8Array): PlacedCode {
+    const sizeBytes = code.length;
+    const offBytes = this.#space.take(sizeBytes);
+    if (offBytes === undefined) throw noCode(`${CODE_BYTES} bytes of code are there already`);
+    const address = this.#codeStart + BigInt(offBytes);
+    this.#setAddress(WORD.args, address);
+    this.#addon.place(code.slice().buffer);
+    this.#clearArgs();
+    if (this.#words[WORD.out] !== 0) {
+      this.#space.give(offBytes, sizeBytes);
+      throw noCode(`mprotect: errno ${-this.#words[WORD.out]}`);
+    }
+    return { address, offBytes, sizeBytes };
+  }
+  remove({ address, offBytes, sizeBytes }: PlacedCode): void {
+    this.#setAddress(WORD.args, address);
+    this.#words[WORD.args + 2] = sizeBytes;
+    this.#addon.release();
+    this.#clearArgs();
+    this.#space.give(offBytes, sizeBytes);
+  }
+
+  #setAddress(word: number, address: bigint): void {
+    this.#words[word] = Number(BigInt.asIntN(32, address));
+    this.#words[word + 1] = Number(BigInt.asIntN(32, address >> 32n));
+  }
+  #clearArgs(): void {
+    this.#words.fill(0, WORD.args, WORD.args + 10);
+  }
+
+  #addressOf(mem: LinearMemory): bigint {
+    this.#words[WORD.out] = this.#words[WORD.out + 1] = 0;
+    this.#addon.addressOf(mem.u8.buffer);
+    return this.#view.getBigUint64(NATIVE_BLOCK.out, true);
+  }
+
+  /** A memory that grew stays where it is: V8 keeps room for all it may become. */
+  #rebase(mem: LinearMemory): void {
+    const address = this.#addressOf(mem);
+    if (address !== this.#view.getBigUint64(NATIVE_BLOCK.base, true)) {
+      throw new InternalError('the linear memory has moved while native code ran');
+    }
+    this.#buffer = mem.u8.buffer;
+  }
+
+  /** Makes native code work on a memory, until the function returned is called. */
+  use(mem: LinearMemory): () => void {
+    const words = this.#words;
+    const [lo, hi, previous, buffer] = [words[WORD.base], words[WORD.base + 1], this.#mem, this.#buffer];
+    if (mem !== previous || mem.u8.buffer !== buffer) {
+      const address = this.#addressOf(mem);
+      if (address === 0n) throw noCode('the memory has no address');
+      this.#setAddress(WORD.base, address);
+      this.#mem = mem;
+      this.#buffer = mem.u8.buffer;
+    }
+    return () => {
+      if (previous === undefined) return;
+      words[WORD.base] = lo;
+      words[WORD.base + 1] = hi;
+      this.#mem = previous;
+      this.#buffer = buffer;
+    };
+  }
+
+  /** A function that runs the code at an address on up to three numbers of 32 bits; its answer is the low half of rax. */
+  entry(address: bigint): (a: number, b: number, c?: number) => number {
+    const lo = Number(BigInt.asIntN(32, address));
+    const hi = Number(BigInt.asIntN(32, address >> 32n));
+    const words = this.#words;
+    const addon = this.#addon;
+    return (a, b, c = 0) => {
+      words[0] = lo;
+      words[1] = hi;
+      words[WORD.args] = a;
+      words[WORD.args + 2] = b;
+      words[WORD.args + 4] = c;
+      addon.call();
+      if (words[WORD.signal] !== 0) this.#signalled();
+      return words[WORD.r0];
+    };
+  }
+
+  /** Calls a BPF function: halves of R1.., low ones first. Returns its R0's, in the same array each time. */
+  callFunction(address: bigint, halves: Int32Array): Int32Array {
+    const words = this.#words;
+    this.#setAddress(WORD.entry, address);
+    words.set(halves, WORD.args);
+    this.#addon.call();
+    words.fill(0, WORD.args, WORD.args + 10);
+    if (words[WORD.signal] !== 0) this.#signalled();
+    return words.subarray(WORD.r0, WORD.r0 + 2);
+  }
+
+  /** Where a tail call goes on. */
+  setTailTarget(address: bigint): void {
+    this.#setAddress(WORD.tail, address);
+  }
+
+  /** The CPU stopped the code. */
+  #signalled(): never {
+    const words = this.#words;
+    const signal = words[WORD.signal];
+    words[WORD.signal] = 0;
+    const base = this.#view.getBigUint64(NATIVE_BLOCK.base, true);
+    const addr = BigInt.asUintN(64, this.#view.getBigUint64(NATIVE_BLOCK.faultAddr, true) - base);
+    const code = this.#view.getBigUint64(NATIVE_BLOCK.faultCode, true) - this.#codeStart;
+    throw new ProgramFault(
+      'out-of-bounds',
+      `${SIGNALS[signal] ?? `signal ${signal}`} at 0x${addr.toString(16)}, in native code +0x${code.toString(16)}`,
+      addr,
+    );
+  }
+
+  /** All of R0 of the last call. */
+  get r0(): bigint {
+    return u64Of(this.#words[WORD.r0 + 1], this.#words[WORD.r0]);
+  }
+}
+
+function noCode(found: string): FarcallError {
+  return new FarcallError({
+    code: 'run.native-load',
+    message: 'native code has no place to be',
+    expected: 'memory that can be made executable',
+    found,
+  });
+}

@@ -1,0 +1,246 @@
+import { MAX_TAIL_CALL_CNT } from '../../../isa/index.ts';
+import {
+  W as IR_W,
+  JCC_X,
+  JEQ,
+  JGE,
+  JGT,
+  JLE,
+  JLT,
+  JNE,
+  JSET,
+  JSGE,
+  JSGT,
+  JSLE,
+  JSLT,
+  MAY_GOTO,
+  NONE,
+} from '../../rows/ir.ts';
+import { RUN_STATE } from '../../wasm/abi.ts';
+import type { CallShape } from '../../wasm/index.ts';
+import {
+  ADD,
+  alu,
+  aluImm,
+  CC,
+  CMP,
+  callReg,
+  cmp,
+  JCC8,
+  JCC32,
+  JMP8,
+  JMP32,
+  jmpReg,
+  mov,
+  movImm,
+  movImm64,
+  pop,
+  push,
+  ret,
+  rm,
+  SUB,
+  test,
+  testImm,
+  testImm8,
+  W,
+} from '../encode.ts';
+import { RAX, RCX, RDI, RDX, RSP } from '../registers.ts';
+import { type Gate, type LinearEmission, LOAD_OP, STORE_OP } from './emission.ts';
+import type { FunctionFrame } from './frame.ts';
+import { ADDRESS, HOME, MEMORY } from './registers.ts';
+
+const FIX_8 = 1;
+const FIX_32 = 4;
+
+/** A jump to a label: eight bits where the row is known to need no more. */
+export function jump(e: LinearEmission, i: number, label: number): void {
+  const { c } = e;
+  if (e.short[i] !== 0) {
+    c.u8(JMP8);
+    c.fixup(label, FIX_8);
+    c.u8(0);
+  } else {
+    c.u8(JMP32);
+    c.fixup(label, FIX_32);
+    c.u32(0);
+  }
+}
+
+function jumpIf(e: LinearEmission, i: number, condition: number, label: number): void {
+  const { c } = e;
+  if (e.short[i] !== 0) {
+    c.u8(JCC8 | condition);
+    c.fixup(label, FIX_8);
+    c.u8(0);
+  } else {
+    c.u8(JCC32 >> 8);
+    c.u8((JCC32 & 0xff) | condition);
+    c.fixup(label, FIX_32);
+    c.u32(0);
+  }
+}
+
+const CONDITIONS: Readonly<Record<number, number>> = {
+  [JEQ]: CC.e,
+  [JNE]: CC.ne,
+  [JGT]: CC.a,
+  [JGE]: CC.ae,
+  [JLT]: CC.b,
+  [JLE]: CC.be,
+  [JSGT]: CC.g,
+  [JSGE]: CC.ge,
+  [JSLT]: CC.l,
+  [JSLE]: CC.le,
+  [JSET]: CC.ne,
+};
+
+/** A conditional jump to `label`. @param mayGotoOff of the loop budget, from rsp */
+export function emitCondition(e: LinearEmission, i: number, label: number, mayGotoOff: number): void {
+  const { c, rows } = e;
+  if (rows.kind[i] === MAY_GOTO) {
+    // Taken when nothing is left, and one less each time.
+    rm(c, 0, 0x83, SUB, RSP, mayGotoOff);
+    c.u8(1);
+    jumpIf(e, i, CC.s, label);
+    return;
+  }
+  const sub = rows.sub[i];
+  const a = e.use(rows.a[i]);
+  if (rows.kind[i] === JCC_X) {
+    const w = (rows.flags[i] & IR_W) !== 0 ? 0 : W;
+    const b = e.use(rows.b[i], ADDRESS);
+    (sub === JSET ? test : cmp)(c, w, a, b);
+  } else {
+    const imm = rows.imm[i];
+    const w = (rows.flags[i] & IR_W) !== 0 || (sub === JSET && imm >= 0) ? 0 : W;
+    if (sub === JSET) {
+      if (imm >>> 0 <= 0xff) testImm8(c, a, imm);
+      else testImm(c, w, a, imm);
+    } else if (imm === 0) test(c, w, a, a);
+    else aluImm(c, w, CMP, a, imm);
+  }
+  jumpIf(e, i, CONDITIONS[sub], label);
+}
+
+/** Calls a gate: eax is its number, edx the slot; behind it eax is what it returned and rdx where the block of calls is. */
+function callGate(e: LinearEmission, gate: Gate, slot: number): void {
+  const { c, program } = e;
+  movImm(c, RAX, 0, program.gate(gate));
+  movImm(c, RDX, 0, slot);
+  movImm64(c, ADDRESS, program.gateHi, program.gateLo);
+  callReg(c, ADDRESS);
+}
+
+/** R1.. go where functions outside find them. */
+function storeArgs(e: LinearEmission, count: number): void {
+  for (let n = 1; n <= count; n++) e.state(W, STORE_OP, e.use(n), RUN_STATE.regs + 8 * n);
+}
+
+/** A helper or kernel function. */
+export function emitOutside(e: LinearEmission, i: number, gate: Gate, shape: CallShape): void {
+  storeArgs(e, shape.args);
+  callGate(e, gate, e.slots[i]);
+  if (shape.returns && e.rows.d[i] !== NONE) e.state(W, LOAD_OP, RAX, RUN_STATE.regs);
+}
+
+export function emitFunctionCall(e: LinearEmission, i: number): void {
+  const { c } = e;
+  c.u8(0xe8);
+  e.calls.push({ offBytes: c.length, callee: e.rows.aux[i] });
+  c.u32(0);
+}
+
+/** Ends the run: the gate throws. */
+export function emitFault(e: LinearEmission, kind: number, slot: number): void {
+  const { c } = e;
+  movImm(c, RAX, 0, kind);
+  e.state(0, STORE_OP, RAX, RUN_STATE.regs + 8);
+  callGate(e, { kind: 'fault' }, slot);
+  c.u8(0xcc);
+}
+
+/** Gives back what the function was lent, so that rsp is where it was at the entry. */
+export function emitTeardown(e: LinearEmission, frame: FunctionFrame): void {
+  const { c } = e;
+  if (frame.movesSp) addToSp(e, frame.frameBytes);
+  if (frame.localBytes > 0) aluImm(c, W, ADD, RSP, frame.localBytes);
+  for (let n = frame.saved.length - 1; n >= 0; n--) pop(c, frame.saved[n]);
+}
+
+/** Moves where the next frame of the linear memory ends. */
+export function addToSp(e: LinearEmission, bytes: number): void {
+  const { c, program } = e;
+  const small = bytes >= -128 && bytes < 128;
+  rm(c, 0, small ? 0x83 : 0x81, ADD, MEMORY, program.stateAddr + RUN_STATE.sp);
+  if (small) c.u8(bytes & 0xff);
+  else c.u32(bytes);
+}
+
+export function emitLeave(e: LinearEmission, frame: FunctionFrame): void {
+  emitTeardown(e, frame);
+  ret(e.c);
+}
+
+/** Of the block of calls: where a tail call goes. */
+export const TAIL_TARGET_OFF = 40;
+
+/**
+ * `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on, its R0 what
+ * it was. The gate counts, finds the target, and runs it if that is no native code.
+ *
+ * ```
+ *   eax 0: go on   1: jump to the target   2: it has run; its result is in the state
+ * ```
+ */
+export function emitTailCall(e: LinearEmission, i: number, frame: FunctionFrame): void {
+  const { c } = e;
+  const behind = c.label();
+  const result = c.label();
+  // No more of them, as everywhere: nothing leaves the code for that.
+  rm(c, 0, 0x83, CMP, MEMORY, e.program.stateAddr + RUN_STATE.tailCalls);
+  c.u8(MAX_TAIL_CALL_CNT);
+  far(e, JCC32 | CC.ae, behind);
+  storeArgs(e, 3);
+  push(c, RAX);
+  callGate(e, { kind: 'tail' }, e.slots[i]);
+  mov(c, 0, RCX, RAX);
+  pop(c, RAX);
+  aluImm(c, 0, CMP, RCX, 1);
+  far(e, JCC32 | CC.b, behind);
+  far(e, JCC32 | CC.a, result);
+  rm(c, W, LOAD_OP, ADDRESS, RDX, TAIL_TARGET_OFF);
+  e.state(W, LOAD_OP, RDI, RUN_STATE.regs + 8);
+  emitTeardown(e, frame);
+  jmpReg(c, ADDRESS);
+  c.bind(result);
+  e.state(W, LOAD_OP, RAX, RUN_STATE.regs);
+  emitLeave(e, frame);
+  c.bind(behind);
+}
+
+/** A jump of 32 bits to a label of a row's own. */
+function far(e: LinearEmission, op: number, label: number): void {
+  const { c } = e;
+  c.u8(op >> 8);
+  c.u8(op & 0xff);
+  c.fixup(label, FIX_32);
+  c.u32(0);
+}
+
+/** `ld_abs` and `ld_ind`: outside of the packet the function ends with 0. */
+export function emitPacketLoad(e: LinearEmission, i: number, frame: FunctionFrame): void {
+  const { c, rows } = e;
+  const inside = c.label();
+  movImm(c, RAX, 0, rows.imm[i]);
+  if (rows.b[i] !== NONE) alu(c, 0, ADD, RAX, HOME[rows.b[i]]);
+  e.state(0, STORE_OP, RAX, RUN_STATE.regs + 8);
+  movImm(c, RAX, 0, rows.sub[i]);
+  e.state(0, STORE_OP, RAX, RUN_STATE.regs + 16);
+  callGate(e, { kind: 'packet' }, e.slots[i]);
+  test(c, 0, RAX, RAX);
+  far(e, JCC32 | CC.ne, inside);
+  movImm(c, RAX, 0, 0);
+  emitLeave(e, frame);
+  c.bind(inside);
+  e.state(W, LOAD_OP, HOME[rows.d[i]], RUN_STATE.regs);
+}

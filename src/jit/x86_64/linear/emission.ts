@@ -1,0 +1,127 @@
+import type { CodeBuffer } from '../../code-buffer.ts';
+import { FP, type Ir, LOAD, STORE_K } from '../../rows/ir.ts';
+import { alu, lea, mov, movsxd, NONE, rm, SUB, W } from '../encode.ts';
+import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
+import { isWide, isZero } from './zero-extended.ts';
+
+/** Memory that an instruction reaches. */
+export interface Place {
+  readonly base: number;
+  readonly index: number;
+  readonly disp: number;
+}
+
+/** Where a local of the optimiser's is: in a register, or at a distance from rsp; both -1: nowhere. */
+export interface LocalHome {
+  readonly register: number;
+  readonly offBytes: number;
+}
+
+/** A gate: something outside that code calls by its number. */
+export type Gate =
+  | { readonly kind: 'helper'; readonly id: number }
+  | { readonly kind: 'kfunc'; readonly btfId: number; readonly fdIdx: number }
+  | { readonly kind: 'packet' | 'tail' | 'fault' };
+
+/** What all functions of a program are written with. */
+export interface ProgramEmission {
+  /** Number of a gate's first use; the same gate gets the same one. */
+  gate(gate: Gate): number;
+  /** Address of the code that calls gates. */
+  readonly gateHi: number;
+  readonly gateLo: number;
+  /** Where the state of runs is in the linear memory. */
+  readonly stateAddr: number;
+  /** Address of a function that begins at slot 0; one at slot n is 8 n further. */
+  readonly funcBase: number;
+  readonly starts: ArrayLike<number>;
+  /** BMI2. */
+  readonly v3: boolean;
+}
+
+/** What the rows of one function are written with. */
+export class LinearEmission {
+  readonly c: CodeBuffer;
+  readonly rows: Ir;
+  readonly slots: Int32Array;
+  readonly program: ProgramEmission;
+  readonly locals: readonly LocalHome[];
+  readonly frameBytes: number;
+  /** By row: its jump is known to take 8 bits. */
+  readonly short: Uint8Array;
+  /** Calls of functions of the program: where their distance is, and whom they call. */
+  readonly calls: { readonly offBytes: number; readonly callee: number }[] = [];
+  /** BPF registers whose upper half is known to be 0, a bit each. */
+  known = 0;
+
+  constructor(parts: Pick<LinearEmission, 'c' | 'rows' | 'slots' | 'program' | 'locals' | 'frameBytes' | 'short'>) {
+    this.c = parts.c;
+    this.rows = parts.rows;
+    this.slots = parts.slots;
+    this.program = parts.program;
+    this.locals = parts.locals;
+    this.frameBytes = parts.frameBytes;
+    this.short = parts.short;
+  }
+
+  isWide(i: number): boolean {
+    return isWide(this.rows, i);
+  }
+  isZero(register: number): boolean {
+    return isZero(this.known, register);
+  }
+
+  /** The register that holds a BPF register; R10's value is made in `scratch`. */
+  use(register: number, scratch: number = SCRATCH): number {
+    if (register !== FP) return HOME[register];
+    this.frameAddress(scratch, 0);
+    return scratch;
+  }
+  /** to = R10 + disp as an offset in the memory. */
+  frameAddress(to: number, disp: number): void {
+    if (disp === 0) mov(this.c, 0, to, FRAME_END);
+    else lea(this.c, 0, to, FRAME_END, disp);
+    alu(this.c, 0, SUB, to, MEMORY);
+  }
+
+  /**
+   * Where a row's access goes. Addresses are 32 bits wide: sums are made in a register of their own, but for small distances,
+   * which lead out of no 32 bits as nothing that may be accessed lies in the first 64 KiB.
+   */
+  address(i: number): Place {
+    const { rows, c } = this;
+    const base = rows.a[i];
+    const off = rows.off[i];
+    const kind = rows.kind[i];
+    const index = kind >= LOAD && kind <= STORE_K && rows.aux[i] > 0 ? rows.aux[i] - 1 : NONE;
+    if (base === FP && index === NONE) return { base: FRAME_END, index: NONE, disp: off };
+    if (base === FP) {
+      // Distances from the frame's end may be negative.
+      movsxd(c, ADDRESS, this.use(index));
+      return { base: FRAME_END, index: ADDRESS, disp: off };
+    }
+    const at = HOME[base];
+    if (index !== NONE) {
+      const other = this.use(index, ADDRESS);
+      if (off === 0 && (at & 7) === 5 && (other & 7) !== 5) lea(c, 0, ADDRESS, other, 0, at);
+      else lea(c, 0, ADDRESS, at, off, other);
+    } else if (off < 0x10000 && this.isZero(base)) return { base: MEMORY, index: at, disp: off };
+    else if (off === 0) mov(c, 0, ADDRESS, at);
+    else lea(c, 0, ADDRESS, at, off);
+    return { base: MEMORY, index: ADDRESS, disp: 0 };
+  }
+
+  /** `op` with a register and a place. */
+  access(flags: number, op: number, register: number, at: Place): void {
+    rm(this.c, flags, op, register, at.base, at.disp, at.index);
+  }
+
+  /** A word of the run's state: `op` with a register. */
+  state(w: number, op: number, register: number, offBytes: number): void {
+    rm(this.c, w, op, register, MEMORY, this.program.stateAddr + offBytes);
+  }
+}
+
+export const LOAD_OP = 0x8b;
+export const STORE_OP = 0x89;
+export { W };

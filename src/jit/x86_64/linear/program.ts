@@ -1,0 +1,166 @@
+import type { Insn } from '../../../isa/index.ts';
+import { ERRNO } from '../../../uapi/index.ts';
+import { concatBytes, InternalError } from '../../../util/index.ts';
+import { CodeBuffer } from '../../code-buffer.ts';
+import type { OptPass } from '../../opt/index.ts';
+import { Room } from '../../room.ts';
+import { JitError } from '../../types.ts';
+import { MAIN_STATE } from '../../wasm/abi.ts';
+import { findFunctions } from '../../wasm/function-split.ts';
+import type { CallShape } from '../../wasm/index.ts';
+import { proveProgram } from '../../wasm/proven.ts';
+import type { AnalyzedFunction } from '../../wasm/row-function.ts';
+import { callsOf, frameBytesFor } from '../../wasm/translate.ts';
+import type { Gate } from './emission.ts';
+import { type LinearEntries, writeEntries } from './entries.ts';
+import { type WrittenFunction, writeLinearFunction } from './function.ts';
+
+export interface LinearOptions {
+  /** Slots at which functions begin that no instruction names. */
+  readonly entries?: readonly number[];
+  /** Where the function begins that makes contexts of packets, one of `entries`. */
+  readonly contextSlot?: number;
+  readonly funcBase?: number;
+  readonly stackDepths?: readonly number[];
+  readonly stateAddr?: number;
+  readonly without?: ReadonlySet<OptPass>;
+  readonly v3: boolean;
+  /** Address of the code that calls gates; see `NodeAddon`. */
+  readonly gateAddr: bigint;
+  /** What is added to a gate's number in the program's list. */
+  readonly gateBase: number;
+  helperShape?(id: number): CallShape;
+  kfuncShape?(btfId: number, fdIdx: number): CallShape;
+}
+
+/** A verified program as x86-64 code over the linear memory, at no address in particular. */
+export interface LinearProgram {
+  readonly bytes: Uint8Array;
+  /** First slots of the functions that may be called from outside, and where they begin. */
+  readonly functionSlots: readonly number[];
+  readonly functionOffs: readonly number[];
+  /** Where code enters that is called from outside; the registers are in `LinearEntries`. */
+  readonly entries: LinearEntries;
+  /** What it calls outside, by number. */
+  readonly gates: readonly Gate[];
+  readonly tailCalls: boolean;
+  readonly calls: ReturnType<typeof callsOf>['calls'];
+}
+
+const ANY_SHAPE: CallShape = { args: 5, returns: true };
+const FUNCTION_ALIGN = 32;
+
+class GateList {
+  readonly gates: Gate[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  number(gate: Gate): number {
+    const key = JSON.stringify(gate);
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.gates.push(gate) - 1;
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
+}
+
+function order(functions: readonly (AnalyzedFunction | undefined)[], pinned: Uint8Array): number[] {
+  const indexes = [...functions.keys()].filter(index => functions[index] !== undefined);
+  return [...indexes.filter(index => pinned[index] !== 0), ...indexes.filter(index => pinned[index] === 0)];
+}
+
+/**
+ * A program that was verified to x86-64 code. r15 is the linear memory's address in all of it; BPF functions are called with R1..
+ * where C functions have them, and leave R0 in rax.
+ *
+ * Throws JitError: ENOTSUPP for what has no translation, EINVAL for jumps out of a function.
+ */
+export function compileLinear(insns: readonly Insn[], options: LinearOptions): LinearProgram {
+  const entries = options.entries ?? [];
+  const program = findFunctions(insns, entries);
+  const count = program.starts.length - 1;
+  const { calls, tailCalls } = callsOf(insns);
+  const helperShape = (id: number): CallShape => options.helperShape?.(id) ?? ANY_SHAPE;
+  const kfuncShape = (id: number, idx: number): CallShape => options.kfuncShape?.(id, idx) ?? ANY_SHAPE;
+  const {
+    functions,
+    halves,
+    pinned,
+    order: calleesFirst,
+  } = proveProgram(
+    program,
+    { helperShape, kfuncShape },
+    frameBytesFor(options.stackDepths, count),
+    entries,
+    options.without ?? new Set(),
+  );
+  const gates = new GateList();
+  const emission = {
+    gate: (gate: Gate) => options.gateBase + gates.number(gate),
+    gateHi: Number(BigInt.asIntN(32, options.gateAddr >> 32n)),
+    gateLo: Number(BigInt.asIntN(32, options.gateAddr)),
+    stateAddr: options.stateAddr ?? MAIN_STATE,
+    funcBase: options.funcBase ?? 0,
+    starts: program.starts,
+    v3: options.v3,
+  };
+  const room = new Room();
+  const written: (WrittenFunction | undefined)[] = functions.map(() => undefined);
+  const returnsZero = (func: number): boolean => written[func]?.returnsZero ?? false;
+  for (const index of calleesFirst) {
+    const func = functions[index];
+    if (func === undefined) continue;
+    written[index] = writeLinearFunction(func, halves[index], {
+      program: emission,
+      helperShape,
+      kfuncShape,
+      returnsZero,
+      room,
+    });
+  }
+  const indexes = order(functions, pinned);
+  const offs = new Int32Array(count).fill(-1);
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  const put = (bytes: Uint8Array): number => {
+    const start = at;
+    const padded = new Uint8Array(Math.ceil(bytes.length / FUNCTION_ALIGN) * FUNCTION_ALIGN).fill(0xcc);
+    padded.set(bytes);
+    parts.push(padded);
+    at += padded.length;
+    return start;
+  };
+  for (const index of indexes) offs[index] = put((written[index] as WrittenFunction).bytes);
+  const { contextSlot } = options;
+  const context = contextSlot === undefined ? -1 : program.functionAt[contextSlot];
+  if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
+  const own = new CodeBuffer('little', 0, 512);
+  const made = writeEntries(own, at, {
+    main: offs[0],
+    context: context < 0 ? undefined : offs[context],
+    tailCalls,
+    stateAddr: emission.stateAddr,
+  });
+  put(own.finish());
+  const bytes = concatBytes(parts);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const index of indexes) {
+    for (const { offBytes, callee } of (written[index] as WrittenFunction).calls) {
+      if (offs[callee] < 0) throw new InternalError(`a call of function ${callee}, which was left out`);
+      const from = offs[index] + offBytes;
+      view.setInt32(from, offs[callee] - from - 4, true);
+    }
+  }
+  if (bytes.length > 2 ** 30) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
+  const inTable = indexes.filter(index => pinned[index] !== 0);
+  return {
+    bytes,
+    functionSlots: inTable.map(index => program.starts[index]),
+    functionOffs: inTable.map(index => offs[index]),
+    entries: made,
+    gates: gates.gates,
+    tailCalls,
+    calls,
+  };
+}

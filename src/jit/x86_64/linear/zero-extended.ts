@@ -1,0 +1,197 @@
+import type { Room } from '../../room.ts';
+import { type Blocks, rotlHi } from '../../rows/index.ts';
+import {
+  ALU_K,
+  ALU_X,
+  AND,
+  ATOMIC,
+  BSWAP,
+  CALL_HELPER,
+  CALL_SUB,
+  CAST_USER,
+  CMPXCHG,
+  CONST,
+  DIV,
+  FP,
+  FUNC,
+  HIGH,
+  type Ir,
+  LOAD,
+  LOAD_ACQ,
+  MASK,
+  MOD,
+  MOV,
+  MUL,
+  NEG,
+  NONE,
+  OR,
+  PACKET,
+  RSH,
+  SEXT,
+  SIGNED,
+  W,
+  XOR,
+} from '../../rows/ir.ts';
+
+/** Rounds before giving up: one for each loop nested in another, and one. */
+const MOST_ROUNDS = 12;
+
+export const isWide = ({ flags }: Ir, i: number): boolean => (flags[i] & HIGH) !== 0;
+
+/** Whether a register's upper half is known to be 0. */
+export const isZero = (known: number, register: number): boolean => register === FP || (known & (1 << register)) !== 0;
+
+const lowFromLow = (sub: number): boolean => sub <= MUL || sub === OR || sub === AND || sub === XOR || sub === NEG;
+
+/** Whether 32 bits are enough for an operation: by what is asked for, or because all operands are numbers of 32 bits. */
+export function isNarrow(rows: Ir, i: number, known: number): boolean {
+  const { flags, sub, kind, a, b, imm } = rows;
+  const s = sub[i];
+  if ((flags[i] & W) !== 0 || (!isWide(rows, i) && lowFromLow(s))) return true;
+  const x = isZero(known, a[i]);
+  const y = kind[i] === ALU_X ? isZero(known, b[i]) : imm[i] >= 0;
+  switch (s) {
+    case AND:
+      return x && y;
+    case OR:
+    case XOR:
+    case DIV:
+    case MOD:
+      return x && y;
+    case RSH:
+      return x && kind[i] === ALU_K && (imm[i] & 63) < 32;
+    default:
+      return false;
+  }
+}
+
+/** How a MASK row is done. */
+export interface MaskPlan {
+  /** In 32 bits, shifted one way: a word of a word. */
+  readonly word: boolean;
+  readonly turn: 'none' | 'left' | 'right' | 'rotate';
+  readonly by: number;
+  /** Bits that are left without a mask. */
+  readonly allHi: number;
+  readonly allLo: number;
+  readonly hi: number;
+  readonly lo: number;
+}
+
+export function planMask(rows: Ir, i: number): MaskPlan {
+  const wide = isWide(rows, i);
+  const rot = rows.sub[i];
+  const hi = wide ? rows.aux[i] : 0;
+  const lo = rows.imm[i];
+  const left = rot < 32;
+  const short = left ? rot : 64 - rot;
+  if (hi === 0 && short < 32 && rotlHi(hi, lo, -rot & 63) === 0) {
+    const turn = short === 0 ? 'none' : left ? 'left' : 'right';
+    return { word: true, turn, by: short, allHi: 0, allLo: left ? -1 << short : -1 >>> short, hi, lo };
+  }
+  // What is shifted out at one end must not come in at the other.
+  const leftOnly = left ? (lo & ~(-1 << rot)) === 0 : lo === 0 && (hi & ~(-1 << (rot - 32))) === 0;
+  const rightOnly = left ? hi === 0 && (lo & (-1 << rot)) === 0 : (hi & (-1 << (rot - 32))) === 0;
+  const plan = { word: false, hi, lo, allHi: -1, allLo: -1 };
+  if (rot === 0) return { ...plan, turn: 'none', by: 0 };
+  if (leftOnly) {
+    return { ...plan, turn: 'left', by: rot, allHi: left ? -1 : -1 << (rot - 32), allLo: left ? -1 << rot : 0 };
+  }
+  if (rightOnly) {
+    const by = 64 - rot;
+    return { ...plan, turn: 'right', by, allHi: rot > 32 ? -1 >>> by : 0, allLo: rot >= 32 ? -1 : -1 >>> (32 - rot) };
+  }
+  return { ...plan, turn: 'rotate', by: rot };
+}
+
+/** Whether what is written for a MASK row leaves a number of 32 bits. */
+const maskIsZero = (rows: Ir, i: number): boolean => {
+  const { word, hi, lo, allLo } = planMask(rows, i);
+  if (word) return true;
+  if (!isWide(rows, i)) return lo !== (allLo | 0);
+  return hi === 0;
+};
+
+/** Whether a row leaves its result with an upper half of 0. @param known the registers that had one before */
+function resultIsZero(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): boolean {
+  const { kind, sub, a, d, aux, imm, flags, b } = rows;
+  const wide = isWide(rows, i);
+  switch (kind[i]) {
+    case MOV:
+      return (!wide && d[i] !== a[i]) || isZero(known, a[i]);
+    case CAST_USER:
+    case FUNC:
+      return true;
+    case CONST:
+      return !wide || aux[i] === 0;
+    case MASK:
+      return maskIsZero(rows, i);
+    case SEXT:
+      return (flags[i] & W) !== 0 || !wide;
+    case BSWAP:
+      return sub[i] < 64;
+    case ALU_K:
+    case ALU_X: {
+      if (isNarrow(rows, i, known)) return true;
+      if (sub[i] === RSH) return kind[i] === ALU_K && (imm[i] & 63) >= 32;
+      if (sub[i] === AND)
+        return kind[i] === ALU_K ? imm[i] >= 0 || isZero(known, a[i]) : isZero(known, a[i]) || isZero(known, b[i]);
+      return false;
+    }
+    case LOAD:
+    case LOAD_ACQ: {
+      const size = sub[i] & 3;
+      return !wide || (size < 3 && (sub[i] & SIGNED) === 0);
+    }
+    case ATOMIC:
+    case CMPXCHG:
+      return (sub[i] & 3) === 2;
+    case PACKET:
+      return true;
+    case CALL_SUB:
+      return returnsZero(aux[i]);
+    default:
+      return false;
+  }
+}
+
+/** What is known behind a row. */
+export function knownBehind(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): number {
+  const { kind, d } = rows;
+  const calls = kind[i] >= CALL_HELPER && kind[i] <= CALL_SUB;
+  const kept = calls ? known & ~0b111111 : known;
+  if (d[i] === NONE) return kept;
+  return resultIsZero(rows, i, known, returnsZero) ? kept | (1 << d[i]) : kept & ~(1 << d[i]);
+}
+
+/**
+ * Registers whose upper half is 0 wherever control comes from, by block.
+ *
+ * @param atEntry registers of which it is known when the function begins
+ */
+export function zeroExtendedAt(
+  rows: Ir,
+  { count, start, taken, next }: Blocks,
+  atEntry: number,
+  returnsZero: (func: number) => boolean,
+  room: Room,
+): Int32Array {
+  const before = room.ints(count, -1);
+  before[0] = atEntry;
+  let rounds = 0;
+  for (let changed = true; changed; rounds++) {
+    // Loops nested deeper than that do not matter.
+    if (rounds === MOST_ROUNDS) return before.fill(0);
+    changed = false;
+    for (let at = 0; at < count; at++) {
+      let known = before[at];
+      for (let i = start[at]; i < start[at + 1]; i++) known = knownBehind(rows, i, known, returnsZero);
+      for (const to of [taken[at], next[at]]) {
+        if (to < 0 || (before[to] & known) === before[to]) continue;
+        before[to] &= known;
+        changed = true;
+      }
+    }
+  }
+  return before;
+}

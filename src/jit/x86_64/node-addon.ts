@@ -1,0 +1,491 @@
+import { EM_X86_64, SharedObjectWriter } from '../../elf/index.ts';
+import { CodeBuffer } from '../code-buffer.ts';
+import { ADD, AND, aluImm, CMP, lea, mov, movImm, pop, push, ret, rm, SUB, test, W } from './encode.ts';
+import { R8, R9, R10, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './registers.ts';
+
+/**
+ * The block that JavaScript and native code share, an ArrayBuffer of JavaScript's. Byte offsets; u64 where nothing else is said.
+ */
+export const NATIVE_BLOCK = {
+  /** What `call` calls, and the linear memory's address. */
+  entry: 0,
+  base: 8,
+  env: 16,
+  gateRef: 24,
+  /** Stack pointer of the innermost `call`, where exceptions go. */
+  unwind: 32,
+  /** Where a tail call goes: set by the gate. */
+  tailTarget: 40,
+  /** i32 each: number and slot of the gate that is called, and what it answers. */
+  gate: 48,
+  slot: 52,
+  result: 56,
+  /** i32: the signal that ended a call, 0 for none; where it was, and the address that faulted. */
+  signal: 60,
+  faultCode: 64,
+  faultAddr: 72,
+  /** Answers of `addressOf`, `reserve` and `place`: an address and a length, or 0 and minus an errno. */
+  out: 80,
+  outBytes: 88,
+  /** R1.. of a call, and its R0. */
+  args: 96,
+  r0: 136,
+  /** Code that calls gates. */
+  gateCode: 144,
+  /** Where code of programs lies. */
+  codeStart: 152,
+  codeEnd: 160,
+  sizeBytes: 168,
+} as const;
+
+const R_X86_64_GLOB_DAT = 6;
+const IMPORTS = [
+  'napi_create_function',
+  'napi_set_named_property',
+  'napi_get_cb_info',
+  'napi_get_arraybuffer_info',
+  'napi_create_reference',
+  'napi_get_reference_value',
+  'napi_call_function',
+  'napi_open_handle_scope',
+  'napi_close_handle_scope',
+  'sigaction',
+] as const;
+type Import = (typeof IMPORTS)[number];
+
+/** Functions for JavaScript. */
+export const ADDON_FUNCTIONS = ['attach', 'addressOf', 'reserve', 'place', 'release', 'call'] as const;
+type AddonFunction = (typeof ADDON_FUNCTIONS)[number];
+
+const INIT = 'napi_register_module_v1';
+/** glibc's and musl's `struct sigaction`. */
+const SIGACTION = { handler: 0, flags: 136, sizeBytes: 152 } as const;
+const SA_SIGINFO = 4;
+const SA_ONSTACK = 0x08000000;
+const SIGBUS = 7;
+const SIGFPE = 8;
+const SIGSEGV = 11;
+const SIGNALS = [SIGSEGV, SIGBUS, SIGFPE] as const;
+/** Of `ucontext_t`. */
+const UC_RIP = 168;
+const SI_ADDR = 16;
+
+/** Data of the addon, from its beginning: the block's address, a new and the old actions, names. */
+const DATA = { block: 0, action: 16, old: 16 + SIGACTION.sizeBytes, names: 16 + 4 * SIGACTION.sizeBytes } as const;
+
+const SYS_MMAP = 9;
+const SYS_MPROTECT = 10;
+const PROT_NONE = 0;
+const PROT_RW = 3;
+const PROT_RX = 5;
+const MAP_PRIVATE_ANON_NORESERVE = 0x4022;
+
+const LOAD = 0x8b;
+const STORE = 0x89;
+const REG_ARGS = [RDI, RSI, RDX, RCX, R8];
+const KEPT = [RBP, RBX, R12, R13, R14, R15];
+
+class AddonWriter {
+  readonly #object: SharedObjectWriter;
+  readonly #c = new CodeBuffer('little', 0, 2048);
+  readonly #data: Uint8Array;
+  readonly #nameOffs = new Map<string, number>();
+
+  constructor() {
+    let names = '';
+    for (const name of ADDON_FUNCTIONS) {
+      this.#nameOffs.set(name, DATA.names + names.length);
+      names += `${name}\0`;
+    }
+    this.#data = new Uint8Array(DATA.names + names.length);
+    for (let i = 0; i < names.length; i++) this.#data[DATA.names + i] = names.charCodeAt(i);
+    this.#object = new SharedObjectWriter({
+      order: 'little',
+      machine: EM_X86_64,
+      imports: IMPORTS,
+      exports: [INIT],
+      importType: R_X86_64_GLOB_DAT,
+      dataBytes: this.#data.length,
+    });
+  }
+
+  // ---- what refers to places
+
+  /** Bytes to an address of the file from behind the next four bytes. */
+  #distance(address: number): void {
+    const c = this.#c;
+    c.u32(address - (this.#object.textAddr + c.length + 4));
+  }
+  /** `op` with a register and the eight bytes at an address of the file. */
+  #rip(op: number, register: number, address: number): void {
+    const c = this.#c;
+    c.u8(register > 7 ? 0x4c : 0x48);
+    c.u8(op);
+    c.u8(((register & 7) << 3) | 5);
+    this.#distance(address);
+  }
+  #block(op: number, register: number): void {
+    this.#rip(op, register, this.#object.dataAddr + DATA.block);
+  }
+  #callImport(name: Import): void {
+    const c = this.#c;
+    c.u8(0xff);
+    c.u8(0x15);
+    this.#distance(this.#object.wordOf(name));
+  }
+  #leaLabel(register: number, label: number): void {
+    const c = this.#c;
+    c.u8(register > 7 ? 0x4c : 0x48);
+    c.u8(0x8d);
+    c.u8(((register & 7) << 3) | 5);
+    c.fixup(label, 4);
+    c.u32(0);
+  }
+  #leaData(register: number, off: number): void {
+    this.#rip(0x8d, register, this.#object.dataAddr + off);
+  }
+  #jump(label: number, condition = -1): void {
+    const c = this.#c;
+    if (condition < 0) c.u8(0xe9);
+    else {
+      c.u8(0x0f);
+      c.u8(0x80 | condition);
+    }
+    c.fixup(label, 4);
+    c.u32(0);
+  }
+  #load(register: number, base: number, off: number, w: number = W): void {
+    rm(this.#c, w, LOAD, register, base, off);
+  }
+  #store(register: number, base: number, off: number, w: number = W): void {
+    rm(this.#c, w, STORE, register, base, off);
+  }
+  #syscall(number: number): void {
+    movImm(this.#c, RAX, 0, number);
+    this.#c.u8(0x0f);
+    this.#c.u8(0x05);
+  }
+  #undefined(): void {
+    movImm(this.#c, RAX, 0, 0);
+    ret(this.#c);
+  }
+
+  // ---- parts
+
+  write(): Uint8Array {
+    const c = this.#c;
+    const functions = {} as Record<AddonFunction, number>;
+    for (const name of ADDON_FUNCTIONS) functions[name] = c.label();
+    const gate = c.label();
+    const unwind = c.label();
+    const handler = c.label();
+    this.#call(functions.call, unwind);
+    this.#gate(gate, unwind);
+    this.#handler(handler, unwind);
+    this.#attach(functions.attach, gate, handler);
+    this.#addressOf(functions.addressOf);
+    this.#reserve(functions.reserve);
+    this.#place(functions.place);
+    this.#release(functions.release);
+    const start = c.length;
+    this.#init(functions);
+    c.resolve((code, _, off, distance) => code.patchU32(off, distance - 4));
+    const text = c.finish();
+    return this.#object.finish(text, this.#data, [{ name: INIT, offBytes: start, sizeBytes: text.length - start }]);
+  }
+
+  /** The block says what is called and with what; R0 goes back there. */
+  #call(label: number, unwind: number): void {
+    const c = this.#c;
+    const exit = c.label();
+    c.bind(label);
+    for (const register of KEPT) push(c, register);
+    this.#block(LOAD, RBX);
+    rm(c, 0, 0xff, 6, RBX, NATIVE_BLOCK.unwind);
+    this.#store(RSP, RBX, NATIVE_BLOCK.unwind);
+    this.#load(R15, RBX, NATIVE_BLOCK.base);
+    REG_ARGS.forEach((register, n) => void this.#load(register, RBX, NATIVE_BLOCK.args + 8 * n));
+    rm(c, 0, 0xff, 2, RBX, NATIVE_BLOCK.entry);
+    this.#store(RAX, RBX, NATIVE_BLOCK.r0);
+    c.bind(exit);
+    rm(c, 0, 0x8f, 0, RBX, NATIVE_BLOCK.unwind);
+    for (let n = KEPT.length - 1; n >= 0; n--) pop(c, KEPT[n]);
+    this.#undefined();
+    // From anywhere below: what was pending in JavaScript is thrown there.
+    c.bind(unwind);
+    this.#block(LOAD, RBX);
+    this.#load(RSP, RBX, NATIVE_BLOCK.unwind);
+    this.#jump(exit);
+  }
+
+  /** Called by programs: eax the gate's number, edx the slot. Behind it eax is the answer and rdx the block. */
+  #gate(label: number, unwind: number): void {
+    const c = this.#c;
+    const [scope, func, result, status] = [0, 8, 16, 24];
+    c.bind(label);
+    push(c, RBX);
+    push(c, RBP);
+    mov(c, W, RBP, RSP);
+    this.#block(LOAD, RBX);
+    this.#store(RAX, RBX, NATIVE_BLOCK.gate, 0);
+    this.#store(RDX, RBX, NATIVE_BLOCK.slot, 0);
+    aluImm(c, W, AND, RSP, -16);
+    aluImm(c, W, SUB, RSP, 32);
+    const env = (): void => this.#load(RDI, RBX, NATIVE_BLOCK.env);
+    env();
+    lea(c, W, RSI, RSP, scope);
+    this.#callImport('napi_open_handle_scope');
+    env();
+    this.#load(RSI, RBX, NATIVE_BLOCK.gateRef);
+    lea(c, W, RDX, RSP, func);
+    this.#callImport('napi_get_reference_value');
+    env();
+    this.#load(RSI, RSP, func);
+    mov(c, W, RDX, RSI);
+    movImm(c, RCX, 0, 0);
+    movImm(c, R8, 0, 0);
+    lea(c, W, R9, RSP, result);
+    this.#callImport('napi_call_function');
+    this.#store(RAX, RSP, status, 0);
+    // A scope has to be closed on every way out.
+    env();
+    this.#load(RSI, RSP, scope);
+    this.#callImport('napi_close_handle_scope');
+    rm(c, 0, 0x83, CMP, RSP, status);
+    c.u8(0);
+    this.#jump(unwind, 5);
+    this.#load(RAX, RBX, NATIVE_BLOCK.result, 0);
+    mov(c, W, RDX, RBX);
+    mov(c, W, RSP, RBP);
+    pop(c, RBP);
+    pop(c, RBX);
+    ret(c);
+  }
+
+  /** `(signal, info, context)`: a fault in a program's code ends the call; others are whoever's they were. */
+  #handler(label: number, unwind: number): void {
+    const c = this.#c;
+    const chain = c.label();
+    const plain = c.label();
+    c.bind(label);
+    this.#block(LOAD, RCX);
+    test(c, W, RCX, RCX);
+    this.#jump(chain, 4);
+    this.#load(RAX, RDX, UC_RIP);
+    rm(c, W, 0x3b, RAX, RCX, NATIVE_BLOCK.codeStart);
+    this.#jump(chain, 2);
+    rm(c, W, 0x3b, RAX, RCX, NATIVE_BLOCK.codeEnd);
+    this.#jump(chain, 3);
+    this.#store(RDI, RCX, NATIVE_BLOCK.signal, 0);
+    this.#store(RAX, RCX, NATIVE_BLOCK.faultCode);
+    this.#load(RAX, RSI, SI_ADDR);
+    this.#store(RAX, RCX, NATIVE_BLOCK.faultAddr);
+    this.#leaLabel(RAX, unwind);
+    this.#store(RAX, RDX, UC_RIP);
+    ret(c);
+    c.bind(chain);
+    SIGNALS.forEach((signal, n) => {
+      const other = c.label();
+      aluImm(c, 0, CMP, RDI, signal);
+      this.#jump(other, 5);
+      this.#leaData(RAX, DATA.old + n * SIGACTION.sizeBytes);
+      c.bind(other);
+    });
+    rm(c, 0, 0xf7, 0, RAX, SIGACTION.flags);
+    c.u32(SA_SIGINFO);
+    this.#jump(plain, 4);
+    rm(c, 0, 0xff, 4, RAX, SIGACTION.handler);
+    // Nobody's: back to what it was, and the instruction faults again.
+    c.bind(plain);
+    aluImm(c, W, SUB, RSP, 8);
+    mov(c, W, RSI, RAX);
+    movImm(c, RDX, 0, 0);
+    this.#callImport('sigaction');
+    aluImm(c, W, ADD, RSP, 8);
+    ret(c);
+  }
+
+  /** Arguments of a function for JavaScript, at rsp + 8 n from 8 on; rbx is the env. Behind it 64 bytes of the stack are taken. */
+  #arguments(count: number): void {
+    const c = this.#c;
+    push(c, RBX);
+    aluImm(c, W, SUB, RSP, 64);
+    mov(c, W, RBX, RDI);
+    movImm(c, RAX, 0, count);
+    this.#store(RAX, RSP, 0);
+    mov(c, W, RDX, RSP);
+    lea(c, W, RCX, RSP, 8);
+    movImm(c, R8, 0, 0);
+    movImm(c, R9, 0, 0);
+    this.#callImport('napi_get_cb_info');
+  }
+  #leave(): void {
+    const c = this.#c;
+    aluImm(c, W, ADD, RSP, 64);
+    pop(c, RBX);
+    this.#undefined();
+  }
+  /** The first argument's bytes: address at rsp + 32, length at rsp + 40. */
+  #buffer(): void {
+    const c = this.#c;
+    movImm(c, RAX, 0, 0);
+    this.#store(RAX, RSP, 32);
+    mov(c, W, RDI, RBX);
+    this.#load(RSI, RSP, 8);
+    lea(c, W, RDX, RSP, 32);
+    lea(c, W, RCX, RSP, 40);
+    this.#callImport('napi_get_arraybuffer_info');
+  }
+
+  /** `attach(block, gate)` */
+  #attach(label: number, gate: number, handler: number): void {
+    const c = this.#c;
+    c.bind(label);
+    this.#arguments(2);
+    this.#buffer();
+    this.#load(RAX, RSP, 32);
+    this.#block(STORE, RAX);
+    this.#store(RBX, RAX, NATIVE_BLOCK.env);
+    this.#leaLabel(RCX, gate);
+    this.#store(RCX, RAX, NATIVE_BLOCK.gateCode);
+    mov(c, W, RDI, RBX);
+    this.#load(RSI, RSP, 16);
+    movImm(c, RDX, 0, 1);
+    lea(c, W, RCX, RAX, NATIVE_BLOCK.gateRef);
+    this.#callImport('napi_create_reference');
+    this.#leaLabel(RAX, handler);
+    this.#leaData(RSI, DATA.action);
+    this.#store(RAX, RSI, SIGACTION.handler);
+    rm(c, 0, 0xc7, 0, RSI, SIGACTION.flags);
+    c.u32(SA_SIGINFO | SA_ONSTACK);
+    SIGNALS.forEach((signal, n) => {
+      movImm(c, RDI, 0, signal);
+      this.#leaData(RSI, DATA.action);
+      this.#leaData(RDX, DATA.old + n * SIGACTION.sizeBytes);
+      this.#callImport('sigaction');
+    });
+    this.#leave();
+  }
+
+  /** `addressOf(buffer)`: to `out` and `outBytes`; 0 for what is none. */
+  #addressOf(label: number): void {
+    this.#c.bind(label);
+    this.#arguments(1);
+    this.#buffer();
+    this.#block(LOAD, RDX);
+    this.#load(RAX, RSP, 32);
+    this.#store(RAX, RDX, NATIVE_BLOCK.out);
+    this.#load(RAX, RSP, 40);
+    this.#store(RAX, RDX, NATIVE_BLOCK.outBytes);
+    this.#leave();
+  }
+
+  /** `reserve()`: room for code, `args[0]` bytes, of which nothing can be touched yet; once. */
+  #reserve(label: number): void {
+    const c = this.#c;
+    const failed = c.label();
+    c.bind(label);
+    push(c, RBX);
+    this.#block(LOAD, RBX);
+    movImm(c, RDI, 0, 0);
+    this.#load(RSI, RBX, NATIVE_BLOCK.args);
+    movImm(c, RDX, 0, PROT_NONE);
+    movImm(c, R10, 0, MAP_PRIVATE_ANON_NORESERVE);
+    movImm(c, R8, -1, -1);
+    movImm(c, R9, 0, 0);
+    this.#syscall(SYS_MMAP);
+    this.#store(RAX, RBX, NATIVE_BLOCK.out);
+    aluImm(c, W, CMP, RAX, -4096);
+    this.#jump(failed, 7);
+    this.#store(RAX, RBX, NATIVE_BLOCK.codeStart);
+    rm(c, W, 0x03, RAX, RBX, NATIVE_BLOCK.args);
+    this.#store(RAX, RBX, NATIVE_BLOCK.codeEnd);
+    c.bind(failed);
+    pop(c, RBX);
+    this.#undefined();
+  }
+
+  /** `place(code)`: at the address `args[0]`, in pages that are writable first and executable then. `out` is 0 or −errno. */
+  #place(label: number): void {
+    const c = this.#c;
+    const done = c.label();
+    c.bind(label);
+    this.#arguments(1);
+    this.#buffer();
+    this.#block(LOAD, RBX);
+    const protect = (protection: number): void => {
+      this.#load(RDI, RBX, NATIVE_BLOCK.args);
+      this.#load(RSI, RSP, 40);
+      movImm(c, RDX, 0, protection);
+      this.#syscall(SYS_MPROTECT);
+      this.#store(RAX, RBX, NATIVE_BLOCK.out);
+      test(c, W, RAX, RAX);
+    };
+    protect(PROT_RW);
+    this.#jump(done, 5);
+    // rep movsb
+    this.#load(RDI, RBX, NATIVE_BLOCK.args);
+    this.#load(RSI, RSP, 32);
+    this.#load(RCX, RSP, 40);
+    c.u8(0xf3);
+    c.u8(0xa4);
+    protect(PROT_RX);
+    c.bind(done);
+    this.#leave();
+  }
+
+  /** `release()`: `args[1]` bytes at `args[0]` are code no more: nothing can be touched there until code is put there. */
+  #release(label: number): void {
+    const c = this.#c;
+    c.bind(label);
+    push(c, RBX);
+    this.#block(LOAD, RBX);
+    this.#load(RDI, RBX, NATIVE_BLOCK.args);
+    this.#load(RSI, RBX, NATIVE_BLOCK.args + 8);
+    movImm(c, RDX, 0, PROT_NONE);
+    movImm(c, R10, 0, MAP_PRIVATE_ANON_NORESERVE | MAP_FIXED);
+    movImm(c, R8, -1, -1);
+    movImm(c, R9, 0, 0);
+    this.#syscall(SYS_MMAP);
+    this.#store(RAX, RBX, NATIVE_BLOCK.out);
+    pop(c, RBX);
+    this.#undefined();
+  }
+
+  /** `napi_register_module_v1(env, exports)` */
+  #init(functions: Record<AddonFunction, number>): void {
+    const c = this.#c;
+    push(c, RBX);
+    push(c, R12);
+    aluImm(c, W, SUB, RSP, 24);
+    mov(c, W, RBX, RDI);
+    mov(c, W, R12, RSI);
+    for (const name of ADDON_FUNCTIONS) {
+      const off = this.#nameOffs.get(name) ?? 0;
+      mov(c, W, RDI, RBX);
+      this.#leaData(RSI, off);
+      movImm(c, RDX, 0, name.length);
+      this.#leaLabel(RCX, functions[name]);
+      movImm(c, R8, 0, 0);
+      lea(c, W, R9, RSP, 8);
+      this.#callImport('napi_create_function');
+      mov(c, W, RDI, RBX);
+      mov(c, W, RSI, R12);
+      this.#leaData(RDX, off);
+      this.#load(RCX, RSP, 8);
+      this.#callImport('napi_set_named_property');
+    }
+    mov(c, W, RAX, R12);
+    aluImm(c, W, ADD, RSP, 24);
+    pop(c, R12);
+    pop(c, RBX);
+    ret(c);
+  }
+}
+
+const MAP_FIXED = 0x10;
+
+/** An addon for Node on x86-64 Linux, as a file: what maps, protects and calls code, with the functions of {@link ADDON_FUNCTIONS}. */
+export function writeNodeAddon(): Uint8Array {
+  return new AddonWriter().write();
+}
