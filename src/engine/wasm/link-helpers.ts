@@ -1,6 +1,7 @@
-import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, CALL, type Insn, LD_IMM64, makeInsn } from '../../isa/index.ts';
+import { CALL, type Insn, makeInsn } from '../../isa/index.ts';
 import type { BpfMap } from '../../maps/index.ts';
 import type { EngineHost } from '../types.ts';
+import { walkConstants } from './known-constants.ts';
 
 /** A helper call of a verified program. */
 export interface HelperCall {
@@ -60,53 +61,14 @@ export function linkHelpers(
   return { insns: out, addedDepths };
 }
 
-const MOV64_REG = 0xbf;
-
-const JMP = 5;
-const JMP32 = 6;
-const OP_MASK = 0xf0;
-
-/** Slots that jumps lead to or that begin functions. By opcode alone: the programs here were verified. */
-function leaders(insns: readonly Insn[]): Uint8Array {
-  const found = new Uint8Array(insns.length + 1);
-  for (let slot = 0; slot < insns.length; slot++) {
-    const { code, src, off, imm } = insns[slot];
-    const class_ = code & 7;
-    if (code === LD_IMM64) {
-      if (src === BPF_PSEUDO_FUNC) found[slot + 1 + imm] = 1;
-      slot++;
-    } else if (code === CALL) {
-      if (src === BPF_PSEUDO_CALL) found[slot + 1 + imm] = 1;
-    } else if (code === GOTOL) found[slot + 1 + imm] = 1;
-    else if ((class_ === JMP || class_ === JMP32) && (code & OP_MASK) !== EXIT_OP) found[slot + 1 + off] = 1;
-  }
-  return found;
-}
-
-const EXIT_OP = 0x90;
-/** `gotol`, whose distance is in imm. */
-const GOTOL = 0x06;
-
 /** Helper calls in order, with what straight-line code before them puts into R1. */
-function* helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): Generator<HelperCall> {
-  const joins = leaders(insns);
-  const known: (number | undefined)[] = new Array(11).fill(undefined);
-  for (let slot = 0; slot < insns.length; slot++) {
-    if (joins[slot] === 1) known.fill(undefined);
-    const { code, dst, src, imm } = insns[slot];
-    if (code === LD_IMM64) {
-      known[dst] = src === 0 && insns[slot + 1]?.imm === 0 ? imm >>> 0 : undefined;
-      slot++;
-    } else if (code === CALL) {
-      const map = known[1];
-      if (src === 0) yield { id: imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr };
-      known.fill(undefined, 0, 6);
-    } else if (code === MOV64_REG) known[dst] = insns[slot].off === 0 ? known[src] : undefined;
-    else {
-      // Whatever it writes: the destination, or of fetching operations the source or R0; legacy loads clobber R0..R5.
-      known[dst] = undefined;
-      if ((code & 7) === 3) known[src] = known[0] = undefined;
-      if ((code & 7) === 0) known.fill(undefined, 0, 6);
-    }
-  }
+function helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): readonly HelperCall[] {
+  const calls: HelperCall[] = [];
+  walkConstants(insns, (slot, known) => {
+    const { code, src, imm } = insns[slot];
+    if (code !== CALL || src !== 0) return;
+    const map = known[1];
+    calls.push({ id: imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr });
+  });
+  return calls;
 }

@@ -10,6 +10,7 @@ import {
 import { isArenaMap } from '../../maps/index.ts';
 import { bpf_prog_type } from '../../uapi/index.ts';
 import type { EngineHost, EngineProgram } from '../types.ts';
+import { walkConstants } from './known-constants.ts';
 
 const T = bpf_prog_type;
 
@@ -68,7 +69,20 @@ export function isTrusted(program: EngineProgram, host: EngineHost): boolean {
     const protos = def === undefined ? [] : [def.proto, ...(def.variants ?? []).map(({ proto }) => proto)];
     if (protos.some(({ ret }) => KERNEL_POINTERS.has(ret))) return false;
   }
-  return true;
+  return !readsMaps(program.insns, host);
+}
+
+const LDX = 1;
+
+/** Whether it reads the kernel's struct of a map, `ops` for one, where there is a handle here. */
+function readsMaps(insns: readonly Insn[], host: EngineHost): boolean {
+  let reads = false;
+  walkConstants(insns, (slot, known) => {
+    const { code, src } = insns[slot];
+    const base = (code & 7) === LDX ? known[src] : undefined;
+    if (base !== undefined && host.env.mapAt(base) !== undefined) reads = true;
+  });
+  return reads;
 }
 
 /** Slots at which functions begin, ascending. */

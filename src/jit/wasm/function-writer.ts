@@ -120,11 +120,14 @@ function zeroFrame(e: Emission): void {
 export function writePrologue(e: Emission, facts: FrameFacts): void {
   const { code, state, frameBytes } = e;
   if (e.how.unproven) countLevel(e);
-  if (frameBytes > 0) {
+  // A program may look at R10 without having a frame.
+  if (facts.usesFrame || frameBytes > 0) {
     state.get32(RUN_STATE.sp);
     code.tee(WORD);
     code.op(w.I64_EXTEND_I32_U);
     code.set(R10_LOCAL);
+  }
+  if (frameBytes > 0) {
     code.get(WORD);
     code.i32(frameBytes);
     code.op(w.I32_SUB);
