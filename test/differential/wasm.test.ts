@@ -11,6 +11,7 @@ import { FarcallError, u64Of } from '../../src/util/index.ts';
 import { flowProgram, startRegs } from '../support/flow-programs.ts';
 import { type GeneratedProgram, generateProgram } from '../support/program-generator.ts';
 import { provenEngine } from '../support/proven-engine.ts';
+import { runProven } from '../support/proven-run.ts';
 import { Random } from '../support/random.ts';
 
 // Programs translated to WebAssembly against the interpreter.
@@ -68,7 +69,12 @@ function expectSame(insns: readonly Insn[], start: Uint8Array = new Uint8Array(D
   // The interpreter counts instructions, translated code rounds of loops: it may get further.
   if (!wanted.result.ok && wanted.result.fault.kind === 'step-budget') return false;
   expect(say(found)).toEqual(say(wanted));
-  return wanted.result.ok;
+  if (!wanted.result.ok) return false;
+  // It did nothing it may not, so it is as good as proven.
+  for (const effort of ['quick', 'full'] as const) {
+    expect([effort, ...runProven(insns, start, [], effort, bareHost().data)]).toEqual([effort, ...say(wanted)]);
+  }
+  return true;
 }
 
 /** Registers that a callee or a caller may not count on are set, as each engine leaves something else in them. */

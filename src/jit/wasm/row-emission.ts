@@ -64,10 +64,12 @@ export class RowEmission {
     this.movesSp = parts.movesSp;
   }
 
-  /** Leaves a register on the stack as an i64. */
+  /** Leaves a register on the stack as an i64. What nobody set since a call took it is 0; verified code does not read it. */
   get(register: number): void {
     if (register !== FP && (this.narrow & (1 << register)) === 0) {
-      this.code.get(this.locals.wide[register]);
+      const local = this.locals.wide[register];
+      if (local < 0) this.code.i64(0, 0);
+      else this.code.get(local);
       return;
     }
     this.get32(register);
@@ -81,7 +83,8 @@ export class RowEmission {
       code.get(locals.frame);
       code.i32(this.frameBytes);
       code.op(I32_ADD);
-    } else if ((this.narrow & (1 << register)) !== 0) code.get(locals.low[register]);
+    } else if ((this.narrow & (1 << register)) !== 0 && locals.low[register] >= 0) code.get(locals.low[register]);
+    else if (locals.wide[register] < 0) code.i32(0);
     else {
       code.get(locals.wide[register]);
       code.op(I32_WRAP_I64);
