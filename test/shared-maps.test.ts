@@ -166,7 +166,7 @@ describe('maps that two threads share', () => {
     expect(new Set(keys.map(key => bytesNumber(key))).size).toBe(keys.length);
     expect(word(map.addr + BUCKETS_LAYOUT.count)).toBe(keys.length);
     const unused =
-      (word(pool + POOL_LAYOUT.freshEnd) - word(pool + POOL_LAYOUT.fresh)) / word(pool + POOL_LAYOUT.nodeBytes);
+      (word(pool + POOL_LAYOUT.freshEnd) - word(pool + POOL_LAYOUT.fresh)) / word(pool + POOL_LAYOUT.nodeStride);
     expect(keys.length + freeNodes(host, pool) + unused).toBe(word(pool + POOL_LAYOUT.total));
   });
 

@@ -1,9 +1,9 @@
-import type { Region } from '../mem/index.ts';
+import type { Access, Region } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { roundUp8, roundUpPow2 } from './alloc-check.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import { NodePool, POOL_LAYOUT, POOL_NODE } from './pool.ts';
+import { NodePool, POOL_LAYOUT, POOL_NODE, type PoolChunk } from './pool.ts';
 import type { MapDef, MapHost } from './types.ts';
 
 /**
@@ -94,7 +94,8 @@ export abstract class BucketMap extends MapBase {
       nodeBytes: this.keyOff + roundUp8(this.keyBytes),
       valueBytes: this.cpuBytes * this.cells,
       maxNodes: shape.maxNodes,
-      expose: (nodes, values, count) => this.#expose(nodes, values, count),
+      together: true,
+      expose: chunk => this.#expose(chunk),
     });
   }
 
@@ -126,37 +127,35 @@ export abstract class BucketMap extends MapBase {
     return (this.def.flags & BPF_FLAGS.BPF_F_ZERO_SEED) !== 0 ? 0 : this.host.randomU32() | 0;
   }
 
-  #expose(nodes: number, values: number, count: number): readonly Region[] {
-    const regions: Region[] = [];
-    const nodeBytes = this.keyOff + roundUp8(this.keyBytes);
-    if (this.shape.exposeKeys === true) {
-      regions.push(
-        this.mem.addRegion({
-          kind: 'map',
-          name: this.def.name,
-          start: nodes + this.keyOff,
-          sizeBytes: count * nodeBytes - this.keyOff,
-          strideBytes: nodeBytes,
-          cellBytes: this.keyBytes,
-          writable: false,
-        }),
-      );
-    }
-    if (this.shape.exposeValues !== false) {
-      regions.push(
-        this.mem.addRegion({
-          kind: 'map_value',
-          name: this.def.name,
-          start: values,
-          sizeBytes: count * this.cells * this.cpuBytes,
-          strideBytes: this.cpuBytes,
-          cellBytes: this.def.valueSizeBytes,
-          readable: (this.def.flags & BPF_FLAGS.BPF_F_WRONLY_PROG) === 0,
-          writable: this.shape.valuesWritable !== false && (this.def.flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0,
-        }),
-      );
-    }
-    return regions;
+  /** One region a chunk: keys that callbacks may read, and the cells of values. */
+  #expose({ nodes, count, nodeStride }: PoolChunk): readonly Region[] {
+    const { exposeKeys = false, exposeValues = true, valuesWritable = true } = this.shape;
+    if (!exposeKeys && !exposeValues) return [];
+    const flags = this.def.flags;
+    const readable = exposeValues && (flags & BPF_FLAGS.BPF_F_WRONLY_PROG) === 0;
+    const writable = exposeValues && valuesWritable && (flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0;
+    const start = nodes + this.keyOff;
+    const valueOff = roundUp8(this.keyBytes);
+    const valueEnd = valueOff + this.cells * this.cpuBytes;
+    const holds = (addr: number, sizeBytes: number, access: Access): boolean => {
+      const off = (addr - start) % nodeStride;
+      if (off < valueOff) return exposeKeys && access === 'read' && off + sizeBytes <= this.keyBytes;
+      if (off >= valueEnd || !(access === 'read' ? readable : writable)) return false;
+      return ((off - valueOff) % this.cpuBytes) + sizeBytes <= this.def.valueSizeBytes;
+    };
+    return [
+      this.mem.addRegion({
+        kind: exposeValues ? 'map_value' : 'map',
+        name: this.def.name,
+        start,
+        sizeBytes: count * nodeStride - this.keyOff,
+        strideBytes: nodeStride,
+        cellBytes: valueEnd,
+        readable: readable || exposeKeys,
+        writable,
+        holds,
+      }),
+    ];
   }
 
   protected hashOf(keyAddr: number): number {

@@ -69,9 +69,10 @@ export class LpmTrieMap extends MapBase {
     this.#pool = new NodePool(host.mem, this.addr + LPM_LAYOUT.pool, {
       nodeBytes: roundUp8(LPM_NODE.data + dataBytes),
       valueBytes,
+      together: false,
       // Each entry may need one intermediate node, and an update its new node beside the old.
       maxNodes: 2 * def.maxEntries + 1,
-      expose: (_nodes, values, count) => [
+      expose: ({ values, count }) => [
         host.mem.addRegion({
           kind: 'map_value',
           name: def.name,

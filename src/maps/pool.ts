@@ -8,13 +8,15 @@ export const POOL_LAYOUT = {
   /** The next node of the newest chunk that was never used, and the end of that chunk. */
   fresh: 4,
   freshEnd: 8,
-  /** Value cells of the node at `fresh`. */
+  /** Value of the node at `fresh`. */
   freshValue: 12,
   /** Nodes in all chunks. */
   total: 16,
   /** Bytes from one node to the next, and from one node's value to the next one's. */
-  nodeBytes: 20,
-  valueBytes: 24,
+  nodeStride: 20,
+  valueStride: 24,
+  /** Bytes of a value, all CPUs' cells of it. */
+  valueBytes: 28,
   sizeBytes: 32,
 } as const;
 
@@ -25,23 +27,36 @@ const FIRST_CHUNK_NODES = 16;
 const MAX_CHUNK_BYTES = 8 << 20;
 const MOST_RESERVED = 2 ** 27;
 
+/** A row of nodes and their values. */
+export interface PoolChunk {
+  /** Address of the first node, and of its value. */
+  readonly nodes: number;
+  readonly values: number;
+  readonly count: number;
+  /** Bytes from one to the next. */
+  readonly nodeStride: number;
+  readonly valueStride: number;
+}
+
 /** What nodes look like and how much of them programs may touch. */
 export interface PoolShape {
   readonly nodeBytes: number;
-  /** Bytes from one node's value to the next one's; 0 for nodes without a value. */
+  /** Bytes of its value; 0 for nodes without one. */
   readonly valueBytes: number;
+  /** Values lie behind their nodes, where one look reads both, and not in a row of their own, where walks meet nodes alone. */
+  readonly together: boolean;
   /** How many nodes there may ever be. */
   readonly maxNodes: number;
-  /** Called for each chunk: exposes its keys and values. */
-  readonly expose?: (nodes: number, values: number, count: number) => readonly Region[];
+  /** Called for each chunk of `count` nodes: exposes its keys and values, which follow one another at these distances. */
+  readonly expose?: (chunk: PoolChunk) => readonly Region[];
 }
 
 /**
- * Nodes with values for `pool_alloc` and its kin to hand out, in chunks that double, so that a map of ten million entries costs what it holds. A node's value
- * lies in another array of the same chunk; its address stands in the node, so readers need not know of chunks.
+ * Nodes with values for `pool_alloc` and its kin to hand out, in chunks that double, so that a map of ten million entries
+ * costs what it holds. The address of a node's value stands in the node, so readers need not know where it lies.
  *
  * ```
- *   chunk: | node 0 | node 1 | … | value 0 | value 1 | … |
+ *   chunk: | node 0 | node 1 | … | value 0 | value 1 | … |     or, together: | node 0 | value 0 | node 1 | value 1 | …
  * ```
  */
 export class NodePool {
@@ -56,8 +71,19 @@ export class NodePool {
     this.#mem = mem;
     this.#at = at;
     this.#shape = shape;
-    mem.view.setInt32(at + POOL_LAYOUT.nodeBytes, shape.nodeBytes, mem.littleEndian);
-    mem.view.setInt32(at + POOL_LAYOUT.valueBytes, shape.valueBytes, mem.littleEndian);
+    const { nodeStride, valueStride } = this.#strides();
+    const words = [
+      [POOL_LAYOUT.nodeStride, nodeStride],
+      [POOL_LAYOUT.valueStride, valueStride],
+      [POOL_LAYOUT.valueBytes, shape.valueBytes],
+    ] as const;
+    for (const [off, word] of words) mem.view.setInt32(at + off, word, mem.littleEndian);
+  }
+
+  #strides(): { readonly nodeStride: number; readonly valueStride: number } {
+    const { nodeBytes, valueBytes, together } = this.#shape;
+    const both = nodeBytes + valueBytes;
+    return together ? { nodeStride: both, valueStride: both } : { nodeStride: nodeBytes, valueStride: valueBytes };
   }
 
   #total(): number {
@@ -82,14 +108,15 @@ export class NodePool {
 
   #addChunk(count: number): void {
     const mem = this.#mem;
-    const { nodeBytes, valueBytes } = this.#shape;
-    const chunk = mem.alloc(count * (nodeBytes + valueBytes));
-    this.#chunks.push(chunk);
-    const values = chunk + count * nodeBytes;
-    this.#regions.push(...(this.#shape.expose?.(chunk, values, count) ?? []));
+    const { nodeBytes, valueBytes, together, expose } = this.#shape;
+    const strides = this.#strides();
+    const nodes = mem.alloc(count * (nodeBytes + valueBytes));
+    this.#chunks.push(nodes);
+    const values = nodes + (together ? nodeBytes : count * nodeBytes);
+    this.#regions.push(...(expose?.({ nodes, values, count, ...strides }) ?? []));
     const words = [
-      [POOL_LAYOUT.fresh, chunk],
-      [POOL_LAYOUT.freshEnd, values],
+      [POOL_LAYOUT.fresh, nodes],
+      [POOL_LAYOUT.freshEnd, nodes + count * strides.nodeStride],
       [POOL_LAYOUT.freshValue, values],
       [POOL_LAYOUT.total, this.#total() + count],
     ] as const;

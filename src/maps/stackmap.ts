@@ -62,6 +62,7 @@ export class StackTraceMapImpl extends MapBase implements StackTraceMap {
     this.#pool = new NodePool(host.mem, this.addr + STACKMAP_LAYOUT.pool, {
       nodeBytes: STACKMAP_NODE.sizeBytes,
       valueBytes: def.valueSizeBytes,
+      together: true,
       maxNodes: def.maxEntries,
     });
   }

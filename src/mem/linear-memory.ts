@@ -47,8 +47,8 @@ export interface Region {
   readable: boolean;
   /** Programs may write it. */
   writable: boolean;
-  /** Where what may be touched changes all the time: whether these bytes may be. */
-  readonly holds?: (addr: number, sizeBytes: number) => boolean;
+  /** Where what may be touched is no row of equal cells, or changes all the time: whether these bytes may be. */
+  readonly holds?: (addr: number, sizeBytes: number, access: Access) => boolean;
 }
 
 export interface RegionInit {
@@ -60,7 +60,7 @@ export interface RegionInit {
   readonly cellBytes?: number;
   readonly readable?: boolean;
   readonly writable?: boolean;
-  readonly holds?: (addr: number, sizeBytes: number) => boolean;
+  readonly holds?: Region['holds'];
 }
 
 /**
@@ -250,7 +250,7 @@ export class LinearMemory {
 export function regionAllows(region: Region, addr: number, size: number, access: Access): boolean {
   if (addr < region.start || addr + size > region.end) return false;
   if (!(access === 'read' ? region.readable : region.writable)) return false;
-  if (region.holds !== undefined && !region.holds(addr, size)) return false;
+  if (region.holds !== undefined && !region.holds(addr, size, access)) return false;
   if (region.strideBytes === 0) return true;
   return ((addr - region.start) % region.strideBytes) + size <= region.cellBytes;
 }

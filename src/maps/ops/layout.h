@@ -23,8 +23,9 @@
 #define POOL_LAYOUT_freshEnd 8
 #define POOL_LAYOUT_freshValue 12
 #define POOL_LAYOUT_total 16
-#define POOL_LAYOUT_nodeBytes 20
-#define POOL_LAYOUT_valueBytes 24
+#define POOL_LAYOUT_nodeStride 20
+#define POOL_LAYOUT_valueStride 24
+#define POOL_LAYOUT_valueBytes 28
 #define POOL_LAYOUT_sizeBytes 32
 #define ARRAY_LAYOUT_values 40
 #define ARRAY_LAYOUT_elemBytes 44

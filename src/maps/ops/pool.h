@@ -21,8 +21,8 @@ INLINE u64 pool_take(u64 map, u64 pool) {
     lock(at);
   }
   value = W(pool, POOL_LAYOUT_freshValue);
-  W(pool, POOL_LAYOUT_fresh) = node + W(pool, POOL_LAYOUT_nodeBytes);
-  W(pool, POOL_LAYOUT_freshValue) = value + W(pool, POOL_LAYOUT_valueBytes);
+  W(pool, POOL_LAYOUT_fresh) = node + W(pool, POOL_LAYOUT_nodeStride);
+  W(pool, POOL_LAYOUT_freshValue) = value + W(pool, POOL_LAYOUT_valueStride);
   unlock(at);
   W(node, NODE_value) = value;
   return node;
