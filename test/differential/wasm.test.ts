@@ -226,6 +226,26 @@ it.each([1, 6, 12])('typed programs with contexts, packets, maps and up to %d fu
   }
 });
 
+it('goes on the same when code that was written quickly gives way to optimised code', () => {
+  for (const seed of SEEDS.slice(0, 3)) {
+    const generated = generateProgram(seed, { functions: 6, kernel: '7.2' });
+    const insns = [
+      ...Array.from({ length: 100 }, () => makeInsn(insnDef('mov64_imm').code, 0, 0, 0, 1)),
+      ...generated.insns,
+    ];
+    const outcomes = [interpEngine, provenEngine()].map(engine => {
+      const machine = createMachine({ engine });
+      const maps = generated.maps.map(def => machine.createMap(def));
+      const program = machine.loadInsns('generated', generated.type, insns, maps);
+      return Array.from({ length: 210 }, () => {
+        const { r0, fault } = machine.run(program, { dataIn: generated.packet });
+        return [r0, fault?.kind];
+      });
+    });
+    expect([seed, outcomes[1]]).toEqual([seed, outcomes[0]]);
+  }
+});
+
 it('nests 10,000 blocks', () => {
   const N = 10_000;
   const add = (n: number) => makeInsn(insnDef('add64_imm').code, 0, 0, 0, n);

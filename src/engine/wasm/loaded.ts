@@ -24,7 +24,7 @@ import { isTrusted } from './trust.ts';
 
 const TAIL_CALL = 12;
 /** Programs of as many slots are first written as fast as can be; after that many runs it pays to optimise them. */
-const QUICK_SLOTS = 1000;
+const QUICK_SLOTS = 64;
 const QUICK_RUNS = 200;
 /** Helpers that neither know nor change which packet a run is on: printing, time, random numbers, what operations of maps call. */
 const PACKET_FREE: ReadonlySet<number> = new Set([5, 6, 7, 8, 125, 160, 208, ...Object.values(MAP_GATES)]);
