@@ -1,5 +1,6 @@
 // ns a packet of a tiny XDP program from JavaScript, by way of running it, beside a WebAssembly export that does nothing.
-// Ways take turns; medians of rounds with their spread.
+// Ways take turns; medians of rounds with their spread, and how many times the export's least the least is, which says most on a
+// machine that is busy.
 //   npm run build && node bench/packet.mjs [ROUNDS]
 
 import { interpEngine, wasmEngine } from '../dist/engine/index.js';
@@ -116,8 +117,12 @@ const check = packets.openBatch(tiny(packets), frames);
 const { verdicts } = check.run();
 if (!verdicts.every((verdict, i) => verdict === (i % 3 === 0 ? 1 : 2))) throw new Error('wrong verdicts');
 console.log(`node ${process.version}, ${rounds} rounds of ${COUNT} packets, ns a packet (${sink & 1})`);
+let least;
 for (const [name, values] of Object.entries(samples)) {
   values.sort((a, b) => a - b);
   const spread = `${values[0].toFixed(2)}–${values.at(-1).toFixed(2)}`;
-  console.log(`${name.padEnd(30)} ${values[values.length >> 1].toFixed(2).padStart(8)}  (${spread})`);
+  least ??= values[0];
+  console.log(
+    `${name.padEnd(30)} ${values[values.length >> 1].toFixed(2).padStart(8)}  (${spread})  ${(values[0] / least).toFixed(2)}`,
+  );
 }

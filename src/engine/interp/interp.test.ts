@@ -20,6 +20,7 @@ import {
 import { LinearMemory } from '../../mem/index.ts';
 import { type ByteOrder, u64Of } from '../../util/index.ts';
 import type { EngineHost, RunOptions, RunResult } from '../types.ts';
+import { wasmEngine } from '../wasm/index.ts';
 import { interpEngine } from './index.ts';
 
 function bareHost(order: ByteOrder = 'little'): EngineHost {
@@ -329,7 +330,7 @@ it('probe reads find 0 where nothing is, and only there', () => {
   expect(probe(b().load('dw', R0, R10, -516).exit())).toMatchObject({ ok: true });
 });
 
-describe('exceptions', () => {
+describe.each([interpEngine, wasmEngine()])('exceptions: $name', engine => {
   const throwing: EngineHost = {
     ...bareHost(),
     kfunc: () => kfuncDef('bpf_throw'),
@@ -355,7 +356,7 @@ describe('exceptions', () => {
     ['end in the callback', 6, 42n],
     ['return the cookie without one', undefined, 40n],
   ])('%s', (_, exceptionCallback, r0) => {
-    const loaded = interpEngine.load({ name: 'throws', type: 0, id: 1, handle: 0, insns, exceptionCallback }, throwing);
+    const loaded = engine.load({ name: 'throws', type: 0, id: 1, handle: 0, insns, exceptionCallback }, throwing);
     expect([loaded.run(0n), loaded.run(0n)]).toMatchObject([
       { ok: true, r0 },
       { ok: true, r0 },
