@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { JIT_PROGRAMS, labText, MORE_JIT_PROGRAMS } from '../../test/support/jit-programs.ts';
+import { hiddenByDump } from '../../test/support/lab-jit.ts';
+import { recorded as recordedJit } from '../../test/support/lab-recorded.ts';
 import { parseProgs } from '../../test/support/prog-file.ts';
 import { verifyInputOf } from '../../test/support/verify-input.ts';
 import { compareDumps, dumpOf, knownPlaces } from '../../test/support/xlated-dump.ts';
 import { openBtf } from '../btf/index.ts';
-import { decodeInsns } from '../isa/index.ts';
+import { decodeInsns, TAIL_CALL } from '../isa/index.ts';
 import { kernelImage } from '../kernels/index.ts';
 import { fromHex } from '../util/index.ts';
 import type { VerifierKernel } from './input.ts';
@@ -69,5 +72,25 @@ describe('what a kernel made of programs', () => {
       const changed = theirs.with(idx, { ...insn, off: insn.off ^ 1 });
       expect(compareDumps(changed, dumpOf(xlated!), known)?.slot).toBe(idx);
     }
+  });
+});
+
+describe('tail calls', () => {
+  it('know their entry where the kernel made direct jumps of them', () => {
+    const { answers, newSpace, subject } = recordedJit('amd64');
+    const space = newSpace();
+    const programs = [...JIT_PROGRAMS, ...MORE_JIT_PROGRAMS].filter(({ text }) => text.includes('call bpf_tail_call'));
+    let direct = 0;
+    let compared = 0;
+    for (const program of programs) {
+      const answer = answers.find(({ name }) => name === program.name);
+      if (answer === undefined) continue;
+      const { xlated } = verify(verifyInputOf(parseProgs(labText(program))[0]), { kernel });
+      const ours = xlated!.insns.flatMap(({ code, imm }, slot) => (code === TAIL_CALL && imm !== 0 ? [slot] : []));
+      expect(ours, program.name).toEqual(hiddenByDump(answer, subject(answer, space)).directTailCalls);
+      direct += ours.length;
+      compared++;
+    }
+    expect([compared, direct]).toEqual([4, 3]);
   });
 });

@@ -88,6 +88,7 @@ export function xlateVerified(env: VerifierEnv, input: VerifyInput, places: Xlat
     program,
     fixups,
     addresses,
+    directTailCalls: 0,
     lookups: { fixups, offsets, bypassSpecV1: env.bypassSpecV1, percpuInsn: PERCPU_INSN.has(kernel.arch) },
     kfuncName: origIdx => env.kfuncs.nameAt(origIdx),
     kfuncCall: (insn, name) => kfuncs.call(insn, name),

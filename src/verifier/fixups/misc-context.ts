@@ -12,6 +12,8 @@ export interface MiscContext {
   readonly fixups: FixupContext;
   readonly lookups: LookupContext;
   readonly addresses: KernelAddresses;
+  /** Tail calls so far that know their entry (`prog->aux->size_poke_tab`). */
+  directTailCalls: number;
   /** The kernel function a call names, by its slot as loaded. */
   kfuncName(origIdx: number): string | undefined;
   /** What a call of a kernel function becomes: its distance, or its id where distances are too short. */

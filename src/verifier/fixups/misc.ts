@@ -51,7 +51,7 @@ const USER_LIMIT_HIGH: Readonly<Record<string, number>> = { arm64: 0xffff, riscv
 /**
  * The last fixups: everything a JIT does not take as it is. Returns how many functions it added.
  *
- * Differs from Linux: tail calls get no direct jumps (their `imm` is 0), and what a JIT inlines itself (arm64, riscv64) is called.
+ * Differs from Linux: what a JIT inlines itself (arm64, riscv64) is called.
  *
  * Source: `kernel/bpf/verifier.c: do_misc_fixups`.
  */
@@ -159,13 +159,18 @@ function fixMapCall(helperId: number, aux: InsnAux, ctx: MiscContext): Patch | u
   return name === undefined ? undefined : inPlace(callHelper(ctx.fixups, helperId, name));
 }
 
-/** Its own instruction; the index checked where a CPU might guess that it is in range. */
-function fixTailCall(aux: InsnAux, { program }: MiscContext): Patch {
-  const env: VerifierEnv = program.env;
+/**
+ * Its own instruction. Where all paths name one entry of one array, `imm` is how many such calls there are up to it, for JITs
+ * that make them direct jumps (`bpf_jit_add_poke_descriptor`). The index checked where a CPU might guess that it is in range.
+ */
+function fixTailCall(aux: InsnAux, ctx: MiscContext): Patch {
+  const env: VerifierEnv = ctx.program.env;
   const tailCall = makeInsn(TAIL_CALL, 0, 0, 0, 0);
-  if (!aux.detail.mapUnpriv) return inPlace(tailCall);
-  const map = aux.detail.mapPtr;
-  if (aux.detail.mapPoison || map === undefined) env.refuse('tailCallAbuse');
+  const { mapUnpriv, mapPoison, mapKeyPoison, mapPtr: map } = aux.detail;
+  const direct = env.bpfCapable && env.jitRequested && !mapKeyPoison && !mapPoison && map !== undefined && !mapUnpriv;
+  if (direct) return inPlace({ ...tailCall, imm: ++ctx.directTailCalls });
+  if (!mapUnpriv) return inPlace(tailCall);
+  if (mapPoison || map === undefined) env.refuse('tailCallAbuse');
   return {
     insns: [
       jumpImm(true, OP.jge, 3, map.maxEntries | 0, 2),
