@@ -177,6 +177,10 @@ class Writer {
 
   #call(from: number): void {
     const b = this.#b;
+    // R2: eight bytes of the caller's frame, or of the data.
+    const off = -8 * this.#r.between(1, FRAME_BYTES / 8);
+    if (this.#r.chance(70)) b.mov(reg(2), R10).alu64('add', reg(2), off);
+    else b.mov(reg(2), reg(6));
     b.mov(reg(1), reg(6)).call(`f${this.#r.between(from + 1, this.#functions - 1)}`);
     for (const n of [1, 2, 3, 4, 5]) b.mov(reg(n), this.#r.edgeI32());
   }
@@ -198,11 +202,23 @@ class Writer {
     }
   }
 
+  /** What a function does with the bytes R2 points to; R2 and what was in R3 are numbers then. */
+  #throughArgument(): void {
+    const r = this.#r;
+    const b = this.#b;
+    if (r.chance(60)) b.store('dw', reg(2), 0, reg(4));
+    if (r.chance(60)) b.load('w', reg(3), reg(2), r.chance(50) ? 0 : 4);
+    if (r.chance(40)) b.alu64('add', reg(2), 4).store('w', reg(2), -4, reg(3));
+    else if (r.chance(30)) b.atomic(64, 'fetch_add', reg(2), 0, reg(3));
+    b.mov(reg(2), r.edgeI32());
+  }
+
   #function(index: number): void {
     const r = this.#r;
     const b = this.#b;
     this.#index = index;
     b.label(`f${index}`).mov(reg(6), reg(1)).mov(reg(9), 0);
+    if (index > 0) this.#throughArgument();
     for (const n of NUMBERS) if (index === 0 || n < 2 || n > 5) b.imm64(reg(n), r.edgeU64());
     // Some of the frame is set; what is not reads as zeros.
     for (let k = r.below(4); k > 0; k--) b.store('dw', R10, -8 * r.between(1, FRAME_BYTES / 8), reg(7));
