@@ -1,5 +1,5 @@
 // Map operations of programs compiled to WebAssembly, by entries in the map: ns an operation, the loop around it taken off,
-// medians of rounds that take turns with the same loop over tables in C (gcc -O2). Values have 64 bytes, keys come in no order.
+// CPU time, medians of rounds that take turns with the same loop over tables in C (gcc -O2). Values have 64 bytes, keys come in no order.
 //   npm run build && node bench/maps.mjs [--json] [--rounds N] [--ms N] [--entries LIST] [--only NAME,NAME] [--core N] [--engine wasm|interp]
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -107,9 +107,11 @@ function prepare(name, entries) {
   const start = Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]);
   return (which, times) => {
     seed.userUpdate(new Uint8Array(4), start);
-    const { durationNs, fault } = machine.run(programs[which], { repeat: times, dataIn: new Uint8Array(64) });
+    const before = process.cpuUsage();
+    const { fault } = machine.run(programs[which], { repeat: times, dataIn: new Uint8Array(64) });
+    const { user, system } = process.cpuUsage(before);
     if (fault !== undefined) throw new Error(`${name}: ${fault.message}`);
-    return durationNs / OPS;
+    return ((user + system) * 1000) / times / OPS;
   };
 }
 
