@@ -6,7 +6,7 @@ import { Random } from '../support/random.ts';
 
 // The optimiser's passes, all together and each of them left out, against the interpreter.
 
-const COUNT = Number(process.env.OPT_PROGRAMS ?? 250);
+const COUNT = Number(process.env.OPT_PROGRAMS ?? 120);
 const SEED = Number(process.env.OPT_SEED ?? 1);
 
 const SETS = [[], OPT_PASSES, ...OPT_PASSES.map(pass => [pass])] as const;

@@ -63,13 +63,13 @@ function runOn(engine: Engine, insns: readonly Insn[], start: Uint8Array, insnBu
 
 const say = ({ result, data }: Outcome) => [result.ok ? result.r0.toString(16) : result.fault.kind, ...data];
 
-function expectSame(insns: readonly Insn[], start: Uint8Array = new Uint8Array(DATA_BYTES)): boolean {
+function expectSame(insns: readonly Insn[], start: Uint8Array = new Uint8Array(DATA_BYTES), proven = true): boolean {
   const wanted = runOn(interpEngine, insns, start);
   const found = runOn(wasmEngine(), insns, start);
   // The interpreter counts instructions, translated code rounds of loops: it may get further.
   if (!wanted.result.ok && wanted.result.fault.kind === 'step-budget') return false;
   expect(say(found)).toEqual(say(wanted));
-  if (!wanted.result.ok) return false;
+  if (!wanted.result.ok || !proven) return wanted.result.ok;
   // It did nothing it may not, so it is as good as proven.
   for (const effort of ['quick', 'full'] as const) {
     expect([effort, ...runProven(insns, start, [], effort, bareHost().data)]).toEqual([effort, ...say(wanted)]);
@@ -161,7 +161,7 @@ describe('every instruction', () => {
   it.each(rows.map(def => [def.name, def] as const))('%s', (_, def) => {
     const r = new Random(def.id + 1);
     // Many at once: instances cost more than instructions.
-    for (let n = 0; n < 12; n++) expect(expectSame(around(def, r), r.bytes(DATA_BYTES))).toBe(true);
+    for (let n = 0; n < 12; n++) expect(expectSame(around(def, r), r.bytes(DATA_BYTES), n < 4)).toBe(true);
   });
 });
 
