@@ -3,6 +3,7 @@
  * and words, packet, context, maps, memory, trace, records.
  *   npx tsx test/tools/wasm-differential.ts generated [--from SEED] [--count N] [--functions N]
  *   npx tsx test/tools/wasm-differential.ts objects DIR… [--answers FILE.jsonl] [--btf FILE]
+ * With --native programs that were proven run in code of this CPU.
  * Generated programs run unverified, with every access checked, and once more as the verifier proved them if it accepts them.
  * Of objects, each program that the verifier accepts runs both ways on the packet of kernel labs, the bytes 0..63; with a
  * lab's answers (file, prog, errno, retval, data_out) what programs return is compared with those too.
@@ -13,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { disassemble } from '../../src/asm/index.ts';
 import { openBtf } from '../../src/btf/index.ts';
 import { interpEngine, wasmEngine } from '../../src/engine/index.ts';
+import { nativeEngine } from '../../src/engine/native/index.ts';
 import { kernelImage } from '../../src/kernels/index.ts';
 import { prepareObject, verifyPrepared } from '../../src/machine/index.ts';
 import { openObject, relocateObject } from '../../src/object/index.ts';
@@ -34,6 +36,7 @@ const { values, positionals } = parseArgs({
     btf: { type: 'string' },
     show: { type: 'string', default: '5' },
     only: { type: 'string' },
+    native: { type: 'boolean', default: false },
   },
 });
 const [mode, ...dirs] = positionals;
@@ -43,6 +46,8 @@ const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
 const how: VerifyOptions = { kernel: { version: '6.12', arch: image.arch, btf, image }, logLevel: 0, caps };
 const INSN_BUDGET = 60_000_000;
 const wasm = wasmEngine();
+/** What runs programs as the verifier proved them. */
+const fast = values.native ? nativeEngine() : wasm;
 
 const counts: Record<string, number> = {};
 const count = (what: string): void => {
@@ -86,7 +91,7 @@ function generated(seed: number): void {
     count(`refused: ${proof.message.replace(/\d+/g, 'N').slice(0, 60)}`);
     return;
   }
-  say('proven', insnsOutcome(wasm, { type, insns, maps, proof, request }));
+  say('proven', insnsOutcome(fast, { type, insns, maps, proof, request }));
   say('proven, counted', insnsOutcome(wasm, { type, insns, maps, proof, request: { ...request, countInsns: true } }));
 }
 
@@ -133,7 +138,7 @@ function object(path: string, answers: ReadonlyMap<string, Answer>): void {
       const runs = [
         [
           'proven',
-          objectOutcomes(wasm, { ...subject, proofs, requests: wanted[0].fault === 'step-budget' ? requests : free }),
+          objectOutcomes(fast, { ...subject, proofs, requests: wanted[0].fault === 'step-budget' ? requests : free }),
         ],
         ['proven, counted', objectOutcomes(wasm, { ...subject, proofs })],
         ['checked', objectOutcomes(wasm, subject)],

@@ -47,7 +47,7 @@ import {
 import { RAX, RCX, RDI, RDX, RSP } from '../registers.ts';
 import { type Gate, type LinearEmission, LOAD_OP, STORE_OP } from './emission.ts';
 import type { FunctionFrame } from './frame.ts';
-import { ADDRESS, HOME, MEMORY } from './registers.ts';
+import { ADDRESS, HOME, MEMORY, SCRATCH } from './registers.ts';
 
 const FIX_8 = 1;
 const FIX_32 = 4;
@@ -94,16 +94,21 @@ const CONDITIONS: Readonly<Record<number, number>> = {
   [JSET]: CC.ne,
 };
 
-/** A conditional jump to `label`. @param mayGotoOff of the loop budget, from rsp */
-export function emitCondition(e: LinearEmission, i: number, label: number, mayGotoOff: number): void {
+/** A conditional jump to `label`, or one for the opposite. @param mayGotoOff of the loop budget, from rsp */
+export function emitCondition(e: LinearEmission, i: number, label: number, mayGotoOff: number, opposite = false): void {
   const { c, rows } = e;
+  let condition: number = CC.s;
   if (rows.kind[i] === MAY_GOTO) {
     // Taken when nothing is left, and one less each time.
     rm(c, 0, 0x83, SUB, RSP, mayGotoOff);
     c.u8(1);
-    jumpIf(e, i, CC.s, label);
-    return;
-  }
+  } else condition = emitComparison(e, i);
+  jumpIf(e, i, condition ^ (opposite ? 1 : 0), label);
+}
+
+/** Sets the flags; the condition under which the jump is taken. */
+export function emitComparison(e: LinearEmission, i: number): number {
+  const { c, rows } = e;
   const sub = rows.sub[i];
   const a = e.use(rows.a[i]);
   if (rows.kind[i] === JCC_X) {
@@ -119,7 +124,7 @@ export function emitCondition(e: LinearEmission, i: number, label: number, mayGo
     } else if (imm === 0) test(c, w, a, a);
     else aluImm(c, w, CMP, a, imm);
   }
-  jumpIf(e, i, CONDITIONS[sub], label);
+  return CONDITIONS[sub];
 }
 
 /** Calls a gate: eax is its number, edx the slot; behind it eax is what it returned and rdx where the block of calls is. */
@@ -231,9 +236,9 @@ function far(e: LinearEmission, op: number, label: number): void {
 export function emitPacketLoad(e: LinearEmission, i: number, frame: FunctionFrame): void {
   const { c, rows } = e;
   const inside = c.label();
-  movImm(c, RAX, 0, rows.imm[i]);
-  if (rows.b[i] !== NONE) alu(c, 0, ADD, RAX, HOME[rows.b[i]]);
-  e.state(0, STORE_OP, RAX, RUN_STATE.regs + 8);
+  movImm(c, SCRATCH, 0, rows.imm[i]);
+  if (rows.b[i] !== NONE) alu(c, 0, ADD, SCRATCH, HOME[rows.b[i]]);
+  e.state(0, STORE_OP, SCRATCH, RUN_STATE.regs + 8);
   movImm(c, RAX, 0, rows.sub[i]);
   e.state(0, STORE_OP, RAX, RUN_STATE.regs + 16);
   callGate(e, { kind: 'packet' }, e.slots[i]);

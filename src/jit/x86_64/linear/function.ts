@@ -62,6 +62,7 @@ import {
 } from './control-rows.ts';
 import { LinearEmission, LOAD_OP, type ProgramEmission } from './emission.ts';
 import { type FunctionFrame, planFunction } from './frame.ts';
+import { alignLoop, CHOICE, emitChoice, loopHeads, PLAIN as PLAIN_END, planEnds } from './layout.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
 import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
 import { unsetLocals } from './unset-locals.ts';
@@ -125,6 +126,9 @@ class FunctionWriter {
   readonly #extended: number;
   readonly #short: Uint8Array;
   readonly #unset: Uint8Array;
+  /** How each block ends, and which begin loops. */
+  readonly #ends: Uint8Array;
+  readonly #heads: Uint8Array;
   returnsZero = true;
 
   constructor(func: AnalyzedFunction, halves: number, how: FunctionHow) {
@@ -133,6 +137,8 @@ class FunctionWriter {
     const { rows, blocks, frame, frameBytes, inMemory, live } = func;
     this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory);
     this.#short = new Uint8Array(rows.n);
+    this.#ends = planEnds(rows, blocks);
+    this.#heads = loopHeads(blocks);
     this.#unset = unsetLocals(rows, blocks, frame.locals);
     // Arguments of which only the lower half is read are made numbers of 32 bits at the start.
     this.#extended = lowOnly(live[0]) & 0b111110 & halves;
@@ -163,15 +169,26 @@ class FunctionWriter {
     const jumps: { readonly row: number; readonly end: number; readonly to: number }[] = [];
     this.#prologue(e);
     for (let at = 0; at < count; at++) {
+      if (this.#heads[at] !== 0) alignLoop(e, trial);
       c.bind(at);
       e.known = this.#knownAt[at];
       const end = start[at + 1];
       for (let i = start[at]; i < end; i++) {
-        this.#row(e, i, taken[at], next[at], at);
+        if (i === end - 1 && this.#ends[at] !== PLAIN_END) this.#end(e, i, at);
+        else this.#row(e, i, taken[at], next[at], at);
         e.known = knownBehind(rows, i, e.known, this.#how.returnsZero);
       }
       const last = end - 1;
-      if (taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+      const form = this.#ends[at];
+      if (form === PLAIN_END && taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+      if (form !== PLAIN_END) {
+        // The block behind is done.
+        at++;
+        c.bind(at);
+        if (form === CHOICE && taken[at] >= 0 && taken[at] !== at + 1) jump(e, last, taken[at]);
+        if (taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+        continue;
+      }
       if (taken[at] < 0 && next[at] < 0 && kind[last] !== LEAVE) emitFault(e, LEFT_PROGRAM, slots[last]);
     }
     if (trial) {
@@ -185,6 +202,13 @@ class FunctionWriter {
       else code.patchU8(off, distance - 1);
     });
     return e;
+  }
+
+  /** A conditional jump that takes the block behind it in. */
+  #end(e: LinearEmission, i: number, at: number): void {
+    const { blocks } = this.#func;
+    if (this.#ends[at] === CHOICE) emitChoice(e, i, blocks, at + 1);
+    else emitCondition(e, i, blocks.taken[at + 1], this.#frame.mayGotoOff, true);
   }
 
   #row(e: LinearEmission, i: number, taken: number, next: number, at: number): void {

@@ -29,6 +29,7 @@ import {
   RSH,
   SEXT,
   SIGNED,
+  TAIL,
   W,
   XOR,
 } from '../../rows/ir.ts';
@@ -158,8 +159,9 @@ function resultIsZero(rows: Ir, i: number, known: number, returnsZero: (func: nu
 /** What is known behind a row. */
 export function knownBehind(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): number {
   const { kind, d } = rows;
-  const calls = kind[i] >= CALL_HELPER && kind[i] <= CALL_SUB;
-  const kept = calls ? known & ~0b111111 : known;
+  const calls = (kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET;
+  // A tail call that goes nowhere leaves R0 alone.
+  const kept = calls ? known & ~(kind[i] === TAIL ? 0b111110 : 0b111111) : known;
   if (d[i] === NONE) return kept;
   return resultIsZero(rows, i, known, returnsZero) ? kept | (1 << d[i]) : kept & ~(1 << d[i]);
 }
