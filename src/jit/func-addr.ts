@@ -1,5 +1,5 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, type Insn } from '../isa/index.ts';
-import type { KernelSpace } from '../kernels/index.ts';
+import type { KernelImage, KernelSpace } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { Callee, FuncInput } from './types.ts';
 import { JitError } from './types.ts';
@@ -27,6 +27,14 @@ export function callTarget(
     return addr;
   }
   return space.callBase + BigInt(insn.imm);
+}
+
+/** Functions behind `bpf_get_smp_processor_id`, by program type. */
+export const PROCESSOR_ID_FUNCTIONS: readonly string[] = ['bpf_get_smp_processor_id', 'bpf_get_raw_cpu_id'];
+
+/** Whether the distance in a helper call is that of one of these functions. */
+export function isCallOf(kernel: KernelImage, imm: number, names: readonly string[]): boolean {
+  return names.some(name => kernel.hasSymbol(name) && kernel.symbolOffset(name) === imm);
 }
 
 /** What a JIT that trusts the signed 32 bits of `imm` would call instead (the bug the 64-bit table cures). */

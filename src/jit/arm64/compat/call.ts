@@ -1,6 +1,6 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, TAIL_CALL } from '../../../isa/index.ts';
 import { bpf_func_id, ERRNO } from '../../../uapi/index.ts';
-import { callTarget } from '../../func-addr.ts';
+import { callTarget, isCallOf, PROCESSOR_ID_FUNCTIONS } from '../../func-addr.ts';
 import { type Callee, type CallSite, JitError } from '../../types.ts';
 import {
   add,
@@ -41,24 +41,33 @@ export function calleeAt(callees: readonly Callee[], subprog: number): Callee {
   return callee;
 }
 
-/** Helpers that are instructions, called by number as the verifier leaves them (`bpf_jit_inlines_helper_call`). */
-const INLINED: ReadonlyMap<number, (e: Emission) => void> = new Map([
-  [
-    bpf_func_id.BPF_FUNC_get_smp_processor_id,
-    (e: Emission): void => {
-      const off = e.unit.env.space.kernel.structs.threadInfoCpu ?? THREAD_INFO_CPU;
-      e.emit(mrsSpEl0(T1));
-      if (off % 4 === 0 && off < 0x4000) {
-        e.emit(memScaled(2, LOAD, RESULT, T1, off >> 2));
-      } else {
-        constant32(e, X, T2, off);
-        e.emit(memRegister(2, LOAD, RESULT, T1, T2));
-      }
-    },
-  ],
-  [bpf_func_id.BPF_FUNC_get_current_task, (e: Emission): void => e.emit(mrsSpEl0(RESULT))],
-  [bpf_func_id.BPF_FUNC_get_current_task_btf, (e: Emission): void => e.emit(mrsSpEl0(RESULT))],
-]);
+type Inline = (e: Emission) => void;
+
+const processorId: Inline = e => {
+  const off = e.unit.env.space.kernel.structs.threadInfoCpu ?? THREAD_INFO_CPU;
+  e.emit(mrsSpEl0(T1));
+  if (off % 4 === 0 && off < 0x4000) {
+    e.emit(memScaled(2, LOAD, RESULT, T1, off >> 2));
+  } else {
+    constant32(e, X, T2, off);
+    e.emit(memRegister(2, LOAD, RESULT, T1, T2));
+  }
+};
+const currentTask: Inline = e => e.emit(mrsSpEl0(RESULT));
+
+/** Helpers that are instructions (`bpf_jit_inlines_helper_call`): number, the kernel's functions behind it, code. */
+const INLINED: readonly (readonly [id: number, functions: readonly string[], inline: Inline])[] = [
+  [bpf_func_id.BPF_FUNC_get_smp_processor_id, PROCESSOR_ID_FUNCTIONS, processorId],
+  [bpf_func_id.BPF_FUNC_get_current_task, ['bpf_get_current_task'], currentTask],
+  [bpf_func_id.BPF_FUNC_get_current_task_btf, ['bpf_get_current_task_btf'], currentTask],
+];
+
+/** The code of a helper call that is none: by number, as the kernel's verifier leaves it, or by distance, as ours does. */
+function inlineOf({ unit }: Emission, { src, imm }: Insn): Inline | undefined {
+  if (src !== 0) return undefined;
+  const { kernel } = unit.env.space;
+  return INLINED.find(([id, names]) => id === imm || isCallOf(kernel, imm, names))?.[2];
+}
 
 const kindOf = (insn: Insn): CallSite['kind'] =>
   insn.src === BPF_PSEUDO_CALL ? 'subprog' : insn.src === BPF_PSEUDO_KFUNC_CALL ? 'kfunc' : 'helper';
@@ -77,7 +86,7 @@ function emitCall(e: Emission, target: bigint): string {
 
 function lowerCall(e: Emission, insn: Insn): void {
   const { func, env } = e.unit;
-  const inlined = insn.src === 0 ? INLINED.get(insn.imm) : undefined;
+  const inlined = inlineOf(e, insn);
   if (inlined !== undefined) {
     inlined(e);
     return;

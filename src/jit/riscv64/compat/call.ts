@@ -1,6 +1,7 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, TAIL_CALL } from '../../../isa/index.ts';
+import type { KernelImage } from '../../../kernels/index.ts';
 import { bpf_func_id, ERRNO } from '../../../uapi/index.ts';
-import { callTarget } from '../../func-addr.ts';
+import { callTarget, isCallOf, PROCESSOR_ID_FUNCTIONS } from '../../func-addr.ts';
 import { type Callee, type CallSite, JitError } from '../../types.ts';
 import { lwu } from '../encode.ts';
 import { THREAD_INFO_CPU } from './alu.ts';
@@ -16,13 +17,16 @@ export function calleeAt(callees: readonly Callee[], subprog: number): Callee {
   return callee;
 }
 
+/** Whether a helper call only asks for the CPU's number: by number, as the kernel's verifier leaves it, or by distance, as ours does. */
+const isProcessorId = (kernel: KernelImage, imm: number): boolean =>
+  imm === bpf_func_id.BPF_FUNC_get_smp_processor_id || isCallOf(kernel, imm, PROCESSOR_ID_FUNCTIONS);
+
 const kindOf = (insn: Insn): CallSite['kind'] =>
   insn.src === BPF_PSEUDO_CALL ? 'subprog' : insn.src === BPF_PSEUDO_KFUNC_CALL ? 'kfunc' : 'helper';
 
 function lowerCall(e: Emission, insn: Insn): void {
   const { func, env } = e.unit;
-  if (insn.src === 0 && insn.imm === bpf_func_id.BPF_FUNC_get_smp_processor_id) {
-    // Called by number, as the verifier leaves what the JIT makes instructions of.
+  if (insn.src === 0 && isProcessorId(env.space.kernel, insn.imm)) {
     e.lw(RESULT, env.space.kernel.structs.threadInfoCpu ?? THREAD_INFO_CPU, TP);
     return;
   }
