@@ -261,11 +261,11 @@ it('nests 10,000 blocks', () => {
   }
 });
 
-it('says what it does not translate', () => {
+it.each(['quick', 'full'] as const)('says what it does not translate, %s', effort => {
   const exit = makeInsn(insnDef('exit').code, 0, 0, 0, 0);
   const refuse = (...insns: Insn[]): string => {
     try {
-      translateProgram(insns);
+      translateProgram(insns, { effort });
     } catch (error) {
       return `${(error as { errno?: number }).errno}: ${(error as Error).message}`;
     }

@@ -1,6 +1,7 @@
 /**
- * Runs bpf_conformance data translated to WebAssembly, in this process, as unproven programs.
- *   npx tsx test/tools/conformance-wasm.ts SUITE_DIR
+ * Runs bpf_conformance data translated to WebAssembly, in this process, as unproven programs; with --proven as ones that
+ * somebody proved, which are optimised.
+ *   npx tsx test/tools/conformance-wasm.ts SUITE_DIR [--proven]
  * Every tests/*.data must give its result; what the translation refuses counts as failed, with the reason.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,6 +11,12 @@ import { wasmEngine } from '../../src/engine/index.ts';
 import { decodeInsns } from '../../src/isa/index.ts';
 import { createMachine } from '../../src/machine/index.ts';
 import { fromHex } from '../../src/util/index.ts';
+import { provenEngine } from '../support/proven-engine.ts';
+
+const [dir, option] = process.argv.slice(2);
+const proven = option === '--proven';
+/** Of socket filters: programs of no type are never taken to be proven. */
+const SOCKET_FILTER = 1;
 
 /** A section's text: from its `-- name` line to the next. */
 function section(text: string, name: string): string | undefined {
@@ -21,13 +28,16 @@ function outcome(text: string): string {
   const asm = section(text, 'asm');
   const insns =
     asm === undefined ? decodeInsns(fromHex(section(text, 'raw') ?? '')) : assemble(asm, { dialect: 'conformance' });
-  const machine = createMachine({ engine: wasmEngine() });
-  const program = machine.loadInsns('test', 0, insns);
-  const result = machine.runOnMemory(program, fromHex(section(text, 'mem') ?? ''), { insnBudget: 1_000_000 });
+  const machine = createMachine({ engine: proven ? provenEngine() : wasmEngine() });
+  const program = machine.loadInsns('test', SOCKET_FILTER, insns);
+  const result = machine.runOnMemory(
+    program,
+    fromHex(section(text, 'mem') ?? ''),
+    proven ? {} : { insnBudget: 1_000_000 },
+  );
   return result.ok ? `0x${result.r0.toString(16)}` : result.fault.message;
 }
 
-const [dir] = process.argv.slice(2);
 if (dir === undefined) {
   process.stderr.write('usage: conformance-wasm SUITE_DIR\n');
   process.exit(2);

@@ -92,6 +92,8 @@ for (const [size, load, store] of [
 const MOV64_REG = 0xbf;
 const MOV64_IMM = 0xb7;
 const MOV32_REG = 0xbc;
+const CALLX = 0x8d;
+const GOTOX = 0x0d;
 /** Bytes the longest of the instructions written here takes, jumps and all. */
 const MOST_BYTES = 40;
 
@@ -101,7 +103,8 @@ interface Scan {
   readonly intervals: Intervals | undefined;
 }
 
-function scan(insns: readonly Insn[], start: number, end: number): Scan {
+/** Undefined for functions that go to addresses in registers. */
+function scan(insns: readonly Insn[], start: number, end: number): Scan | undefined {
   const count = end - start;
   const from = new Int32Array(count);
   const to = new Int32Array(count);
@@ -115,6 +118,7 @@ function scan(insns: readonly Insn[], start: number, end: number): Scan {
     if (dst === 10 || (src === 10 && code !== LD_IMM64)) usesFrame = true;
     if (class_ === 5 || class_ === 6) {
       if (code === CALL) calls = true;
+      else if (code === CALLX || code === GOTOX) return undefined;
       else if (code !== EXIT) {
         if (code === MAY_GOTO) usesMayGoto = true;
         const target = slot + 1 + (code === GOTOL ? imm : off);
@@ -138,8 +142,9 @@ function scan(insns: readonly Insn[], start: number, end: number): Scan {
  * Throws JitError for jumps out of the function.
  */
 export function planQuick(insns: readonly Insn[], start: number, end: number): QuickPlan | undefined {
-  const { facts, intervals } = scan(insns, start, end);
-  return intervals === undefined ? undefined : { start, end, facts, intervals };
+  const found = scan(insns, start, end);
+  if (found?.intervals === undefined) return undefined;
+  return { start, end, facts: found.facts, intervals: found.intervals };
 }
 
 export interface QuickPlan {
@@ -302,7 +307,8 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
 function defOf(insns: readonly Insn[], slot: number): InsnDef {
   const def = classifyInsn(insns, slot);
   if (isInsnProblem(def)) {
-    throw new JitError(ERRNO.ENOTSUPP, `insn ${slot}: ${def.message}: expected ${def.expected}, found ${def.found}`);
+    const opcode = insns[slot].code.toString(16).padStart(2, '0');
+    throw new JitError(ERRNO.ENOTSUPP, `eBPF filter opcode ${opcode} (@${slot}) unsupported`);
   }
   return def;
 }
