@@ -1,5 +1,6 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp, InternalError } from '../../../util/index.ts';
+import { onceFor } from '../../once.ts';
 import {
   type Callee,
   type CompiledFunc,
@@ -110,7 +111,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   const unit = unitOf(func, env);
   let words = 0;
   return {
-    emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    emit: onceFor((at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc => {
       words ||= estimate(unit);
       const base = at ?? env.space.layout.images.start;
       const out = new Int32Array(words + PLT_TARGET_BYTES / 4).fill(BREAK);
@@ -125,7 +126,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
       // The extra pass writes over what the first run left.
       if (func.isFunc && callees !== undefined) run(undefined);
       return image(run(callees), out, offsets);
-    },
+    }),
   };
 }
 

@@ -5,7 +5,7 @@ import { callTarget, isCallOf, PROCESSOR_ID_FUNCTIONS } from '../../func-addr.ts
 import { type Callee, type CallSite, JitError } from '../../types.ts';
 import { lwu } from '../encode.ts';
 import { THREAD_INFO_CPU } from './alu.ts';
-import { emitSh3add, isS12, sextWord, zextWord } from './constant.ts';
+import { distanceOf, emitSh3add, isS12, sextWord, zextWord } from './constant.ts';
 import type { Emission, LoweringRow } from './emission.ts';
 import { leave } from './frame.ts';
 import { emitBranch, emitJump, IF_AT_LEAST, IF_EQUAL, IF_LESS_SIGNED } from './jump.ts';
@@ -41,7 +41,7 @@ function lowerCall(e: Emission, insn: Insn): void {
     }
   }
   const known = target !== 0n && e.hasImage;
-  const form = emitJump(e, RA, known ? BigInt.asIntN(64, target - e.address) : 0n, !local);
+  const form = emitJump(e, RA, known ? distanceOf(e, target) : 0, !local);
   if (!local) e.mv(RESULT, A0);
   e.sites.push({
     insnIdx: e.slot,

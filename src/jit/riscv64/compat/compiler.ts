@@ -1,6 +1,7 @@
 import { BPF_JMP, CALL, EXIT, type Insn, TAIL_CALL } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp } from '../../../util/index.ts';
+import { onceFor } from '../../once.ts';
 import {
   type Callee,
   type CompiledFunc,
@@ -132,7 +133,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   };
   let planned: Plan | undefined;
   return {
-    emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    emit: onceFor((at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc => {
       planned ??= plan(unit);
       const own: Plan = { ...planned, ctx: { ...planned.ctx, ends: planned.ctx.ends.slice() } };
       const image = new Uint16Array(planned.bytes / 2);
@@ -140,7 +141,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
       let e = firstRun(unit, own, image, base);
       if (func.isFunc && callees !== undefined) e = runPass(unit, own.ctx, { image, at: base, callees }, false);
       return finish(e, image);
-    },
+    }),
   };
 }
 

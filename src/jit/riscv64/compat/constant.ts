@@ -120,23 +120,27 @@ export function constant64(e: Emission, rd: number, hi: number, lo: number): voi
 }
 
 /** Whether `auipc` and twelve bits reach. */
-export const reaches = (off: bigint): boolean => off >= -0x80000800n && off < 0x7ffff800n;
+export const reaches = (off: number): boolean => off >= -0x80000800 && off < 0x7ffff800;
+
+export const outOfRange = (off: number): JitError =>
+  new JitError(
+    ERRNO.ERANGE,
+    `bpf-jit: target offset ${off < 0 ? '-' : ''}0x${Math.abs(off).toString(16)} is out of range`,
+  );
 
 /** Bits 31 to 12, rounded for what the low twelve add, and those. */
-export function split(off: bigint): readonly [high: number, low: number] {
-  const value = Number(BigInt.asIntN(32, off));
+export function split(off: number): readonly [high: number, low: number] {
+  const value = off | 0;
   return [(value + 0x800) >> 12, (value << 20) >> 20];
 }
 
+/** Distance of an address from here: exact where it matters. */
+export const distanceOf = (e: Emission, addr: bigint): number => Number(BigInt.asIntN(64, addr - e.address));
+
 /** An address relative to here: always two instructions (`emit_addr`). */
 export function address(e: Emission, rd: number, value: bigint, final: boolean): void {
-  const off = BigInt.asIntN(64, value - e.address);
-  if (final && !reaches(off)) {
-    throw new JitError(
-      ERRNO.ERANGE,
-      `bpf-jit: target offset 0x${BigInt.asUintN(64, off).toString(16)} is out of range`,
-    );
-  }
+  const off = distanceOf(e, value);
+  if (final && !reaches(off)) throw outOfRange(off);
   const [high, low] = split(off);
   e.word(auipc(rd, high));
   e.word(addi(rd, rd, low));

@@ -1,8 +1,6 @@
 import { BPF_JMP, BPF_JMP32, BPF_K, BPF_X, EXIT, type Insn } from '../../../isa/index.ts';
-import { ERRNO } from '../../../uapi/index.ts';
-import { JitError } from '../../types.ts';
 import { auipc, branch, EQ, GE, GEU, jal, jalr, LT, LTU, NE } from '../encode.ts';
-import { constant, emitAnd, emitAndi, isS12, reaches, sextWord, split, zextWord } from './constant.ts';
+import { constant, emitAnd, emitAndi, isS12, outOfRange, reaches, sextWord, split, zextWord } from './constant.ts';
 import type { Emission, LoweringRow } from './emission.ts';
 import { REGISTERS, T1, T2, ZERO } from './registers.ts';
 
@@ -54,24 +52,19 @@ export function emitBranch(e: Emission, cond: Condition, rd: number, rs: number,
     e.word(jal(ZERO, rest));
     return;
   }
-  const [high, low] = split(BigInt(rest));
+  const [high, low] = split(rest);
   plainBranch(e, opposite, rd, rs, 12);
   e.word(auipc(T1, high));
   e.word(jalr(ZERO, low, T1));
 }
 
 /** `jal` where the place stays and it reaches, else `auipc` and `jalr`; the latter too where it is not known (0). */
-export function emitJump(e: Emission, link: number, off: bigint, fixed: boolean): 'jal' | 'auipc' {
-  if (off !== 0n && fixed && off >= -0x100000n && off < 0x100000n) {
-    e.word(jal(link, Number(off)));
+export function emitJump(e: Emission, link: number, off: number, fixed: boolean): 'jal' | 'auipc' {
+  if (off !== 0 && fixed && isS21(off)) {
+    e.word(jal(link, off));
     return 'jal';
   }
-  if (!reaches(off)) {
-    throw new JitError(
-      ERRNO.ERANGE,
-      `bpf-jit: target offset 0x${BigInt.asUintN(64, off).toString(16)} is out of range`,
-    );
-  }
+  if (!reaches(off)) throw outOfRange(off);
   const [high, low] = split(off);
   e.word(auipc(T1, high));
   e.word(jalr(link, low, T1));
@@ -135,7 +128,7 @@ function branchBits(e: Emission, insn: Insn, wide: boolean): void {
 /** The last instruction falls into the epilogue; any other jumps there. */
 function lowerExit(e: Emission): void {
   if (e.slot === e.unit.func.insns.length - 1) return;
-  emitJump(e, ZERO, BigInt(e.ctx.epilogue - e.here), true);
+  emitJump(e, ZERO, e.ctx.epilogue - e.here, true);
 }
 
 export const JUMP_ROWS: readonly LoweringRow[] = [
@@ -150,7 +143,7 @@ export const JUMP_ROWS: readonly LoweringRow[] = [
       [cls | BPF_JSET | BPF_K, (e, insn) => branchBits(e, insn, wide)],
     ];
   }),
-  [BPF_JMP, (e, insn) => void emitJump(e, ZERO, BigInt(distanceTo(e, insn.off)), true)],
-  [BPF_JMP32, (e, insn) => void emitJump(e, ZERO, BigInt(distanceTo(e, insn.imm)), true)],
+  [BPF_JMP, (e, insn) => void emitJump(e, ZERO, distanceTo(e, insn.off), true)],
+  [BPF_JMP32, (e, insn) => void emitJump(e, ZERO, distanceTo(e, insn.imm), true)],
   [EXIT, lowerExit],
 ];

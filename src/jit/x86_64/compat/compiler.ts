@@ -1,6 +1,7 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp, InternalError } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
+import { onceFor } from '../../once.ts';
 import {
   type Callee,
   type CompiledFunc,
@@ -116,7 +117,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   const c = new CodeBuffer('little', 0, 4096);
   let plan: Plan | undefined;
   return {
-    emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    emit: onceFor((at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc => {
       plan ??= shrink(c, unit);
       const addrs = plan.addrs.slice();
       const e = runPass(c, unit, {
@@ -130,7 +131,7 @@ export function compatCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
       });
       if (c.length !== plan.lengthBytes) throw new InternalError(`${c.length} bytes, then ${plan.lengthBytes}`);
       return image(unit, e, addrs);
-    },
+    }),
   };
 }
 
