@@ -62,11 +62,11 @@ const caseOf = (
 });
 
 function cases(): Case[] {
-  const generated = Array.from({ length: 36 }, (_, i) => generateProgram(i + 1, { functions: [1, 3, 8][i % 3] }));
+  const generated = Array.from({ length: 24 }, (_, i) => generateProgram(i + 1, { functions: [1, 3, 8][i % 3] }));
   return [
     ...generated.map(({ type, insns, maps, packet }) => caseOf(type, insns, maps, packet)),
     ...runCases()
-      .filter((_, i) => i % 10 === 0)
+      .filter((_, i) => i % 20 === 0)
       .map(({ type, insns, maps = [], data, ctx }) => {
         const defs = maps.map(map => ({
           name: 'm',
@@ -147,7 +147,7 @@ describe('the WebAssembly engine in a browser', () => {
     const files = { '/cases.json': JSON.stringify({ list, wanted, counting, packets }) };
     const text = await pageOutput(chromium, html, files);
     const thread = { done: 300, verdicts: [1, 7, 200] };
-    expect(JSON.parse(text ?? '')).toEqual({
+    expect(JSON.parse(text)).toEqual({
       ran: list.length,
       proven: list.filter(({ proof }) => proof !== undefined).length,
       different: [],
@@ -159,7 +159,7 @@ describe('the WebAssembly engine in a browser', () => {
     const page = (await import('./engine-page.mjs' as string)) as {
       outcomeOf(engine: unknown, item: Case, how: string): string;
     };
-    for (const item of cases().slice(0, 30)) {
+    for (const item of cases().slice(0, 10)) {
       const wanted = page.outcomeOf(interpEngine, item, 'checked');
       for (const how of ['checked', 'proven']) {
         if (how === 'proven' && item.proof === undefined) continue;

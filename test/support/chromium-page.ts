@@ -1,17 +1,23 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const LIMIT_MS = 55_000;
+
+/** Sends what the element holds once it changes: threads take their time, so the page says itself when it is done. */
+const REPORT = `<script>
+  const element = document.getElementById('out');
+  new MutationObserver(() => fetch('/result', { method: 'POST', body: element.textContent })).observe(element, { childList: true });
+</script>`;
 
 /**
- * Opens a page in a headless browser and returns what it leaves in the element `out`. The page is at the root of a server of
- * the project's files, dist/ among them, under headers that let threads share memory.
+ * Opens a page in a headless browser and returns what it puts into `<pre id="out">`, which is to be its first element. The page
+ * is at the root of a server of the project's files, dist/ among them, under headers that let threads share memory.
  *
  * @param made more files: path to text
  */
@@ -19,12 +25,24 @@ export async function pageOutput(
   chromium: string,
   html: string,
   made: Readonly<Record<string, string>> = {},
-): Promise<string | undefined> {
+): Promise<string> {
   const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-  const server = createServer((request, response) => {
+  let report: (text: string) => void = () => {};
+  const reported = new Promise<string>(resolve => {
+    report = resolve;
+  });
+  const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent((request.url ?? '/').split('?')[0]));
+    if (path === '/result') {
+      let text = '';
+      for await (const part of request) text += part;
+      response.writeHead(204, headers).end();
+      report(text);
+      return;
+    }
     if (path === '/') {
-      response.writeHead(200, { ...headers, 'content-type': 'text/html' }).end(html);
+      response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' });
+      response.end(html.replace('</pre>', `</pre>${REPORT}`));
       return;
     }
     try {
@@ -37,29 +55,37 @@ export async function pageOutput(
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const profile = mkdtempSync(join(tmpdir(), 'farcall-chromium-'));
+  const { port } = server.address() as AddressInfo;
+  const browser = spawn(
+    chromium,
+    [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      `--user-data-dir=${profile}`,
+      '--remote-debugging-port=0',
+      `http://127.0.0.1:${port}/`,
+    ],
+    { stdio: 'ignore' },
+  );
+  const gone = new Promise<void>(resolve => browser.once('exit', () => resolve()));
+  let timer: NodeJS.Timeout | undefined;
   try {
-    const { port } = server.address() as AddressInfo;
-    const { stdout } = await promisify(execFile)(
-      chromium,
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        `--user-data-dir=${profile}`,
-        '--virtual-time-budget=20000',
-        '--dump-dom',
-        `http://127.0.0.1:${port}/`,
-      ],
-      { timeout: 50_000, maxBuffer: 16 << 20 },
-    );
-    return /<pre id="out">(.*?)<\/pre>/s.exec(stdout)?.[1];
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`the page said nothing in ${LIMIT_MS} ms`)), LIMIT_MS);
+    });
+    return await Promise.race([reported, late]);
   } finally {
+    clearTimeout(timer);
+    browser.kill('SIGKILL');
+    await gone;
+    server.closeAllConnections();
     server.close();
-    rmSync(profile, { recursive: true, force: true });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }

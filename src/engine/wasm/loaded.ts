@@ -333,7 +333,9 @@ export class WasmLoaded implements LoadedProgram {
     }
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
     const kind = /unaligned/.test(error.message) ? 'misaligned' : 'out-of-bounds';
-    return { kind, message: error.message, insnIdx: slot, prog: program.name, regs: [], frames: [slot] };
+    // A trap of the engine's own says no place.
+    const message = `${error.message} (the instruction is not known)`;
+    return { kind, message, insnIdx: slot, prog: program.name, regs: [], frames: [slot] };
   }
 
   free(): void {

@@ -56,7 +56,8 @@ export function functionGraph(program: SplitProgram, func: number): FunctionGrap
     const falls = !jumps || def.kind === 'jcond' || def.kind === 'may_goto';
     if (falls) {
       if (slots[node + 1] < end) succ[edges++] = node + 1;
-      else if (jumps || end < insns.length) throw new JitError(ERRNO.EINVAL, `insn ${last}: control leaves the function`);
+      else if (jumps || end < insns.length)
+        throw new JitError(ERRNO.EINVAL, `insn ${last}: control leaves the function`);
     }
   }
   first[count] = edges;
