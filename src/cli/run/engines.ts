@@ -1,4 +1,5 @@
 import { type Engine, emulatorEngine, interpEngine, wasmEngine } from '../../engine/index.ts';
+import { nativeEngine, unsupportedBecause } from '../../engine/native/index.ts';
 import { TARGETS } from '../../jit/index.ts';
 import { LAYOUTS } from '../../kernels/index.ts';
 import type { ByteOrder } from '../../util/index.ts';
@@ -10,7 +11,7 @@ import type { Options } from '../options.ts';
 const EMULATED = TARGETS.filter(target => target.arch === 'ppc64').map(target => target.name);
 
 /** Engines that are no CPU. */
-const PLAIN = ['wasm', 'interp'] as const;
+const PLAIN = ['wasm', 'interp', 'native'] as const;
 type PlainEngine = (typeof PLAIN)[number];
 const isPlain = (name: string): name is PlainEngine => PLAIN.some(plain => plain === name);
 
@@ -24,8 +25,8 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
     choices: [...PLAIN, ...EMULATED],
     summary:
       'what executes the instructions: wasm compiles them to WebAssembly, interp takes them one by one and knows all ' +
-      'registers when one faults, a CPU compiles them and runs the code on an emulated one; default: wasm, but interp for ' +
-      'what is not verified',
+      'registers when one faults, native runs what is verified in code of this CPU, a CPU compiles them and runs the code ' +
+      'on an emulated one; default: wasm, but interp for what is not verified',
   },
   {
     name: 'layout',
@@ -41,6 +42,19 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
 /** Every engine by name. */
 export const ENGINE_NAMES: readonly string[] = [...PLAIN, ...EMULATED];
 
+/** What an engine is called that options of CPUs say nothing to. */
+const CALLED: Readonly<Record<PlainEngine, string>> = {
+  wasm: 'WebAssembly',
+  interp: 'the interpreter',
+  native: "this computer's own CPU",
+};
+
+/** Throws `run.native-host` or `run.native-load` where programs do not run natively. */
+function plainEngine(name: PlainEngine): Engine {
+  if (name === 'native') return nativeEngine();
+  return name === 'wasm' ? wasmEngine() : interpEngine;
+}
+
 /**
  * The engine of a name, for objects of a byte order. Throws `run.byte-order` where it has another.
  *
@@ -50,9 +64,9 @@ export function engineNamed(name: string, order: ByteOrder): Engine;
 export function engineNamed(name: string, order: ByteOrder, maybe: true): Engine | undefined;
 export function engineNamed(name: string, order: ByteOrder, maybe = false): Engine | undefined {
   if (name === 'interp') return interpEngine;
-  const target = TARGETS.find(row => row.name === name);
-  const own = target?.order ?? 'little';
-  if (own === order) return target === undefined ? wasmEngine() : emulatorEngine({ target: name });
+  if (maybe && name === 'native' && unsupportedBecause() !== undefined) return undefined;
+  const own = TARGETS.find(row => row.name === name)?.order ?? 'little';
+  if (own === order) return isPlain(name) ? plainEngine(name) : emulatorEngine({ target: name });
   if (maybe) return undefined;
   throw usageError(`${name} is ${own}-endian`, `an engine for ${order}-endian objects`, `--engine ${name}`);
 }
@@ -72,9 +86,9 @@ export function engineOf(options: Options, usual: PlainEngine): Engine {
     ['layout', 'target-cpu'].find(option => options.has(option)) ?? (options.flag('compat') ? 'compat' : '');
   if (unused !== '')
     throw usageError(
-      `--${unused} says nothing to ${name === 'wasm' ? 'WebAssembly' : 'the interpreter'}`,
+      `--${unused} says nothing to ${CALLED[name]}`,
       `--engine ${EMULATED.join(' or ')}`,
       `--engine ${name}`,
     );
-  return name === 'wasm' ? wasmEngine() : interpEngine;
+  return plainEngine(name);
 }

@@ -51,13 +51,16 @@ export class NativeLoaded implements LoadedProgram {
   readonly #how: CompileHow;
   readonly #unverified: Unverified;
   readonly #hasTailCalls: boolean;
+  /** Through the dangerous door. */
+  readonly #taken: boolean;
   #code: NativeCode | undefined;
   #tried = false;
   #ready = false;
 
   constructor(program: EngineProgram, machine: NativeMachine, how: CompileHow, unverified: Unverified) {
     const verified = program.proof?.ok === true;
-    this.program = unverified === 'dangerous' && !verified ? taken(program) : program;
+    this.#taken = unverified === 'dangerous' && !verified;
+    this.program = this.#taken ? taken(program) : program;
     this.#machine = machine;
     this.#how = how;
     this.#unverified = unverified;
@@ -87,8 +90,7 @@ export class NativeLoaded implements LoadedProgram {
     const machine = this.#machine;
     const { wasm, native, host } = machine;
     const { mem } = host.env;
-    const trusted = this.#unverified === 'dangerous' ? this.wasm.verified : this.wasm.trusted;
-    if (!trusted || !this.wasm.trusted || !mem.littleEndian || mem.shared) return undefined;
+    if (!this.wasm.trusted || !mem.littleEndian || mem.shared) return undefined;
     const { insns, options } = prepareCode(this.program, host, this.#how.linkHelper, {
       counted: false,
       probeReads: false,
@@ -98,7 +100,9 @@ export class NativeLoaded implements LoadedProgram {
     let program: LinearProgram;
     try {
       const { gateAddr, v3 } = native;
-      program = compileLinear(insns, { ...options, ...shapesIn(host), gateAddr, gateBase: firstGate, v3 });
+      const verifiedSlots = this.#taken ? 0 : this.program.insns.length;
+      const own = { gateAddr, gateBase: firstGate, v3, verifiedSlots };
+      program = compileLinear(insns, { ...options, ...shapesIn(host), ...own });
     } catch (error) {
       if (error instanceof JitError) return undefined;
       throw error;

@@ -2,7 +2,7 @@ import type { CodeBuffer } from '../../code-buffer.ts';
 import { FP, type Ir, LOAD, STORE_K } from '../../rows/ir.ts';
 import { alu, lea, mov, movsxd, NONE, rm, SUB, W } from '../encode.ts';
 import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
-import { isWide, isZero } from './zero-extended.ts';
+import { isExact, isWide, isZero } from './zero-extended.ts';
 
 /** Memory that an instruction reaches. */
 export interface Place {
@@ -37,6 +37,8 @@ export interface ProgramEmission {
   readonly starts: ArrayLike<number>;
   /** BMI2. */
   readonly v3: boolean;
+  /** Instructions in slots below this were verified. */
+  readonly verifiedSlots: number;
 }
 
 /** What the rows of one function are written with. */
@@ -51,7 +53,7 @@ export class LinearEmission {
   readonly short: Uint8Array;
   /** Calls of functions of the program: where their distance is, and whom they call. */
   readonly calls: { readonly offBytes: number; readonly callee: number }[] = [];
-  /** BPF registers whose upper half is known to be 0, a bit each. */
+  /** What is known of BPF registers: see `knownBehind`. */
   known = 0;
 
   constructor(parts: Pick<LinearEmission, 'c' | 'rows' | 'slots' | 'program' | 'locals' | 'frameBytes' | 'short'>) {
@@ -106,7 +108,10 @@ export class LinearEmission {
       if (off === 0 && (at & 7) === 5 && (other & 7) !== 5) lea(c, 0, ADDRESS, other, 0, at);
       else lea(c, 0, ADDRESS, at, off, other);
     } else if (off < 0x10000 && this.isZero(base)) return { base: MEMORY, index: at, disp: off };
-    else if (off === 0) mov(c, 0, ADDRESS, at);
+    else if (this.slots[i] < this.program.verifiedSlots && isExact(this.known, base)) {
+      // What the verifier let pass as a pointer is one: 64 bits of which the upper half is 0, with what was added or without.
+      return { base: MEMORY, index: at, disp: off };
+    } else if (off === 0) mov(c, 0, ADDRESS, at);
     else lea(c, 0, ADDRESS, at, off);
     return { base: MEMORY, index: ADDRESS, disp: 0 };
   }

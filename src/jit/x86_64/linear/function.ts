@@ -71,7 +71,7 @@ import { knownBehind, zeroExtendedAt } from './zero-extended.ts';
 /** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
 const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 /** As many words of a frame are zeroed one by one. */
-const MOST_STORED_WORDS = 12;
+const MOST_STORED_WORDS = 64;
 /** movups [m], xmm0 and xorps xmm0, xmm0 */
 const STORE_16 = 0x0f11;
 const LEFT_PROGRAM = WASM_FAULTS.indexOf('left-program');
@@ -142,7 +142,7 @@ class FunctionWriter {
     this.#unset = unsetLocals(rows, blocks, frame.locals);
     // Arguments of which only the lower half is read are made numbers of 32 bits at the start.
     this.#extended = lowOnly(live[0]) & 0b111110 & halves;
-    this.#knownAt = zeroExtendedAt(rows, blocks, this.#extended, how.returnsZero, how.room);
+    this.#knownAt = zeroExtendedAt(rows, blocks, this.#extended | (halves & ~0xffff), how.returnsZero, how.room);
   }
 
   write(): WrittenFunction {

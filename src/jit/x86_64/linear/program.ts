@@ -25,6 +25,8 @@ export interface LinearOptions {
   readonly stateAddr?: number;
   readonly without?: ReadonlySet<OptPass>;
   readonly v3: boolean;
+  /** Instructions in slots below this were verified: what they take for pointers are some. Default 0. */
+  readonly verifiedSlots?: number;
   /** Address of the code that calls gates; see `NodeAddon`. */
   readonly gateAddr: bigint;
   /** What is added to a gate's number in the program's list. */
@@ -104,6 +106,7 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
     funcBase: options.funcBase ?? 0,
     starts: program.starts,
     v3: options.v3,
+    verifiedSlots: options.verifiedSlots ?? 0,
   };
   const room = new Room();
   const written: (WrittenFunction | undefined)[] = functions.map(() => undefined);

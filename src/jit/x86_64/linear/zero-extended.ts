@@ -39,6 +39,14 @@ const MOST_ROUNDS = 12;
 
 export const isWide = ({ flags }: Ir, i: number): boolean => (flags[i] & HIGH) !== 0;
 
+/**
+ * What is known of registers: bit r where the upper half of Rr is 0, bit 16 + r where all of it is what BPF has there, and nothing
+ * of it made up as nobody reads it.
+ */
+const EXACT_SHIFT = 16;
+
+export const isExact = (known: number, register: number): boolean => (known & (1 << (EXACT_SHIFT + register))) !== 0;
+
 /** Whether a register's upper half is known to be 0. */
 export const isZero = (known: number, register: number): boolean => register === FP || (known & (1 << register)) !== 0;
 
@@ -161,15 +169,18 @@ export function knownBehind(rows: Ir, i: number, known: number, returnsZero: (fu
   const { kind, d } = rows;
   const calls = (kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET;
   // A tail call that goes nowhere leaves R0 alone.
-  const kept = calls ? known & ~(kind[i] === TAIL ? 0b111110 : 0b111111) : known;
+  const clobbered = kind[i] === TAIL ? 0b111110 : 0b111111;
+  const kept = calls ? known & ~(clobbered | (clobbered << EXACT_SHIFT)) : known;
   if (d[i] === NONE) return kept;
-  return resultIsZero(rows, i, known, returnsZero) ? kept | (1 << d[i]) : kept & ~(1 << d[i]);
+  const zero = resultIsZero(rows, i, known, returnsZero) ? 1 << d[i] : 0;
+  const exact = isWide(rows, i) ? 1 << (EXACT_SHIFT + d[i]) : 0;
+  return (kept & ~((1 << d[i]) | (1 << (EXACT_SHIFT + d[i])))) | zero | exact;
 }
 
 /**
- * Registers whose upper half is 0 wherever control comes from, by block.
+ * What is known wherever control comes from, by block.
  *
- * @param atEntry registers of which it is known when the function begins
+ * @param atEntry what is known when the function begins
  */
 export function zeroExtendedAt(
   rows: Ir,

@@ -1,0 +1,178 @@
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { assemble } from '../../asm/index.ts';
+import { interpEngine } from '../../engine/index.ts';
+import { createMachine } from '../../machine/index.ts';
+import { bpf_prog_type } from '../../uapi/index.ts';
+import { FarcallError } from '../../util/index.ts';
+import type { Verdict } from '../../verifier/index.ts';
+import { CodeSpace } from './code-space.ts';
+import { checkHost, loadAddon, type NativeEngineOptions, nativeEngine, unsupportedBecause } from './index.ts';
+
+const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
+const { BPF_PROG_TYPE_SOCKET_FILTER: FILTER, BPF_PROG_TYPE_XDP: XDP } = bpf_prog_type;
+const REQUEST = { dataIn: new Uint8Array(64) };
+const llvm = (text: string) => assemble(text, { dialect: 'llvm' });
+
+const codeOf = (body: () => unknown): string => {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof FarcallError) return error.code;
+    throw error;
+  }
+  return 'nothing was thrown';
+};
+
+describe('hosts', () => {
+  const versions = { node: '22.1.0', napi: '9' };
+
+  it.each([
+    ['darwin', { platform: 'darwin', arch: 'x64', versions }],
+    ['linux on s390x', { platform: 'linux', arch: 's390x', versions }],
+    ['Node 18.20.0', { platform: 'linux', arch: 'x64', versions: { node: '18.20.0', napi: '9' } }],
+    ['no Node with addons', { platform: 'linux', arch: 'x64', versions: {} }],
+  ])('%s is named', (name, facts) => {
+    expect(unsupportedBecause(facts)).toBe(name);
+    expect(codeOf(() => checkHost(facts))).toBe('run.native-host');
+  });
+
+  it('Linux on x86-64 is one', () => {
+    expect(unsupportedBecause({ platform: 'linux', arch: 'x64', versions })).toBeUndefined();
+  });
+});
+
+it('room for code is taken where it fits first, and joined when it comes back', () => {
+  const space = new CodeSpace(4 * 4096);
+  expect([space.take(1), space.take(5000), space.take(4096), space.take(1)]).toEqual([0, 4096, 12288, undefined]);
+  space.give(0, 1);
+  expect(space.take(4097)).toBeUndefined();
+  space.give(4096, 5000);
+  expect(space.take(3 * 4096)).toBe(0);
+  space.give(12288, 4096);
+  space.give(0, 3 * 4096);
+  expect(space.take(4 * 4096)).toBe(0);
+});
+
+const here = unsupportedBecause();
+describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : `: not on ${here}`}`, () => {
+  const machineOf = (options?: NativeEngineOptions) => createMachine({ engine: nativeEngine(options) });
+  const run = (
+    text: string,
+    type: number = FILTER,
+    options?: NativeEngineOptions,
+    proof: Verdict | undefined = PROOF,
+  ) => {
+    const machine = machineOf(options);
+    return machine.run(machine.loadInsns('p', type, llvm(text), [], proof), REQUEST);
+  };
+
+  it('an addon that is none, or has no place, is an error with a name', () => {
+    expect(codeOf(() => loadAddon({ bytes: new Uint8Array(100) }))).toBe('run.native-load');
+    expect(codeOf(() => loadAddon({ folders: ['/nowhere/at/all'] }))).toBe('run.native-load');
+  });
+
+  it('leaves no file behind', () => {
+    const mine = () => readdirSync(tmpdir()).filter(name => name.startsWith('farcall-')).length;
+    const before = mine();
+    expect(typeof loadAddon({ folders: [tmpdir()] }).call).toBe('function');
+    expect(mine()).toBeLessThanOrEqual(before);
+  });
+
+  it('runs', () => {
+    expect(run('r0 = 0x123456789 ll\nr0 *= 3\nexit').r0).toBe(0x369d0369bn);
+  });
+
+  it('programs nobody verified are refused by name, or checked in WebAssembly', () => {
+    const wild = 'r1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 + 0)\nexit';
+    const machine = machineOf();
+    const program = machine.loadInsns('p', FILTER, llvm('r0 = 1\nexit'));
+    expect(codeOf(() => machine.run(program, REQUEST))).toBe('run.native-unverified');
+    const checked = createMachine({ engine: nativeEngine({ unverified: 'wasm' }) });
+    expect(checked.run(checked.loadInsns('p', FILTER, llvm(wild)), REQUEST).fault?.kind).toBe('out-of-bounds');
+  });
+
+  it('through the dangerous door, what goes astray is a fault', () => {
+    const machine = machineOf({ unverified: 'dangerous' });
+    const load = (text: string) => machine.loadInsns('p', FILTER, llvm(text));
+    const wild = machine.run(load('r1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 + 16)\nexit'), REQUEST);
+    expect(wild.fault).toMatchObject({ kind: 'out-of-bounds', addr: 0x7fff0010n });
+    // Inside of functions too, and afterwards everything is as it was.
+    const inner = 'r6 = 7\nr1 = 0x7ffe0000 ll\ncall f\nexit\nf:\nr6 = 5\n*(u32 *)(r1 + 0) = 1\nr0 = 0\nexit';
+    expect(machine.run(load(inner), REQUEST).fault?.addr).toBe(0x7ffe0000n);
+    expect(machine.run(load('r0 = 42\nexit'), REQUEST).r0).toBe(42n);
+  });
+
+  it('an exception of a helper ends the run as a fault', () => {
+    // bpf_get_stackid of no map at all.
+    const text = 'r6 = r1\nr2 = 0\nr3 = 0\ncall 999\nr0 = 0\nexit';
+    expect(run(text).fault).toMatchObject({ kind: 'bad-call', insnIdx: 3 });
+  });
+
+  it('callbacks run natively, and those of the interpreter count as much', () => {
+    const text = [
+      'r6 = 0',
+      '*(u64 *)(r10 - 8) = r6',
+      'r1 = 100',
+      'r2 = f ll',
+      'r3 = r10',
+      'r3 += -8',
+      'r4 = 0',
+      'call 181',
+      'r0 = *(u64 *)(r10 - 8)',
+      'exit',
+      'f:',
+      'r3 = *(u64 *)(r2 + 0)',
+      'r3 += r1',
+      '*(u64 *)(r2 + 0) = r3',
+      'r0 = 0',
+      'exit',
+    ].join('\n');
+    const insns = llvm(text);
+    const results = [nativeEngine(), interpEngine].map(engine => {
+      const machine = createMachine({ engine });
+      return machine.run(machine.loadInsns('p', FILTER, insns, [], PROOF), REQUEST).r0;
+    });
+    expect(results).toEqual([4950n, 4950n]);
+  });
+
+  it('a budget stops what would not end', () => {
+    const machine = machineOf();
+    const program = machine.loadInsns('p', FILTER, llvm('a:\nr0 = 1\ngoto a\nexit'), [], PROOF);
+    expect(machine.run(program, { ...REQUEST, insnBudget: 1000 }).fault?.kind).toBe('step-budget');
+  });
+
+  it('runs packets in batches', () => {
+    const text = [
+      'r2 = *(u32 *)(r1 + 0)',
+      'r3 = *(u32 *)(r1 + 4)',
+      'r0 = 1',
+      'r4 = r2',
+      'r4 += 14',
+      'if r4 > r3 goto end',
+      'r0 = *(u8 *)(r2 + 12)',
+      'end:',
+      'exit',
+    ].join('\n');
+    const machine = machineOf();
+    const frames = [5, 6, 7].map(first => {
+      const frame = new Uint8Array(60);
+      frame[12] = first;
+      return frame;
+    });
+    const program = machine.loadInsns('p', XDP, llvm(text), [], PROOF);
+    const batch = machine.openBatch(program, [...frames, new Uint8Array(14)]);
+    const found = batch?.run();
+    expect([found?.done, ...(found?.verdicts ?? [])]).toEqual([4, 5, 6, 7, 0]);
+    batch?.close();
+  });
+
+  it('finds the memory where it is after it has grown', () => {
+    const machine = machineOf();
+    const program = machine.loadInsns('p', FILTER, llvm('r0 = *(u32 *)(r1 + 0)\nexit'), [], PROOF);
+    const first = machine.run(program, REQUEST).r0;
+    machine.mem.alloc(8 << 20);
+    expect(machine.run(program, REQUEST).r0).toBe(first);
+  });
+});
