@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type CliOptions, farcall } from '../../test/support/cli.ts';
+import { unsupportedBecause } from '../engine/native/index.ts';
 
 const GOLDENS = new URL('../../testdata/cli/', import.meta.url);
 const BLESS = process.env.BLESS === '1';
@@ -18,10 +19,17 @@ const FUNCTIONS = 'testdata/bpftool/functions.bpf.o';
 /** A time of loading that does not differ from run to run. */
 const EPOCH: CliOptions = { env: { SOURCE_DATE_EPOCH: '1750000000' } };
 
+const NATIVE_UNVERIFIED: [name: string, argv: string[]] = [
+  'prog-run-native-unverified',
+  ['prog', 'run', '--unverified', '--engine', 'native', '--type', 'xdp', SWAP, '--data-in', FRAME],
+];
+
 const CASES: [name: string, argv: string[], options?: CliOptions][] = [
   ['front-page', ['--help']],
   ['prog-run-help', ['prog', 'run', '--help']],
   ['bench-help', ['bench', '--help']],
+  // Elsewhere there is nothing to refuse.
+  ...(unsupportedBecause() === undefined ? [NATIVE_UNVERIFIED] : []),
   [
     'prog-run-wasm-fault',
     [
