@@ -20,6 +20,8 @@ export interface SharedObjectInit {
   /** Names that others can find, of code unless they are among `objects`. */
   readonly exports: readonly string[];
   readonly objects?: readonly string[];
+  /** Exported names that have a word too: a program may have a copy of an object, which is then the one that counts. */
+  readonly reached?: readonly string[];
   /** Relocation type that puts a symbol's address into a word (R_X86_64_GLOB_DAT …). */
   readonly importType: number;
   readonly dataBytes: number;
@@ -52,6 +54,7 @@ export class SharedObjectWriter {
   readonly #init: SharedObjectInit;
   readonly #strings = new StringTableBuilder();
   readonly #names: readonly string[];
+  readonly #words: readonly string[];
   readonly #gotAddr: number;
   readonly #dynamicAddr: number;
   readonly #places: {
@@ -72,21 +75,22 @@ export class SharedObjectWriter {
     const strings = symbols + this.#names.length * SYM_BYTES;
     const rela = alignUp(strings + this.#strings.length, WORD_BYTES);
     this.#places = { hash, symbols, strings, rela };
-    this.#dynamicAddr = alignUp(rela + init.imports.length * RELA_BYTES, page);
+    this.#words = [...init.imports, ...(init.reached ?? [])];
+    this.#dynamicAddr = alignUp(rela + this.#words.length * RELA_BYTES, page);
     this.#gotAddr = this.#dynamicAddr + this.#dynamic().length;
-    this.dataAddr = alignUp(this.#gotAddr + init.imports.length * WORD_BYTES, 16);
+    this.dataAddr = alignUp(this.#gotAddr + this.#words.length * WORD_BYTES, 16);
     this.textAddr = alignUp(this.dataAddr + init.dataBytes, page);
   }
 
-  /** Address of the word that holds an import's. */
+  /** Address of the word that holds a symbol's. */
   wordOf(name: string): number {
-    const index = this.#init.imports.indexOf(name);
-    if (index < 0) throw new InternalError(`${name} is not imported`);
+    const index = this.#words.indexOf(name);
+    if (index < 0) throw new InternalError(`${name} has no word`);
     return this.#gotAddr + index * WORD_BYTES;
   }
 
   #dynamic(): Uint8Array {
-    const { order, imports, soname } = this.#init;
+    const { order, soname } = this.#init;
     const { hash, symbols, strings, rela } = this.#places;
     return encodeDynamic(order, [
       [k.DT_HASH, hash],
@@ -95,7 +99,7 @@ export class SharedObjectWriter {
       [k.DT_STRSZ, this.#strings.length],
       [k.DT_SYMENT, SYM_BYTES],
       [k.DT_RELA, rela],
-      [k.DT_RELASZ, imports.length * RELA_BYTES],
+      [k.DT_RELASZ, this.#words.length * RELA_BYTES],
       [k.DT_RELAENT, RELA_BYTES],
       ...(soname === undefined ? [] : ([[k.DT_SONAME, this.#strings.add(soname)]] as const)),
     ]);
@@ -164,7 +168,12 @@ export class SharedObjectWriter {
         order,
         machine,
         true,
-        imports.map((name, i) => ({ offset: this.wordOf(name), type: importType, symbolIndex: i + 1, addend: 0 })),
+        this.#words.map(name => ({
+          offset: this.wordOf(name),
+          type: importType,
+          symbolIndex: this.#names.indexOf(name),
+          addend: 0,
+        })),
       ),
       addralign: 8,
       entsize: RELA_BYTES,

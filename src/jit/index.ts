@@ -4,6 +4,7 @@ export { dumpEncodingOf, prepareDump } from './dump-form.ts';
 export { codeElf, rawCode } from './exe/code-file.ts';
 export { writeExecutable } from './exe/executable.ts';
 export { ReplayLog } from './exe/replay-log.ts';
+export { cName, type SharedCode, sharedCode } from './exe/shared-code.ts';
 export * from './exe/types.ts';
 export { findUserLayout, USER_LAYOUT_NAMES, userLayouts } from './exe/user-layouts.ts';
 export { callTarget, immTarget } from './func-addr.ts';

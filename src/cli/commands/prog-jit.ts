@@ -2,12 +2,14 @@ import type { Call, Command } from '../command.ts';
 import { JIT_OPTIONS, type JitFormat, WASM } from '../jit/jit-options.ts';
 import { writeCode } from '../jit/write-code.ts';
 import { writeExe } from '../jit/write-executable.ts';
+import { writeShared } from '../jit/write-shared.ts';
 import { writeWasm } from '../jit/write-wasm.ts';
 
 async function run(call: Call): Promise<void> {
   const format = (call.options.text('format') ?? 'exe') as JitFormat;
   if (call.options.text('target') === WASM) await writeWasm(call, format);
   else if (format === 'exe') await writeExe(call);
+  else if (format === 'so') await writeShared(call);
   else writeCode(call, format);
 }
 
@@ -19,6 +21,8 @@ export const progJit: Command = {
     'against what was recorded, and prints what the program returns; with a capture a line for each packet: its number, ' +
     'the result, and a digest (64-bit FNV-1a) of contexts, packet and map values. It exits with 0; with 2 when a call or a ' +
     'register differs, with 3 when it faults. Programs are verified first. An executable reads contexts as programs are written; ' +
+    'a shared object has one C function a program and calls helpers through a table that whoever embeds it fills in; it reads contexts ' +
+    'likewise, has no maps, and its pointers are those of the process; ' +
     'in the other formats code for x86_64 is that of a kernel: contexts converted, helpers inlined.',
   args: [{ name: 'FILE', summary: 'object file, or raw instructions (with --type)', kind: 'file', required: true }],
   options: JIT_OPTIONS,

@@ -6,7 +6,7 @@ import { targetOptions } from '../inspect/options.ts';
 import type { Options } from '../options.ts';
 import { RUN_OPTIONS } from '../run/run-options.ts';
 
-export const JIT_FORMATS = ['exe', 'raw', 'json', 'elf'] as const;
+export const JIT_FORMATS = ['exe', 'so', 'raw', 'json', 'elf'] as const;
 export type JitFormat = (typeof JIT_FORMATS)[number];
 
 /** Options of a run that mean something else here, or nothing. */
@@ -51,7 +51,7 @@ export const JIT_OPTIONS: readonly OptionSpec[] = [
     choices: JIT_FORMATS,
     default: 'exe',
     summary:
-      'exe: a Linux executable that runs the program on the data given; raw: the code alone, function after function; ' +
+      'exe: a Linux executable that runs the program on the data given; so: a shared object with a C header, for x86_64; raw: the code alone, function after function; ' +
       'json: functions, addresses, calls and code; elf: a file for disassemblers',
   },
   { name: 'output', short: 'o', value: 'OUT', kind: 'file', summary: 'file to write; default: standard output' },

@@ -11,14 +11,16 @@ import { type JitFormat, layoutOf } from './jit-options.ts';
 import { jitedRecord } from './jited-record.ts';
 import { writeOutput } from './write-output.ts';
 
-const ENCODERS: Readonly<Record<Exclude<JitFormat, 'exe'>, (programs: readonly JitedProgram[]) => Uint8Array>> = {
+type CodeFormat = Exclude<JitFormat, 'exe' | 'so'>;
+
+const ENCODERS: Readonly<Record<CodeFormat, (programs: readonly JitedProgram[]) => Uint8Array>> = {
   raw: rawCode,
   elf: codeElf,
   json: programs => encodeText(programs.map(program => `${toJson(jitedRecord(program))}\n`).join('')),
 };
 
 /** Compiles without running: the code in one of three forms. */
-export function writeCode(call: Call, format: Exclude<JitFormat, 'exe'>): void {
+export function writeCode(call: Call, format: CodeFormat): void {
   const { options } = call;
   if (options.has('data-in') || options.has('ctx-in')) {
     throw usageError(`nothing is run for --format ${format}`, '--format exe, or neither --data-in nor --ctx-in');

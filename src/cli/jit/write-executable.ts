@@ -52,7 +52,7 @@ function runAll({ out }: Call, plan: RunPlan, notes: string[]): boolean {
 }
 
 /** How programs are run while they are recorded: as code of an emulated CPU where there is one. */
-function recordingEngine(target: JitTarget, call: Call, recorder: RunRecorder): Engine {
+export function recordingEngine(target: JitTarget, call: Call, recorder: RunRecorder): Engine {
   const { options } = call;
   const layout = layoutOf(options, target.arch) ?? userLayouts(target.arch)[0];
   if (findUserLayout(layout.name, target.arch) === undefined) {

@@ -123,7 +123,7 @@ export class NativeLoaded implements LoadedProgram {
       run: native.entry(at(run)),
       repeat: native.entry(at(repeat)),
       packet: packet === undefined ? undefined : native.entry(at(packet)),
-      batch: batch === undefined ? undefined : native.entry(at(batch)),
+      batch: batch === undefined ? undefined : native.entry(at(batch), true),
     };
   }
 

@@ -59,7 +59,7 @@ export class NativeRunner implements ProgramRunner {
   }
 
   #one(entry: (a: number, b: number) => number, a: number, b: number): number {
-    this.fault = undefined;
+    if (this.fault !== undefined) this.fault = undefined;
     try {
       return entry(a, b);
     } catch (error) {

@@ -145,7 +145,7 @@ function storeArgs(e: LinearEmission, count: number): void {
 export function emitOutside(e: LinearEmission, i: number, gate: Gate, shape: CallShape): void {
   storeArgs(e, shape.args);
   callGate(e, gate, e.slots[i]);
-  if (shape.returns && e.rows.d[i] !== NONE) e.state(W, LOAD_OP, RAX, RUN_STATE.regs);
+  if (shape.returns && e.rows.d[i] !== NONE) e.state(W, LOAD_OP, HOME[e.rows.d[i]], RUN_STATE.regs);
 }
 
 export function emitFunctionCall(e: LinearEmission, i: number): void {
@@ -153,6 +153,8 @@ export function emitFunctionCall(e: LinearEmission, i: number): void {
   c.u8(0xe8);
   e.calls.push({ offBytes: c.length, callee: e.rows.aux[i] });
   c.u32(0);
+  const d = e.rows.d[i];
+  if (d !== NONE && HOME[d] !== RAX) mov(c, W, HOME[d], RAX);
 }
 
 /** Ends the run: the gate throws. */

@@ -38,7 +38,7 @@ import { RUN_STATE, WASM_FAULTS } from '../../wasm/abi.ts';
 import type { CallShape } from '../../wasm/index.ts';
 import { lowOnly } from '../../wasm/row-emission.ts';
 import type { AnalyzedFunction } from '../../wasm/row-function.ts';
-import { ADD, alu, aluImm, mov, movImm, push, rm, SUB, W } from '../encode.ts';
+import { ADD, alu, aluImm, mov, movImm, pop, push, rm, SUB, W } from '../encode.ts';
 import { RAX, RCX, RDI, RSP } from '../registers.ts';
 import {
   emitConstant,
@@ -305,6 +305,8 @@ class FunctionWriter {
     if (words.length > MOST_STORED_WORDS) {
       const first = words[0];
       const count = (words[words.length - 1] + 8 - first) / 8;
+      // Where a function was put in, R0 may still be what it was before.
+      push(c, RAX);
       mov(c, W, SCRATCH, RDI);
       mov(c, W, ADDRESS, RCX);
       rm(c, W, 0x8d, RDI, FRAME_END, first - frameBytes);
@@ -314,6 +316,7 @@ class FunctionWriter {
       for (const byte of [0xf3, 0x48, 0xab]) c.u8(byte);
       mov(c, W, RDI, SCRATCH);
       mov(c, W, RCX, ADDRESS);
+      pop(c, RAX);
       return;
     }
     let cleared = false;
