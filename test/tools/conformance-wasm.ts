@@ -1,7 +1,7 @@
 /**
  * Runs bpf_conformance data translated to WebAssembly, in this process, as unproven programs; with --proven as ones that
- * somebody proved, which are optimised.
- *   npx tsx test/tools/conformance-wasm.ts SUITE_DIR [--proven]
+ * somebody proved, which are optimised, with --native as those in code of this CPU.
+ *   npx tsx test/tools/conformance-wasm.ts SUITE_DIR [--proven | --native]
  * Every tests/*.data must give its result; what the translation refuses counts as failed, with the reason.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,10 +11,13 @@ import { wasmEngine } from '../../src/engine/index.ts';
 import { decodeInsns } from '../../src/isa/index.ts';
 import { createMachine } from '../../src/machine/index.ts';
 import { fromHex } from '../../src/util/index.ts';
+import { provenNative } from '../support/native-run.ts';
 import { provenEngine } from '../support/proven-engine.ts';
 
 const [dir, option] = process.argv.slice(2);
-const proven = option === '--proven';
+const native = option === '--native';
+const proven = native || option === '--proven';
+const engine = native ? provenNative() : proven ? provenEngine() : wasmEngine();
 /** Of socket filters: programs of no type are never taken to be proven. */
 const SOCKET_FILTER = 1;
 
@@ -28,7 +31,7 @@ function outcome(text: string): string {
   const asm = section(text, 'asm');
   const insns =
     asm === undefined ? decodeInsns(fromHex(section(text, 'raw') ?? '')) : assemble(asm, { dialect: 'conformance' });
-  const machine = createMachine({ engine: proven ? provenEngine() : wasmEngine() });
+  const machine = createMachine({ engine });
   const program = machine.loadInsns('test', SOCKET_FILTER, insns);
   const result = machine.runOnMemory(
     program,
