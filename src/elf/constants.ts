@@ -116,3 +116,5 @@ export const DT_SONAME = 14;
 export const DT_INIT_ARRAY = 25;
 export const DT_INIT_ARRAYSZ = 27;
 export const DT_GNU_HASH = 0x6ffffef5;
+export const DT_FLAGS_1 = 0x6ffffffb;
+export const DF_1_NODELETE = 8;

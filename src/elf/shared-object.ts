@@ -25,6 +25,8 @@ export interface SharedObjectInit {
   /** Relocation type that puts a symbol's address into a word (R_X86_64_GLOB_DAT …). */
   readonly importType: number;
   readonly dataBytes: number;
+  /** Once loaded it stays, whoever closes it. */
+  readonly stays?: boolean;
   /** Pages of the host; code and data never share one. Default 4096. */
   readonly pageBytes?: number;
 }
@@ -90,7 +92,7 @@ export class SharedObjectWriter {
   }
 
   #dynamic(): Uint8Array {
-    const { order, soname } = this.#init;
+    const { order, soname, stays } = this.#init;
     const { hash, symbols, strings, rela } = this.#places;
     return encodeDynamic(order, [
       [k.DT_HASH, hash],
@@ -101,6 +103,7 @@ export class SharedObjectWriter {
       [k.DT_RELA, rela],
       [k.DT_RELASZ, this.#words.length * RELA_BYTES],
       [k.DT_RELAENT, RELA_BYTES],
+      ...(stays === true ? ([[k.DT_FLAGS_1, k.DF_1_NODELETE]] as const) : []),
       ...(soname === undefined ? [] : ([[k.DT_SONAME, this.#strings.add(soname)]] as const)),
     ]);
   }

@@ -52,7 +52,7 @@ describe('in bash', () => {
     ['farcall prog calls x.o --layout x86', ['x86_64', 'x86_64-kaslr']],
     ['farcall gen ', ['object']],
     ['farcall prog run --en', ['--engine']],
-    ['farcall prog run x.o --engine ', ['wasm', 'interp', 'ppc64le', 'ppc64']],
+    ['farcall prog run x.o --engine ', ['wasm', 'interp', 'native', 'ppc64le', 'ppc64']],
     ['farcall prog run --prog obj --eng', ['--engine']],
     ['farcall insn disasm -d k', ['kernel']],
     ['farcall prog dump raw x.o op', ['opcodes']],

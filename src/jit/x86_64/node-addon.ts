@@ -49,6 +49,7 @@ const IMPORTS = [
   'napi_call_function',
   'napi_open_handle_scope',
   'napi_close_handle_scope',
+  'napi_add_env_cleanup_hook',
   'sigaction',
 ] as const;
 type Import = (typeof IMPORTS)[number];
@@ -106,6 +107,8 @@ class AddonWriter {
       exports: [INIT],
       importType: R_X86_64_GLOB_DAT,
       dataBytes: this.#data.length,
+      // Threads of JavaScript come and go; whoever handled signals last has to be there still.
+      stays: true,
     });
   }
 
@@ -179,10 +182,12 @@ class AddonWriter {
     const gate = c.label();
     const unwind = c.label();
     const handler = c.label();
+    const ended = c.label();
     this.#call(functions.call, unwind);
     this.#gate(gate, unwind);
     this.#handler(handler, unwind);
-    this.#attach(functions.attach, gate, handler);
+    this.#attach(functions.attach, gate, handler, ended);
+    this.#ended(ended);
     this.#addressOf(functions.addressOf);
     this.#reserve(functions.reserve);
     this.#place(functions.place);
@@ -338,7 +343,7 @@ class AddonWriter {
   }
 
   /** `attach(block, gate)` */
-  #attach(label: number, gate: number, handler: number): void {
+  #attach(label: number, gate: number, handler: number, ended: number): void {
     const c = this.#c;
     c.bind(label);
     this.#arguments(2);
@@ -364,7 +369,20 @@ class AddonWriter {
       this.#leaData(RDX, DATA.old + n * SIGACTION.sizeBytes);
       this.#callImport('sigaction');
     });
+    mov(c, W, RDI, RBX);
+    this.#leaLabel(RSI, ended);
+    movImm(c, RDX, 0, 0);
+    this.#callImport('napi_add_env_cleanup_hook');
     this.#leave();
+  }
+
+  /** The thread of JavaScript has ended, and the block with it: signals are others'. */
+  #ended(label: number): void {
+    const c = this.#c;
+    c.bind(label);
+    movImm(c, RAX, 0, 0);
+    this.#block(STORE, RAX);
+    ret(c);
   }
 
   /** `addressOf(buffer)`: to `out` and `outBytes`; 0 for what is none. */
