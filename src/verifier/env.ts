@@ -12,6 +12,7 @@ import type { SourceLines } from './source-lines.ts';
 import { BacktrackState } from './state/backtrack.ts';
 import type { FuncState } from './state/func-state.ts';
 import { IdMap } from './state/idmap.ts';
+import { InsnHistory, NO_ENTRY } from './state/insn-history.ts';
 import { RegState } from './state/reg.ts';
 import type { VerifierState } from './state/verifier-state.ts';
 import type { JitSupport } from './structure-input.ts';
@@ -45,16 +46,6 @@ export class ExploredList {
   newest: VerifierState | undefined = undefined;
   newestUncleaned: VerifierState | undefined = undefined;
   count = 0;
-}
-
-/** An entry of the instruction history (`struct bpf_insn_hist_entry`). */
-export interface InsnHistEntry {
-  idx: number;
-  prevIdx: number;
-  /** `INSN_F_*` */
-  flags: number;
-  /** Registers and slots linked when a jump was taken; see `check/linked-regs.ts`. */
-  linkedRegs: readonly number[] | undefined;
 }
 
 /** What is to be verified, by whom, with which rights. */
@@ -139,9 +130,9 @@ export class VerifierEnv {
   arena: VerifierMap | undefined = undefined;
   verifierZext = true;
 
-  /** History of the paths; `curHistEnt` is that of the instruction in hand, if it has one. */
-  readonly insnHist: InsnHistEntry[] = [];
-  curHistEnt: InsnHistEntry | undefined = undefined;
+  /** History of the paths; `curHistEnt` is the entry of the instruction in hand, if it has one. */
+  readonly insnHist = new InsnHistory();
+  curHistEnt = NO_ENTRY;
 
   insnProcessed = 0;
   prevInsnProcessed = 0;

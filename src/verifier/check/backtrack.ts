@@ -21,9 +21,10 @@ import {
   isPseudoCall,
   MAX_CALL_FRAMES,
 } from '../../isa/index.ts';
-import type { InsnHistEntry, VerifierEnv } from '../env.ts';
+import type { VerifierEnv } from '../env.ts';
 import { insnText } from '../print/insn-text.ts';
 import { type BacktrackState, fmtRegMask, fmtStackMask } from '../state/backtrack.ts';
+import { NO_ENTRY } from '../state/insn-history.ts';
 import { isSyncCallbackCallingInsn } from './callback-kinds.ts';
 import {
   INSN_F_DST_REG_STACK,
@@ -46,7 +47,7 @@ export const slotsText = (bt: BacktrackState): string =>
 
 /**
  * What has to be precise before instruction `idx` for what `bt` asks for to be so after it. False where nobody can tell.
- * `subseqIdx` is the instruction that came next on the path.
+ * `subseqIdx` is the instruction that came next on the path, `hist` the history's entry of this one or NO_ENTRY.
  *
  * Source: `kernel/bpf/verifier.c: backtrack_insn`.
  */
@@ -54,7 +55,7 @@ export function backtrackInsn(
   env: VerifierEnv,
   idx: number,
   subseqIdx: number,
-  hist: InsnHistEntry | undefined,
+  hist: number,
   bt: BacktrackState,
   told: boolean,
 ): boolean {
@@ -62,7 +63,8 @@ export function backtrackInsn(
   // The second slot of a ld_imm64.
   if (insn.code === 0) return true;
   if (told) logInsn(env, idx, bt);
-  const linked = hist?.linkedRegs;
+  const linked = hist === NO_ENTRY ? undefined : env.insnHist.linkedRegs[hist];
+  const flags = hist === NO_ENTRY ? 0 : env.insnHist.flags[hist];
   if (linked !== undefined) syncLinkedRegs(bt, linked);
   switch (insn.code & 7) {
     case BPF_ALU:
@@ -74,16 +76,16 @@ export function backtrackInsn(
       if (!bt.isRegSet(insn.dst)) return true;
       bt.clearReg(insn.dst);
       // Other memory than the stack holds any number.
-      if (hist === undefined || (hist.flags & INSN_F_STACK_ACCESS) === 0) return true;
-      bt.setFrameSlot(insnStackAccessFrameno(hist.flags), insnStackAccessSpi(hist.flags));
+      if ((flags & INSN_F_STACK_ACCESS) === 0) return true;
+      bt.setFrameSlot(insnStackAccessFrameno(flags), insnStackAccessSpi(flags));
       break;
     case BPF_STX:
     case BPF_ST: {
       // No scalar is stored to: this was made of pointers.
       if (bt.isRegSet(insn.dst)) return false;
-      if (hist === undefined || (hist.flags & INSN_F_STACK_ACCESS) === 0) return true;
-      const frame = insnStackAccessFrameno(hist.flags);
-      const spi = insnStackAccessSpi(hist.flags);
+      if ((flags & INSN_F_STACK_ACCESS) === 0) return true;
+      const frame = insnStackAccessFrameno(flags);
+      const spi = insnStackAccessSpi(flags);
       if (!bt.isFrameSlotSet(frame, spi)) return true;
       bt.clearFrameSlot(frame, spi);
       if ((insn.code & 7) === BPF_STX) bt.setReg(insn.src);
@@ -91,7 +93,7 @@ export function backtrackInsn(
     }
     case BPF_JMP:
     case BPF_JMP32: {
-      const step = throughJump(env, insn, idx, subseqIdx, hist, bt);
+      const step = throughJump(env, insn, idx, subseqIdx, flags, bt);
       if (step !== GO_ON) return step === DONE;
       break;
     }
@@ -149,7 +151,7 @@ function throughJump(
   insn: Insn,
   idx: number,
   subseqIdx: number,
-  hist: InsnHistEntry | undefined,
+  flags: number,
   bt: BacktrackState,
 ): Step {
   if (isPseudoCall(insn)) return intoCaller(env, insn, idx, bt);
@@ -164,7 +166,6 @@ function throughJump(
   if (op === BPF_EXIT) return intoCallee(env, subseqIdx, bt);
   if ((insn.code & BPF_X) !== 0) {
     if (!bt.isRegSet(insn.dst) && !bt.isRegSet(insn.src)) return DONE;
-    const flags = hist === undefined ? 0 : hist.flags;
     if ((flags & INSN_F_SRC_REG_STACK) === 0) bt.setReg(insn.src);
     if ((flags & INSN_F_DST_REG_STACK) === 0) bt.setReg(insn.dst);
   }

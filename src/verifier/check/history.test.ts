@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { InsnHistEntry, VerifierEnv } from '../env.ts';
+import type { VerifierEnv } from '../env.ts';
 import { BacktrackState } from '../state/backtrack.ts';
+import { InsnHistory, NO_ENTRY } from '../state/insn-history.ts';
 import { VerifierState } from '../state/verifier-state.ts';
 import {
   getInsnHistEntry,
@@ -24,8 +25,8 @@ function makeEnv(): VerifierEnv {
   return {
     insnIdx: 0,
     prevInsnIdx: -1,
-    insnHist: [] as InsnHistEntry[],
-    curHistEnt: undefined,
+    insnHist: new InsnHistory(),
+    curHistEnt: NO_ENTRY,
   } as unknown as VerifierEnv;
 }
 
@@ -33,7 +34,7 @@ function walk(env: VerifierEnv, state: VerifierState, path: readonly number[], f
   for (const idx of path) {
     env.prevInsnIdx = env.insnIdx;
     env.insnIdx = idx;
-    env.curHistEnt = undefined;
+    env.curHistEnt = NO_ENTRY;
     if (idx !== env.prevInsnIdx + 1) pushInsnHistory(env, state, flags, undefined);
   }
 }
@@ -72,10 +73,10 @@ describe('the history of a path', () => {
     const other = new VerifierState();
     other.insnHistStart = other.insnHistEnd = parent.insnHistEnd;
     walk(env, other, [5]);
-    expect(env.insnHist.map(entry => entry.idx)).toEqual([7, 3, 5, 2]);
-    expect(getInsnHistEntry(env, 0, parent.insnHistEnd, 3)?.prevIdx).toBe(7);
-    expect(getInsnHistEntry(env, 0, parent.insnHistEnd, 7)).toBe(undefined);
-    expect(getInsnHistEntry(env, 2, 2, 5)).toBe(undefined);
+    expect([...env.insnHist.idx.subarray(0, 4)]).toEqual([7, 3, 5, 2]);
+    expect(env.insnHist.prevIdx[getInsnHistEntry(env, 0, parent.insnHistEnd, 3)]).toBe(7);
+    expect(getInsnHistEntry(env, 0, parent.insnHistEnd, 7)).toBe(NO_ENTRY);
+    expect(getInsnHistEntry(env, 2, 2, 5)).toBe(NO_ENTRY);
   });
 
   it('has one entry for an instruction that is remembered twice', () => {
@@ -83,9 +84,9 @@ describe('the history of a path', () => {
     const state = new VerifierState();
     pushInsnHistory(env, state, INSN_F_STACK_ACCESS, undefined);
     pushInsnHistory(env, state, INSN_F_DST_REG_STACK, [1, 2]);
-    expect(env.insnHist).toEqual([
-      { idx: 0, prevIdx: -1, flags: INSN_F_STACK_ACCESS | INSN_F_DST_REG_STACK, linkedRegs: [1, 2] },
-    ]);
+    const { idx, prevIdx, flags, linkedRegs } = env.insnHist;
+    expect([idx[0], prevIdx[0], flags[0]]).toEqual([0, -1, INSN_F_STACK_ACCESS | INSN_F_DST_REG_STACK]);
+    expect(linkedRegs).toEqual([[1, 2]]);
     expect(state.insnHistEnd).toBe(1);
   });
 

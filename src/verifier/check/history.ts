@@ -1,5 +1,6 @@
-import type { InsnHistEntry, VerifierEnv } from '../env.ts';
+import type { VerifierEnv } from '../env.ts';
 import type { BacktrackState } from '../state/backtrack.ts';
+import { NO_ENTRY } from '../state/insn-history.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
 
 /**
@@ -55,41 +56,21 @@ export function pushInsnHistory(
   insnFlags: number,
   linkedRegs: readonly number[] | undefined,
 ): void {
-  const present = env.curHistEnt;
-  if (present !== undefined) {
-    present.flags |= insnFlags;
-    present.linkedRegs = linkedRegs;
+  const { curHistEnt: present, insnHist } = env;
+  if (present !== NO_ENTRY) {
+    insnHist.flags[present] |= insnFlags;
+    insnHist.linkedRegs[present] = linkedRegs;
     return;
   }
   const at = cur.insnHistEnd;
-  const { insnHist } = env;
-  // Entries behind the end belonged to paths that are over.
-  let entry: InsnHistEntry;
-  if (at < insnHist.length) {
-    entry = insnHist[at];
-    entry.idx = env.insnIdx;
-    entry.prevIdx = env.prevInsnIdx;
-    entry.flags = insnFlags;
-    entry.linkedRegs = linkedRegs;
-  } else {
-    entry = { idx: env.insnIdx, prevIdx: env.prevInsnIdx, flags: insnFlags, linkedRegs };
-    insnHist.push(entry);
-  }
+  insnHist.set(at, env.insnIdx, env.prevInsnIdx, insnFlags, linkedRegs);
   cur.insnHistEnd = at + 1;
-  env.curHistEnt = entry;
+  env.curHistEnt = at;
 }
 
-/** The entry of instruction `insnIdx`, if it is the last of the range. */
-export function getInsnHistEntry(
-  env: VerifierEnv,
-  histStart: number,
-  histEnd: number,
-  insnIdx: number,
-): InsnHistEntry | undefined {
-  if (histEnd <= histStart) return undefined;
-  const entry = env.insnHist[histEnd - 1];
-  return entry.idx === insnIdx ? entry : undefined;
-}
+/** The entry of instruction `insnIdx`, if it is the last of the range; NO_ENTRY otherwise. */
+export const getInsnHistEntry = (env: VerifierEnv, histStart: number, histEnd: number, insnIdx: number): number =>
+  histEnd > histStart && env.insnHist.idx[histEnd - 1] === insnIdx ? histEnd - 1 : NO_ENTRY;
 
 /** {@link getPrevInsnIdx} found nothing before the state's first instruction. */
 export const HISTORY_EXHAUSTED = -2;
@@ -110,14 +91,11 @@ export function getPrevInsnIdx(
   if (insnIdx === st.firstInsnIdx) {
     if (count === 0) return HISTORY_EXHAUSTED;
     // The jump from the state before to this one's first instruction.
-    if (count === 1 && env.insnHist[histStart].idx === insnIdx) return HISTORY_EXHAUSTED;
+    if (count === 1 && env.insnHist.idx[histStart] === insnIdx) return HISTORY_EXHAUSTED;
   }
-  if (count !== 0) {
-    const entry = env.insnHist[histEnd - 1];
-    if (entry.idx === insnIdx) {
-      bt.histEnd = histEnd - 1;
-      return entry.prevIdx;
-    }
+  if (count !== 0 && env.insnHist.idx[histEnd - 1] === insnIdx) {
+    bt.histEnd = histEnd - 1;
+    return env.insnHist.prevIdx[histEnd - 1];
   }
   return insnIdx - 1;
 }

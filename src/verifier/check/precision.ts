@@ -4,6 +4,7 @@ import type { VerifierEnv } from '../env.ts';
 import { fmtRegMask, fmtStackMask } from '../state/backtrack.ts';
 import { contentOf, isPrecise, setPrecise, slotOf } from '../state/frame-image.ts';
 import { BPF_MAIN_FUNC } from '../state/func-state.ts';
+import { NO_ENTRY } from '../state/insn-history.ts';
 import { FIRST_SLOT, type RegContent } from '../state/reg.ts';
 import { STACK_SPILL } from '../state/stack.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
@@ -77,6 +78,9 @@ function writtenRegs(insns: readonly Insn[]): Uint8Array {
 const concernsOthers = (target: number, regMask: number): boolean =>
   target === SECOND_SLOT || ((target & WRITES) !== 0 && (regMask & (1 << (target & 15))) === 0);
 
+const isLinked = (env: VerifierEnv, hist: number): boolean =>
+  hist !== NO_ENTRY && env.insnHist.linkedRegs[hist] !== undefined;
+
 /**
  * Walks the path in hand back, instruction by instruction and state by state, until nothing is left that has to be
  * precise. States on the way remember what does; the one in hand has no use for that.
@@ -109,7 +113,7 @@ function walkBack(env: VerifierEnv): void {
     for (let i = lastIdx; ; ) {
       const hist = getInsnHistEntry(env, histStart, bt.histEnd, i);
       if (skipFirst) skipFirst = false;
-      else if (told || !concernsOthers(targets[i], bt.regMask) || hist?.linkedRegs !== undefined) {
+      else if (told || !concernsOthers(targets[i], bt.regMask) || isLinked(env, hist)) {
         if (!backtrackInsn(env, i, subseqIdx, hist, bt, told)) {
           markAllScalarsPrecise(env, env.curState);
           bt.reset();

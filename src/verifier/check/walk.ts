@@ -31,6 +31,7 @@ import type { VerifierEnv } from '../env.ts';
 import { isBpfThrow } from '../kfunc-calls.ts';
 import { insnText } from '../print/insn-text.ts';
 import { printInsnState, printVerifierState } from '../print/state-text.ts';
+import { NO_ENTRY } from '../state/insn-history.ts';
 import { BPF_LOG_LEVEL, BPF_LOG_LEVEL2 } from '../verifier-log.ts';
 import { checkAluOp } from './alu.ts';
 import { checkAtomic } from './atomic.ts';
@@ -71,7 +72,7 @@ export function doCheck(env: VerifierEnv): void {
   let prevInsnIdx = -1;
   observer?.walkBegins?.(env);
   for (;;) {
-    env.curHistEnt = undefined;
+    env.curHistEnt = NO_ENTRY;
     env.prevInsnIdx = prevInsnIdx;
     const idx = env.insnIdx;
     if (idx >= insns.length) env.refuse('insnOutside', idx, insns.length);
