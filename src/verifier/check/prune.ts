@@ -221,8 +221,9 @@ function keepState(env: VerifierEnv, list: ExploredList, cur: VerifierState, ins
   settlePending(env);
   const kept = new VerifierState();
   copyVerifierState(kept, cur);
-  const images: FrameImage[] = [];
-  for (let f = 0; f <= cur.curframe; f++) images.push(imageOf(cur.frames[f], env.bpfCapable));
+  // Of its final size at once: there are many.
+  const images: FrameImage[] = new Array(cur.curframe + 1);
+  for (let f = 0; f <= cur.curframe; f++) images[f] = imageOf(cur.frames[f], env.bpfCapable);
   kept.images = images;
   kept.insnIdx = insnIdx;
   cur.parent = kept;

@@ -5,6 +5,12 @@ const NO_IMAGES: readonly FrameImage[] = [];
 /** Never added to: who makes a state with frames gives it a list of its own. */
 export const NO_FRAMES: FuncState[] = [];
 
+const SPECULATIVE = 1;
+const ACTIVE_RCU_LOCK = 2;
+const USED_AS_LOOP_ENTRY = 4;
+const IN_SLEEPABLE = 8;
+const SCALARS_FORCED = 16;
+
 /** A point in the exploration: frames and what holds across them (`struct bpf_verifier_state`). */
 export class VerifierState {
   /** `frames[0]` is main's; as many as `curframe + 1`. None in a state that is kept or waits for its turn. */
@@ -17,11 +23,7 @@ export class VerifierState {
   curframe = 0;
   /** The map or BTF whose spin lock is held, and the id of the register that names the object; undefined: none. */
   activeLock: { readonly ptr: object; readonly id: number } | undefined = undefined;
-  speculative = false;
-  activeRcuLock = false;
   activePreemptLock = 0;
-  usedAsLoopEntry = false;
-  inSleepable = false;
   firstInsnIdx = 0;
   lastInsnIdx = 0;
   loopEntry: VerifierState | undefined = undefined;
@@ -31,14 +33,53 @@ export class VerifierState {
   dfsDepth = 0;
   callbackUnrollDepth = 0;
   mayGotoDepth = 0;
-  /** Every scalar here and in the states before was made precise. Not in Linux, which looks at all of them again. */
-  scalarsForced = false;
+  /** One word for what is true or not: there may be a million states. */
+  #flags = 0;
   /** Kept states: how often another was and was not equivalent. */
   hitCnt = 0;
   missCnt = 0;
   /** Kept states: the next of their `ExploredList`. */
   older: VerifierState | undefined = undefined;
   olderUncleaned: VerifierState | undefined = undefined;
+
+  get speculative(): boolean {
+    return (this.#flags & SPECULATIVE) !== 0;
+  }
+  set speculative(value: boolean) {
+    this.#set(SPECULATIVE, value);
+  }
+  get activeRcuLock(): boolean {
+    return (this.#flags & ACTIVE_RCU_LOCK) !== 0;
+  }
+  set activeRcuLock(value: boolean) {
+    this.#set(ACTIVE_RCU_LOCK, value);
+  }
+  get usedAsLoopEntry(): boolean {
+    return (this.#flags & USED_AS_LOOP_ENTRY) !== 0;
+  }
+  set usedAsLoopEntry(value: boolean) {
+    this.#set(USED_AS_LOOP_ENTRY, value);
+  }
+  get inSleepable(): boolean {
+    return (this.#flags & IN_SLEEPABLE) !== 0;
+  }
+  set inSleepable(value: boolean) {
+    this.#set(IN_SLEEPABLE, value);
+  }
+  /** Every scalar here and in the states before was made precise. Not in Linux, which looks at all of them again. */
+  get scalarsForced(): boolean {
+    return (this.#flags & SCALARS_FORCED) !== 0;
+  }
+  set scalarsForced(value: boolean) {
+    this.#set(SCALARS_FORCED, value);
+  }
+  #set(flag: number, value: boolean): void {
+    this.#flags = value ? this.#flags | flag : this.#flags & ~flag;
+  }
+  /** All but {@link scalarsForced}. */
+  copyFlags(from: VerifierState): void {
+    this.#flags = (this.#flags & SCALARS_FORCED) | (from.#flags & ~SCALARS_FORCED);
+  }
 
   get frame(): FuncState {
     return this.frames[this.curframe];
@@ -51,10 +92,8 @@ export class VerifierState {
 
 /** Makes `to` what `from` is, but for its frames. Source: `copy_verifier_state`. */
 export function copyVerifierState(to: VerifierState, from: VerifierState): void {
-  to.speculative = from.speculative;
-  to.activeRcuLock = from.activeRcuLock;
+  to.copyFlags(from);
   to.activePreemptLock = from.activePreemptLock;
-  to.inSleepable = from.inSleepable;
   to.curframe = from.curframe;
   to.activeLock = from.activeLock;
   to.branches = from.branches;
@@ -65,7 +104,6 @@ export function copyVerifierState(to: VerifierState, from: VerifierState): void 
   to.insnHistEnd = from.insnHistEnd;
   to.dfsDepth = from.dfsDepth;
   to.callbackUnrollDepth = from.callbackUnrollDepth;
-  to.usedAsLoopEntry = from.usedAsLoopEntry;
   to.mayGotoDepth = from.mayGotoDepth;
   to.loopEntry = from.loopEntry;
 }
