@@ -81,7 +81,17 @@ else {
     // Sizes take turns: the machine's clock moves.
     for (const [size, found] of samples) {
       const script = fileURLToPath(import.meta.url);
-      const args = [script, '--one', size, '--dist', options.dist, '--without', options.without, '--effort', options.effort];
+      const args = [
+        script,
+        '--one',
+        size,
+        '--dist',
+        options.dist,
+        '--without',
+        options.without,
+        '--effort',
+        options.effort,
+      ];
       found.push(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })));
     }
   }
