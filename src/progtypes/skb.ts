@@ -233,7 +233,8 @@ const row = (
   btfPointers: false,
   packet: true,
   begin: (host, input) => beginSkb(host, input, linkLayer),
-  packets: { takes: takesFrame, make: () => skbContextFunction(linkLayer) },
+  // A flow dissector's context has pointers that no packet says anything of.
+  packets: name === 'flow_dissector' ? undefined : { takes: takesFrame, make: () => skbContextFunction(linkLayer) },
   returns,
 });
 

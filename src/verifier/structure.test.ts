@@ -125,6 +125,15 @@ describe('any slots and tables at all', () => {
   const { builder } = functionsBtf([{ name: 'main' }, { name: 'sub' }]);
   const btf = builder.build();
 
+  it.each([
+    ['to', 11, 0],
+    ['with', 0, 15],
+  ])('may compare %s a register that is none: R%i, R%i', (_, dst, src) => {
+    // if dst < src goto +0
+    const jump: Insn = { code: 0xad, dst, src, off: 0, imm: 0 };
+    expect(checkStructure({ insns: [jump, exit], type: 1 }, { capBpf: true }).ok).toBe(true);
+  });
+
   it('give a value, never an error', () => {
     fc.assert(
       fc.property(

@@ -1,4 +1,4 @@
-import { BPF_JMP, BPF_JMP32, BPF_X, type Insn } from '../../isa/index.ts';
+import { BPF_JMP, BPF_JMP32, BPF_REG_FP, BPF_X, type Insn } from '../../isa/index.ts';
 import { constant, isNonneg, type Value } from './value.ts';
 
 const JEQ = 0x10;
@@ -97,6 +97,8 @@ export function decide(insn: Insn, dst: Value, srcReg: Value): boolean | undefin
 /** Narrows the registers of a 64-bit conditional jump to what they can be on one of its two ways. */
 export function narrow(regs: Value[], insn: Insn, taken: boolean): void {
   if ((insn.code & 0x07) !== BPF_JMP) return;
+  // Fields name 16 registers; what looks at them comes later.
+  if (insn.dst > BPF_REG_FP || ((insn.code & BPF_X) !== 0 && insn.src > BPF_REG_FP)) return;
   const code = insn.code & 0xf0;
   const op = taken ? code : NEGATED.get(code);
   if (op === undefined) return;
