@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { TAKEN_PROOF } from '../../test/support/taken-proof.ts';
 import { interpEngine, wasmEngine } from '../engine/index.ts';
 import { ProgramBuilder, R0, R1, R2, R3, R4 } from '../isa/index.ts';
 import { PROG_TYPES } from '../progtypes/index.ts';
 import { bpf_prog_type } from '../uapi/index.ts';
-import type { Verdict } from '../verifier/index.ts';
 import { createMachine } from './machine.ts';
 
 /** What the verifier would say: the programs here do nothing they may not. */
-const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
 const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
 
 const eth = (type: number, rest: readonly number[], first = 0): Uint8Array =>
@@ -36,7 +35,7 @@ describe.each(PROG_TYPES.filter(row => row.packets !== undefined))('contexts of 
   it('are those a run lays out', () => {
     const insns = readsContext(fields);
     const machine = createMachine({ engine: wasmEngine() });
-    const program = machine.loadInsns('hash', row.type, insns, [], PROOF);
+    const program = machine.loadInsns('hash', row.type, insns, [], TAKEN_PROOF);
     for (const frame of FRAMES) {
       const batch = machine.openBatch(program, [frame]);
       expect(batch).toBeDefined();
@@ -87,7 +86,7 @@ describe('batches', () => {
     const loaded = interp.loadInsns('parity', XDP, parity);
     const wanted = FRAMES.map(dataIn => interp.run(loaded, { dataIn }).retval);
     const machine = createMachine({ engine: wasmEngine() });
-    const program = machine.loadInsns('parity', XDP, parity, [], PROOF);
+    const program = machine.loadInsns('parity', XDP, parity, [], TAKEN_PROOF);
     const batch = machine.openBatch(program, FRAMES);
     expect(batch?.run()).toEqual({ verdicts: Uint32Array.from(wanted), done: FRAMES.length, fault: undefined });
     expect(FRAMES.map((_, i) => batch?.runOne(i))).toEqual(wanted);
@@ -99,7 +98,7 @@ describe('batches', () => {
   it('are refused where contexts are not made in compiled code', () => {
     const machine = createMachine({ engine: wasmEngine() });
     expect(machine.openBatch(machine.loadInsns('unproven', XDP, parity), FRAMES)).toBeUndefined();
-    const program = machine.loadInsns('parity', XDP, parity, [], PROOF);
+    const program = machine.loadInsns('parity', XDP, parity, [], TAKEN_PROOF);
     expect(machine.openBatch(program, [new Uint8Array(5)])).toBeUndefined();
     const interp = createMachine({ engine: interpEngine });
     expect(interp.openBatch(interp.loadInsns('parity', XDP, parity), FRAMES)).toBeUndefined();
@@ -115,7 +114,7 @@ describe('batches', () => {
       .exit()
       .build();
     const machine = createMachine({ engine: wasmEngine() });
-    for (const proof of [PROOF, undefined]) {
+    for (const proof of [TAKEN_PROOF, undefined]) {
       const program = machine.loadInsns('count', XDP, count, [], proof);
       const runner = machine.open(program, { dataIn: new Uint8Array(20) });
       expect([runner?.run(), runner?.run(), runner?.repeat(10), runner?.r0]).toEqual([1, 2, 12, 12n]);

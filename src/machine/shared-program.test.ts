@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { TAKEN_PROOF } from '../../test/support/taken-proof.ts';
 import { interpEngine, wasmEngine } from '../engine/index.ts';
 import { makeInsn, ProgramBuilder, R0, R1, R2, R3, R4, R10 } from '../isa/index.ts';
 import type { MapDef } from '../maps/index.ts';
 import { bpf_map_type, bpf_prog_type } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
-import type { Verdict } from '../verifier/index.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { attachProgram } from './shared-program.ts';
 
-const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
 const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
 const HASH: MapDef = {
   name: 'by_byte',
@@ -53,7 +52,7 @@ function machineWith(options: Parameters<typeof createMachine>[0]): {
   const machine = createMachine(options);
   const maps = [machine.createMap(HASH), machine.createMap(TOTAL)];
   for (const key of [1, 2, 3]) expect(maps[0].userUpdate(u32(key), new Uint8Array(8))).toBe(0);
-  return { machine, program: machine.loadInsns('counts', XDP, counts, maps, PROOF) };
+  return { machine, program: machine.loadInsns('counts', XDP, counts, maps, TAKEN_PROOF) };
 }
 const countOf = (machine: Machine, map: number, key: number): number =>
   (machine.maps[map].userLookup(u32(key)) as Uint8Array)[0];
@@ -108,6 +107,6 @@ describe('a program in other threads', () => {
       .mov(R0, 2)
       .exit()
       .build();
-    expect(machine.share(machine.loadInsns('timed', XDP, timed, [], PROOF))).toBeUndefined();
+    expect(machine.share(machine.loadInsns('timed', XDP, timed, [], TAKEN_PROOF))).toBeUndefined();
   });
 });

@@ -5,14 +5,13 @@ import { type Insn, ProgramBuilder, R0, R1, R2, R3, R4, R6, R8, R9, R10 } from '
 import { createMachine, type Machine } from '../../src/machine/index.ts';
 import { type BpfMap, isRingbufMap, type MapDef } from '../../src/maps/index.ts';
 import { bpf_prog_type, bpf_map_type as T } from '../../src/uapi/index.ts';
-import type { Verdict } from '../../src/verifier/index.ts';
 import { allKeys } from '../support/map-host.ts';
+import { TAKEN_PROOF } from '../support/taken-proof.ts';
 
 // Verified programs call operations of maps inside of WebAssembly; the interpreter reaches the same ones through the maps' objects.
 // Whatever programs do, results and maps are the same.
 
 /** What the verifier would say: the programs here do nothing they may not. */
-const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
 const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
 const NO_PREALLOC = 1;
 const NO_COMMON_LRU = 2;
@@ -137,7 +136,7 @@ class Subject {
   }
   run(insns: readonly Insn[], cpu: number): unknown {
     const { machine } = this;
-    const program = machine.loadInsns('steps', XDP, insns, machine.maps, PROOF);
+    const program = machine.loadInsns('steps', XDP, insns, machine.maps, TAKEN_PROOF);
     const { fault, r0 } = machine.run(program, { cpu, dataIn: Uint8Array.from([cpu, ...new Array(63).fill(0)]) });
     return [fault?.message, r0, machine.maps.map(contents)];
   }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -71,7 +71,7 @@ export async function pageOutput(
       '--remote-debugging-port=0',
       `http://127.0.0.1:${port}/`,
     ],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', detached: true },
   );
   const gone = new Promise<void>(resolve => browser.once('exit', () => resolve()));
   let timer: NodeJS.Timeout | undefined;
@@ -82,10 +82,27 @@ export async function pageOutput(
     return await Promise.race([reported, late]);
   } finally {
     clearTimeout(timer);
-    browser.kill('SIGKILL');
+    killGroup(browser);
     await gone;
     server.closeAllConnections();
     server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    removeProfile(profile);
   }
+}
+
+/** The browser is many processes; all of them are in the group its first one leads. */
+function killGroup(browser: ChildProcess): void {
+  if (browser.pid === undefined) return;
+  try {
+    process.kill(-browser.pid, 'SIGKILL');
+  } catch {
+    browser.kill('SIGKILL');
+  }
+}
+
+/** Some child of the browser may write for a moment after its death; what it leaves in the temporary folder is no failure of the page. */
+function removeProfile(profile: string): void {
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  } catch {}
 }

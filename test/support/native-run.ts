@@ -1,13 +1,10 @@
 import { type Engine, type EngineHost, interpEngine } from '../../src/engine/index.ts';
 import { nativeEngine, unsupportedBecause } from '../../src/engine/native/index.ts';
-import type { HelperEnv } from '../../src/helpers/index.ts';
 import type { Insn } from '../../src/isa/index.ts';
 import { LinearMemory } from '../../src/mem/index.ts';
 import { toHex } from '../../src/util/index.ts';
-import type { Verdict } from '../../src/verifier/index.ts';
-
-/** For programs that are known to do nothing they may not. */
-export const TAKEN_PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
+import { bareHost } from './bare-host.ts';
+import { TAKEN_PROOF } from './taken-proof.ts';
 
 /** A machine of nothing but memory, on which programs run on one block of data. */
 export class BareMachine {
@@ -21,15 +18,7 @@ export class BareMachine {
     this.#size = sizeBytes;
     this.#data = mem.alloc(sizeBytes);
     mem.addRegion({ kind: 'mem', name: 'data', start: this.#data, sizeBytes });
-    this.#host = {
-      env: { mem, regs: new Int32Array(22), mapAt: () => undefined } as unknown as HelperEnv,
-      helper: () => undefined,
-      kfunc: () => undefined,
-      packetLoad: () => undefined,
-      maps: [],
-      tailCallTarget: () => undefined,
-      setCallFunc: call => call,
-    };
+    this.#host = bareHost(mem);
   }
 
   /** R0 and the data behind a run, as text. @param type a program type whose programs run natively */

@@ -1,8 +1,8 @@
-import { type EngineHost, interpEngine } from '../../src/engine/index.ts';
-import type { HelperEnv } from '../../src/helpers/index.ts';
+import { interpEngine } from '../../src/engine/index.ts';
 import type { Insn } from '../../src/isa/index.ts';
 import { MAIN_STATE, type OptPass, RUN_STATE, translateProgram, WASM_IMPORTS } from '../../src/jit/index.ts';
 import { LinearMemory } from '../../src/mem/index.ts';
+import { bareHost } from './bare-host.ts';
 
 const DATA = 0x20000;
 const STACK_END = 0x1f000;
@@ -61,17 +61,7 @@ export function interpret(insns: readonly Insn[], start: Uint8Array): ProvenOutc
   const data = mem.alloc(start.length);
   mem.addRegion({ kind: 'mem', name: 'data', start: data, sizeBytes: start.length });
   mem.u8.set(start, data);
-  const env = { mem, regs: new Int32Array(22), mapAt: () => undefined } as unknown as HelperEnv;
-  const host: EngineHost = {
-    env,
-    helper: () => undefined,
-    kfunc: () => undefined,
-    packetLoad: () => undefined,
-    maps: [],
-    tailCallTarget: () => undefined,
-    setCallFunc: call => call,
-  };
-  const program = interpEngine.load({ name: 'test', type: 0, id: 1, handle: 0, insns }, host);
+  const program = interpEngine.load({ name: 'test', type: 0, id: 1, handle: 0, insns }, bareHost(mem));
   const result = program.run(BigInt(data), { insnBudget: 1_000_000 });
   if (!result.ok) throw new Error(`${result.fault.kind} at ${result.fault.insnIdx}`);
   return [result.r0.toString(16), ...mem.read(data, start.length)];

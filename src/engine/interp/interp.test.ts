@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bareHost } from '../../../test/support/bare-host.ts';
 import { type HelperEnv, kfuncDef } from '../../helpers/index.ts';
 import {
   type AluOp,
@@ -23,21 +24,7 @@ import type { EngineHost, RunOptions, RunResult } from '../types.ts';
 import { wasmEngine } from '../wasm/index.ts';
 import { interpEngine } from './index.ts';
 
-function bareHost(order: ByteOrder = 'little'): EngineHost {
-  const mem = new LinearMemory(order);
-  const env = { mem, regs: new Int32Array(22), mapAt: () => undefined } as unknown as HelperEnv;
-  return {
-    env,
-    helper: () => undefined,
-    kfunc: () => undefined,
-    packetLoad: () => undefined,
-    maps: [],
-    tailCallTarget: () => undefined,
-    setCallFunc: call => call,
-  };
-}
-
-const host = bareHost();
+const host = bareHost(new LinearMemory('little'));
 function run(insns: readonly Insn[], ctx = 0n, options?: RunOptions, on = host): RunResult {
   const loaded = interpEngine.load({ name: 'test', type: 0, id: 1, handle: 0, insns }, on);
   const result = loaded.run(ctx, options);
@@ -164,7 +151,7 @@ describe('other arithmetic', () => {
             new ProgramBuilder().imm64(R0, a).imm64(R3, a).raw(insn).exit().build(),
             0n,
             {},
-            bareHost(order),
+            bareHost(new LinearMemory(order)),
           );
           const bits = 8 * def.sizeBytes;
           const swapped = swapBytes(U(bits, a), bits);
@@ -186,7 +173,7 @@ describe('other arithmetic', () => {
 
 describe('memory', () => {
   it.each(['little', 'big'] as const)('loads what was stored, in %s-endian order', order => {
-    const at = bareHost(order);
+    const at = bareHost(new LinearMemory(order));
     fc.assert(
       fc.property(
         u64,
@@ -332,7 +319,7 @@ it('probe reads find 0 where nothing is, and only there', () => {
 
 describe.each([interpEngine, wasmEngine()])('exceptions: $name', engine => {
   const throwing: EngineHost = {
-    ...bareHost(),
+    ...bareHost(new LinearMemory('little')),
     kfunc: () => kfuncDef('bpf_throw'),
   };
   (throwing.env as { arg64: HelperEnv['arg64'] }).arg64 = n => {

@@ -1,12 +1,10 @@
 import { ProgramFault } from '../../helpers/index.ts';
 import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from '../../isa/index.ts';
 import { type Access, type Region, regionAllows } from '../../mem/index.ts';
+import { BPF_FLAGS } from '../../uapi/index.ts';
 import { accessFault } from '../access-fault.ts';
 import type { EngineHost, LoadedProgram } from '../types.ts';
 import type { InterpProgram, Op } from './program.ts';
-
-/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
-const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 
 /**
  * Frames there can be: a tail call from a function starts a program that may call 8 deep again, as in Linux, where its
@@ -96,7 +94,7 @@ export class Vm {
     const frame = this.frames[this.depth];
     frame.program = program;
     frame.level = level;
-    frame.mayGotoLeft = MAY_GOTO_BUDGET;
+    frame.mayGotoLeft = BPF_FLAGS.BPF_MAX_LOOPS;
     for (let i = 0; i < 8; i++) frame.saved[i] = r[12 + i];
     const top = this.#stackTop - MAX_BPF_STACK * this.depth;
     this.#stack.start = top - MAX_BPF_STACK;
@@ -113,7 +111,7 @@ export class Vm {
     const { frame } = this;
     frame.program = program;
     frame.level = 1;
-    frame.mayGotoLeft = MAY_GOTO_BUDGET;
+    frame.mayGotoLeft = BPF_FLAGS.BPF_MAX_LOOPS;
     const top = this.r[20];
     this.host.env.mem.u8.fill(0, top - MAX_BPF_STACK, top);
     this.switchTo(program, 0);

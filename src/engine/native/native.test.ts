@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { TAKEN_PROOF } from '../../../test/support/taken-proof.ts';
 import { assemble } from '../../asm/index.ts';
 import { interpEngine } from '../../engine/index.ts';
 import { createMachine } from '../../machine/index.ts';
@@ -10,7 +11,6 @@ import type { Verdict } from '../../verifier/index.ts';
 import { CodeSpace } from './code-space.ts';
 import { checkHost, loadAddon, type NativeEngineOptions, nativeEngine, unsupportedBecause } from './index.ts';
 
-const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
 const { BPF_PROG_TYPE_SOCKET_FILTER: FILTER, BPF_PROG_TYPE_XDP: XDP } = bpf_prog_type;
 const REQUEST = { dataIn: new Uint8Array(64) };
 const llvm = (text: string) => assemble(text, { dialect: 'llvm' });
@@ -62,7 +62,7 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
     text: string,
     type: number = FILTER,
     options?: NativeEngineOptions,
-    proof: Verdict | undefined = PROOF,
+    proof: Verdict | undefined = TAKEN_PROOF,
   ) => {
     const machine = machineOf(options);
     return machine.run(machine.loadInsns('p', type, llvm(text), [], proof), REQUEST);
@@ -132,14 +132,14 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
     const insns = llvm(text);
     const results = [nativeEngine(), interpEngine].map(engine => {
       const machine = createMachine({ engine });
-      return machine.run(machine.loadInsns('p', FILTER, insns, [], PROOF), REQUEST).r0;
+      return machine.run(machine.loadInsns('p', FILTER, insns, [], TAKEN_PROOF), REQUEST).r0;
     });
     expect(results).toEqual([4950n, 4950n]);
   });
 
   it('a budget stops what would not end', () => {
     const machine = machineOf();
-    const program = machine.loadInsns('p', FILTER, llvm('a:\nr0 = 1\ngoto a\nexit'), [], PROOF);
+    const program = machine.loadInsns('p', FILTER, llvm('a:\nr0 = 1\ngoto a\nexit'), [], TAKEN_PROOF);
     expect(machine.run(program, { ...REQUEST, insnBudget: 1000 }).fault?.kind).toBe('step-budget');
   });
 
@@ -161,7 +161,7 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
       frame[12] = first;
       return frame;
     });
-    const program = machine.loadInsns('p', XDP, llvm(text), [], PROOF);
+    const program = machine.loadInsns('p', XDP, llvm(text), [], TAKEN_PROOF);
     const batch = machine.openBatch(program, [...frames, new Uint8Array(14)]);
     const found = batch?.run();
     expect([found?.done, ...(found?.verdicts ?? [])]).toEqual([4, 5, 6, 7, 0]);
@@ -170,7 +170,7 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
 
   it('finds the memory where it is after it has grown', () => {
     const machine = machineOf();
-    const program = machine.loadInsns('p', FILTER, llvm('r0 = *(u32 *)(r1 + 0)\nexit'), [], PROOF);
+    const program = machine.loadInsns('p', FILTER, llvm('r0 = *(u32 *)(r1 + 0)\nexit'), [], TAKEN_PROOF);
     const first = machine.run(program, REQUEST).r0;
     machine.mem.alloc(8 << 20);
     expect(machine.run(program, REQUEST).r0).toBe(first);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { TAKEN_PROOF } from '../../../test/support/taken-proof.ts';
 import { type Insn, makeInsn, ProgramBuilder, R0, R1, R2, R3, R10 } from '../../isa/index.ts';
 import { createMachine } from '../../machine/index.ts';
 import { bpf_map_type, bpf_prog_type } from '../../uapi/index.ts';
 import type { Verdict } from '../../verifier/index.ts';
 import { type Engine, type HelperFunction, interpEngine, ModuleCache, wasmEngine } from '../index.ts';
 
-const PROOF = { ok: true, stats: { stackDepth: [] } } as unknown as Verdict;
 const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
 const FRAME = new Uint8Array(64);
 const HELPER = (id: number): Insn => makeInsn(0x85, 0, 0, 0, id);
@@ -90,8 +90,8 @@ describe("faults are the interpreter's, to the word", () => {
     const program = insns.mov(R0, 1).imm64(R3, 5n).mov(R2, R0).exit().build();
     expect(program).toHaveLength(11);
     for (let budget = 1; budget < 30; budget++) same(program, budget);
-    expect(outcome(wasmEngine(), program, { proof: PROOF }).insnCount).toBeUndefined();
-    expect(outcome(wasmEngine(), program, { proof: PROOF, countInsns: true }).insnCount).toBe(
+    expect(outcome(wasmEngine(), program, { proof: TAKEN_PROOF }).insnCount).toBeUndefined();
+    expect(outcome(wasmEngine(), program, { proof: TAKEN_PROOF, countInsns: true }).insnCount).toBe(
       outcome(interpEngine, program).insnCount,
     );
   });
@@ -131,7 +131,7 @@ it('callbacks see their arguments, nest and count', () => {
   const start = insns.length - 6;
   insns[at] = makeInsn(0x18, 2, 4, 0, start - at - 1);
   expect(same(insns).r0).toBe(6n);
-  expect(outcome(wasmEngine(), insns, { proof: PROOF }).r0).toBe(6n);
+  expect(outcome(wasmEngine(), insns, { proof: TAKEN_PROOF }).r0).toBe(6n);
 });
 
 describe('modules', () => {
@@ -140,10 +140,10 @@ describe('modules', () => {
   it('are kept by instructions and options', () => {
     const cache = new ModuleCache();
     const engine = wasmEngine({ cache });
-    for (let i = 0; i < 3; i++) expect(outcome(engine, insns, { proof: PROOF }).r0).toBe(7n);
+    for (let i = 0; i < 3; i++) expect(outcome(engine, insns, { proof: TAKEN_PROOF }).r0).toBe(7n);
     expect([cache.hits, cache.misses]).toEqual([2, 1]);
     outcome(engine, insns);
-    outcome(engine, [...insns.slice(0, 1), makeInsn(0xb7, 0, 0, 0, 9), ...insns.slice(1)], { proof: PROOF });
+    outcome(engine, [...insns.slice(0, 1), makeInsn(0xb7, 0, 0, 0, 9), ...insns.slice(1)], { proof: TAKEN_PROOF });
     expect([cache.hits, cache.misses]).toEqual([2, 3]);
   });
 
@@ -170,7 +170,7 @@ describe('modules', () => {
       .alu64('add', R0, { reg: 6 })
       .exit()
       .build();
-    expect(outcome(engine, program, { proof: PROOF }).r0).toBe(33n);
+    expect(outcome(engine, program, { proof: TAKEN_PROOF }).r0).toBe(33n);
     expect(outcome(engine, program).r0).not.toBe(33n);
   });
 });
@@ -185,7 +185,7 @@ it('programs that are gone are out of reach', () => {
     maxEntries: 2,
     flags: 0,
   });
-  const target = machine.loadInsns('target', XDP, new ProgramBuilder().mov(R0, 3).exit().build(), [], PROOF);
+  const target = machine.loadInsns('target', XDP, new ProgramBuilder().mov(R0, 3).exit().build(), [], TAKEN_PROOF);
   expect(array.userUpdate(new Uint8Array(4), Uint8Array.of(target.id, 0, 0, 0))).toBe(0);
   const caller = new ProgramBuilder()
     .raw(makeInsn(0x18, 2, 1, 0, 0), makeInsn(0, 0, 0, 0, 0))
@@ -194,7 +194,7 @@ it('programs that are gone are out of reach', () => {
     .mov(R0, 1)
     .exit()
     .build();
-  const program = machine.loadInsns('caller', XDP, caller, [array], PROOF);
+  const program = machine.loadInsns('caller', XDP, caller, [array], TAKEN_PROOF);
   expect(machine.run(program, { dataIn: FRAME }).retval).toBe(3);
   target.loaded.free();
   expect(machine.run(program, { dataIn: FRAME }).retval).toBe(1);

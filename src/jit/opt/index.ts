@@ -4,4 +4,4 @@ export { foldRows } from './fold.ts';
 export { calleesFirst, inlineCalls, type OptFunction } from './inline.ts';
 export { OPT_PASSES, type OptPass } from './passes.ts';
 export { type FramePlan, planFrame } from './slots.ts';
-export { unsetBytes } from './unset.ts';
+export { unsetWords } from './unset.ts';

@@ -26,13 +26,8 @@ function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, frameBytes
   }
 }
 
-/**
- * Bytes of a frame that have to be zeros when a function begins, as something may read them before they are set.
- *
- * @param touched bytes that may be touched at all, from the frame's end
- * @param row the row the function begins at: the first one, or a {@link ZERO_FRAME}
- */
-export function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: number, row: number): Uint8Array {
+/** Bytes that something may read before they are set; those of {@link unsetWords}. */
+function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: number, row: number): Uint8Array {
   const { start, count } = blocks;
   let low = 0;
   for (let high = count - 1; low < high; ) {
@@ -43,4 +38,26 @@ export function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameB
   const bytes = touched.slice();
   takeSet(rows, rows.kind[row] === ZERO_FRAME ? row + 1 : row, start[low + 1], bytes, frameBytes);
   return bytes;
+}
+
+/**
+ * Words of a frame that have to be zeros when a function begins, as something may read a byte of theirs before it is set:
+ * their distances from the frame's first byte, ascending, from `bottom` on and below `top`.
+ *
+ * @param touched bytes that may be touched at all, from the frame's end
+ * @param row the row the function begins at: the first one, or a {@link ZERO_FRAME}
+ */
+export function unsetWords(
+  rows: Ir,
+  blocks: Blocks,
+  touched: Uint8Array,
+  frameBytes: number,
+  row: number,
+  bottom: number,
+  top: number,
+): number[] {
+  const unset = unsetBytes(rows, blocks, touched, frameBytes, row);
+  const words: number[] = [];
+  for (let at = bottom; at < top; at += 8) if (unset.subarray(at, at + 8).includes(1)) words.push(at);
+  return words;
 }

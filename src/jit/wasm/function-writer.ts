@@ -1,4 +1,5 @@
 import type { InsnDef, InsnKind } from '../../isa/index.ts';
+import { BPF_FLAGS } from '../../uapi/index.ts';
 import { RUN_STATE } from './abi.ts';
 import { type Emission, type Emit, fault } from './emission.ts';
 import { emitAlu, emitCast, emitEnd, emitImm64, emitMovsx, emitNeg } from './emit-alu.ts';
@@ -9,8 +10,6 @@ import * as w from './opcodes.ts';
 import { FRAME, LABEL, LEVEL, MAY_GOTO, OLD, R10_LOCAL, WORD } from './registers.ts';
 import { writeStructured } from './structure.ts';
 
-/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
-const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 /** Longer frames are zeroed by one instruction, which is a call of the engine's. */
 const MOST_STORED_BYTES = 256;
 
@@ -136,7 +135,7 @@ export function writePrologue(e: Emission, facts: FrameFacts): void {
     if (e.movesSp) state.put32(RUN_STATE.sp, () => code.get(FRAME));
   }
   if (facts.usesMayGoto) {
-    code.i32(MAY_GOTO_BUDGET);
+    code.i32(BPF_FLAGS.BPF_MAX_LOOPS);
     code.set(MAY_GOTO);
   }
 }

@@ -1,5 +1,5 @@
-import { ERRNO } from '../../uapi/index.ts';
-import { type FramePlan, unsetBytes } from '../opt/index.ts';
+import { BPF_FLAGS, ERRNO } from '../../uapi/index.ts';
+import { type FramePlan, unsetWords } from '../opt/index.ts';
 import type { Blocks } from '../rows/index.ts';
 import {
   ALU_K,
@@ -63,8 +63,6 @@ import { HIGH_SHIFT, lowOnly, RowEmission, type RowLocals } from './row-emission
 import { emitAtomic, emitLoad, emitStore } from './row-memory.ts';
 import { writeStructured } from './structure.ts';
 
-/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
-const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 /** As many words of a frame are zeroed one by one. */
 const MOST_STORED_WORDS = 8;
 
@@ -205,9 +203,7 @@ class LocalPlan {
 function zeroFrame(e: RowEmission, func: AnalyzedFunction, row: number, bottom: number, top: number): void {
   const { code, locals } = e;
   const { rows, blocks, frame, frameBytes } = func;
-  const unset = unsetBytes(rows, blocks, frame.touched, frameBytes, row);
-  const words: number[] = [];
-  for (let at = bottom; at < top; at += 8) if (unset.subarray(at, at + 8).includes(1)) words.push(at);
+  const words = unsetWords(rows, blocks, frame.touched, frameBytes, row, bottom, top);
   if (words.length > MOST_STORED_WORDS) {
     code.get(locals.frame);
     if (words[0] > 0) {
@@ -254,7 +250,7 @@ function prologue(e: RowEmission, func: AnalyzedFunction, halves: number): void 
     if (e.movesSp) state.put32(RUN_STATE.sp, () => code.get(locals.frame));
   }
   if (locals.mayGoto >= 0) {
-    code.i32(MAY_GOTO_BUDGET);
+    code.i32(BPF_FLAGS.BPF_MAX_LOOPS);
     code.set(locals.mayGoto);
   }
   e.narrow = lowOnly(halves);

@@ -17,12 +17,13 @@ import {
 import { bpf_prog_type } from '../../uapi/index.ts';
 import { btfPrepareFuncArgs } from '../btf/func-args.ts';
 import type { VerifierEnv } from '../env.ts';
-import { BPF_MAIN_FUNC, FuncState, newRegs } from '../state/func-state.ts';
+import { BPF_MAIN_FUNC } from '../state/func-state.ts';
 import { initFuncState, markDynptrReg, markRegKnownZero, markRegUnknown } from '../state/marks.ts';
 import { BPF_DYNPTR_TYPE_LOCAL, btfInfo, memInfo } from '../state/reg.ts';
 import { VerifierState } from '../state/verifier-state.ts';
 import type { SubprogArg } from '../subprogs.ts';
 import { BPF_LOG_LEVEL, BPF_LOG_LEVEL2 } from '../verifier-log.ts';
+import { takeFrame } from './branches.ts';
 import { subprogIsExcCb, subprogIsGlobal, subprogName } from './subprog-facts.ts';
 import { doCheck } from './walk.ts';
 
@@ -73,7 +74,7 @@ function doCheckCommon(env: VerifierEnv, subprogno: number): void {
   env.passCnt++;
   const state = new VerifierState();
   state.branches = 1;
-  const frame = new FuncState(BPF_MAIN_FUNC, 0, subprogno, newRegs());
+  const frame = takeFrame(env);
   state.frames = [frame];
   env.curState = state;
   initFuncState(env, frame, BPF_MAIN_FUNC, 0, subprogno);

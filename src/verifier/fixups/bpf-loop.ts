@@ -1,7 +1,6 @@
 import { BPF_DW, BPF_HELPER_CALL, BPF_PSEUDO_CALL, BPF_REG_FP, CALL, type Insn, makeInsn } from '../../isa/index.ts';
-import { bpf_func_id, ERRNO } from '../../uapi/index.ts';
+import { BPF_FLAGS, bpf_func_id, ERRNO } from '../../uapi/index.ts';
 import { aluImm, aluReg, jump, jumpImm, jumpReg, loadMem, OP, storeMem } from './insns.ts';
-import { MAX_LOOPS } from './may-goto.ts';
 import type { Patch } from './patch.ts';
 import type { FixupProgram } from './program.ts';
 
@@ -40,7 +39,7 @@ export function optimizeBpfLoop(program: FixupProgram): void {
 function inlineBpfLoop(stackBase: number): Insn[] {
   const slots = [LIMIT, COUNT, CTX].map((reg, i) => ({ reg, off: stackBase + i * 8 }));
   return [
-    jumpImm(true, OP.jle, 1, MAX_LOOPS, 2),
+    jumpImm(true, OP.jle, 1, BPF_FLAGS.BPF_MAX_LOOPS, 2),
     aluImm(false, OP.mov, 0, -ERRNO.E2BIG),
     jump(16),
     ...slots.map(({ reg, off }) => storeMem(BPF_DW, BPF_REG_FP, reg, off)),

@@ -1,9 +1,8 @@
 import { BPF_REG_AX, type Insn } from '../../isa/index.ts';
+import { BPF_FLAGS } from '../../uapi/index.ts';
 import type { Fixup } from './context.ts';
 import { aluImm, jumpImm, loadFrame, OP, storeFrame, storeFrameImm } from './insns.ts';
 
-/** Times the `may_goto`s of one call of a function may fall through, all together (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
-export const MAX_LOOPS = 8 * 1024 * 1024;
 /** Stack a function with `may_goto` uses more: the counter. */
 export const MAY_GOTO_STACK_BYTES = 8;
 
@@ -27,5 +26,5 @@ export const fixMayGoto: Fixup = (insn, idx, ctx) => {
 
 /** Sets the counter when the function is entered. @param stackDepthBytes counter included */
 export function mayGotoPrologue(stackDepthBytes: number): readonly Insn[] {
-  return [storeFrameImm(-stackDepthBytes, MAX_LOOPS)];
+  return [storeFrameImm(-stackDepthBytes, BPF_FLAGS.BPF_MAX_LOOPS)];
 }

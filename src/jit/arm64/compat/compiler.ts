@@ -1,5 +1,6 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp, InternalError } from '../../../util/index.ts';
+import { loweringTable } from '../../lowering-table.ts';
 import { onceFor } from '../../once.ts';
 import {
   type Callee,
@@ -19,14 +20,7 @@ import { JUMP_ROWS } from './jump.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { ARENA, BPF_FRAME_POINTER, FIRST_KEPT, LAST_KEPT, REGISTERS } from './registers.ts';
 
-/** By code; a code without one is refused. */
-const LOWERINGS: readonly (Lowering | undefined)[] = (() => {
-  const table: (Lowering | undefined)[] = new Array(256).fill(undefined);
-  for (const rows of [ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS]) {
-    for (const [code, lower] of rows) table[code] = lower;
-  }
-  return table;
-})();
+const LOWERINGS = loweringTable<Lowering>(ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS);
 
 /** The address behind the last two instructions. */
 const PLT_TARGET_BYTES = 8;

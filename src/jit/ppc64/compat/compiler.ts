@@ -1,5 +1,6 @@
 import { BPF_LDX, BPF_PROBE_MEM, BPF_PROBE_MEMSX, type Insn } from '../../../isa/index.ts';
 import { alignUp } from '../../../util/index.ts';
+import { loweringTable } from '../../lowering-table.ts';
 import {
   type Callee,
   type CompiledFunc,
@@ -20,14 +21,7 @@ import { JUMP_ROWS } from './jump.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { REGISTERS } from './registers.ts';
 
-/** By code; a code without one is refused. */
-const LOWERINGS: readonly (Lowering | undefined)[] = (() => {
-  const table: (Lowering | undefined)[] = new Array(256).fill(undefined);
-  for (const rows of [ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS]) {
-    for (const [code, lower] of rows) table[code] = lower;
-  }
-  return table;
-})();
+const LOWERINGS = loweringTable<Lowering>(ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS);
 
 /** A fixup is `li dst,0; b behind`. */
 const FIXUP_BYTES = 8;

@@ -1,6 +1,7 @@
 import { BPF_JMP, CALL, EXIT, type Insn, TAIL_CALL } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp } from '../../../util/index.ts';
+import { loweringTable } from '../../lowering-table.ts';
 import { onceFor } from '../../once.ts';
 import {
   type Callee,
@@ -20,14 +21,7 @@ import { JUMP_ROWS } from './jump.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { KEPT, REGISTERS } from './registers.ts';
 
-/** By code; a code without one is refused. */
-const LOWERINGS: readonly (Lowering | undefined)[] = (() => {
-  const table: (Lowering | undefined)[] = new Array(256).fill(undefined);
-  for (const rows of [ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS]) {
-    for (const [code, lower] of rows) table[code] = lower;
-  }
-  return table;
-})();
+const LOWERINGS = loweringTable<Lowering>(ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS);
 
 /** `NR_JIT_ITERATIONS` */
 const MAX_PASSES = 32;

@@ -1,6 +1,7 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { alignUp, InternalError } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
+import { loweringTable } from '../../lowering-table.ts';
 import { onceFor } from '../../once.ts';
 import {
   type Callee,
@@ -21,14 +22,7 @@ import { JUMP_ROWS } from './jump.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { FIRST_KEPT, KEPT } from './registers.ts';
 
-/** By code; a code without one is refused. */
-const LOWERINGS: readonly (Lowering | undefined)[] = (() => {
-  const table: (Lowering | undefined)[] = new Array(256).fill(undefined);
-  for (const rows of [ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS]) {
-    for (const [code, lower] of rows) table[code] = lower;
-  }
-  return table;
-})();
+const LOWERINGS = loweringTable<Lowering>(ALU_ROWS, BYTE_SWAP_ROWS, MEMORY_ROWS, ATOMIC_ROWS, JUMP_ROWS, CALL_ROWS);
 
 /** Passes that may shrink the image, and of them those behind which jumps are filled up instead. */
 const MAX_PASSES = 20;

@@ -1,6 +1,6 @@
-import { ERRNO } from '../../../uapi/index.ts';
+import { BPF_FLAGS, ERRNO } from '../../../uapi/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
-import { unsetBytes } from '../../opt/index.ts';
+import { unsetWords } from '../../opt/index.ts';
 import type { Room } from '../../room.ts';
 import {
   ALU_K,
@@ -68,8 +68,6 @@ import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
 import { unsetLocals } from './unset-locals.ts';
 import { knownBehind, zeroExtendedAt } from './zero-extended.ts';
 
-/** Loop budget of may_goto in one frame (`include/linux/bpf.h: BPF_MAX_LOOPS`). */
-const MAY_GOTO_BUDGET = 8 * 1024 * 1024;
 /** As many words of a frame are zeroed one by one. */
 const MOST_STORED_WORDS = 64;
 /** movups [m], xmm0 and xorps xmm0, xmm0 */
@@ -284,7 +282,7 @@ class FunctionWriter {
     });
     if (mayGotoOff >= 0) {
       rm(c, 0, 0xc7, 0, RSP, mayGotoOff);
-      c.u32(MAY_GOTO_BUDGET);
+      c.u32(BPF_FLAGS.BPF_MAX_LOOPS);
     }
     for (let r = 1; r <= 5; r++) if ((this.#extended & (1 << r)) !== 0) mov(c, 0, HOME[r], HOME[r]);
   }
@@ -298,9 +296,7 @@ class FunctionWriter {
   #zeroFrame(e: LinearEmission, row: number, bottom: number, top: number): void {
     const { c } = e;
     const { rows, blocks, frame, frameBytes } = this.#func;
-    const unset = unsetBytes(rows, blocks, frame.touched, frameBytes, row);
-    const words: number[] = [];
-    for (let at = bottom; at < top; at += 8) if (unset.subarray(at, at + 8).includes(1)) words.push(at);
+    const words = unsetWords(rows, blocks, frame.touched, frameBytes, row, bottom, top);
     if (words.length === 0) return;
     if (words.length > MOST_STORED_WORDS) {
       const first = words[0];
