@@ -8,6 +8,15 @@ export { cName, type SharedCode, sharedCode } from './exe/shared-code.ts';
 export * from './exe/types.ts';
 export { findUserLayout, USER_LAYOUT_NAMES, userLayouts } from './exe/user-layouts.ts';
 export { callTarget, immTarget } from './func-addr.ts';
+export {
+  ADDON_FUNCTIONS,
+  type Gate,
+  type LinearEntries,
+  type LinearOptions,
+  type LinearProgram,
+  NATIVE_BLOCK,
+} from './linear/index.ts';
+export { NATIVE_TARGETS, type NativeTarget } from './linear-targets.ts';
 export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';
 export { OPT_PASSES, type OptPass } from './opt/index.ts';
 export type * from './prog-info.ts';
@@ -18,5 +27,3 @@ export { progTag } from './tag.ts';
 export { findTarget, TARGETS } from './targets.ts';
 export * from './types.ts';
 export * from './wasm/index.ts';
-export * from './x86_64/linear/index.ts';
-export { ADDON_FUNCTIONS, NATIVE_BLOCK, writeNodeAddon } from './x86_64/node-addon.ts';

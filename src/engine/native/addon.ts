@@ -1,8 +1,9 @@
 import { chmodSync, mkdtempSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ADDON_FUNCTIONS, writeNodeAddon } from '../../jit/index.ts';
+import { ADDON_FUNCTIONS } from '../../jit/index.ts';
 import { FarcallError } from '../../util/index.ts';
+import { hostTarget } from './host.ts';
 
 /** What the addon exports. Arguments and results of the others are in the block. */
 export interface Addon {
@@ -17,7 +18,7 @@ export interface Addon {
 export interface AddonOptions {
   /** Folders to try; default the system's for temporary files, and those that are memory. */
   readonly folders?: readonly string[];
-  /** The addon; default {@link writeNodeAddon}. */
+  /** The addon; default `NativeTarget.writeAddon`'s. */
   readonly bytes?: Uint8Array;
 }
 
@@ -46,7 +47,7 @@ function loadFrom(folder: string, bytes: Uint8Array): Addon {
 }
 
 /** Writes the addon to a file only this user can read, loads it and takes the file away. Throws `run.native-load`. */
-export function loadAddon({ folders = FOLDERS(), bytes = writeNodeAddon() }: AddonOptions = {}): Addon {
+export function loadAddon({ folders = FOLDERS(), bytes = hostTarget().writeAddon() }: AddonOptions = {}): Addon {
   const problems: string[] = [];
   for (const folder of folders) {
     try {

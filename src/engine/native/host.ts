@@ -1,8 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { FarcallError } from '../../util/index.ts';
+import { NATIVE_TARGETS, type NativeTarget } from '../../jit/index.ts';
+import { FarcallError, InternalError } from '../../util/index.ts';
 
 /** Oldest Node whose addons these are. */
 const LEAST_NODE = 20;
+
+/** What is known of CPUs by Node's names for them. */
+interface HostCpu {
+  readonly target: NativeTarget | undefined;
+  /** What `/proc/cpuinfo` says of one with what later ones have: see `LinearOptions.extended`. */
+  readonly extended: RegExp;
+}
+const CPUS: Readonly<Record<string, HostCpu>> = {
+  x64: { target: NATIVE_TARGETS.x86_64, extended: /^flags\s*:.*\bbmi2\b/m },
+};
 
 /** What of a process decides whether programs can run on its CPU. */
 export interface HostFacts {
@@ -16,7 +27,7 @@ export interface HostFacts {
 export function unsupportedBecause({ platform, arch, versions }: HostFacts = process): string | undefined {
   if (versions.node === undefined || versions.napi === undefined) return 'no Node with addons';
   if (platform !== 'linux') return platform;
-  if (arch !== 'x64') return `${platform} on ${arch}`;
+  if (CPUS[arch]?.target === undefined) return `${platform} on ${arch}`;
   return Number.parseInt(versions.node, 10) < LEAST_NODE ? `Node ${versions.node}` : undefined;
 }
 
@@ -32,10 +43,17 @@ export function checkHost(facts?: HostFacts): void {
   });
 }
 
-/** Whether the CPU has BMI2. */
-export function hasBmi2(): boolean {
+/** Code for this process's CPU. */
+export function hostTarget(): NativeTarget {
+  const target = CPUS[process.arch]?.target;
+  if (target === undefined) throw new InternalError(`no code for ${process.arch}`);
+  return target;
+}
+
+/** Whether the CPU has what later ones of its kind have. */
+export function hasExtension(): boolean {
   try {
-    return /^flags\s*:.*\bbmi2\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'));
+    return CPUS[process.arch]?.extended.test(readFileSync('/proc/cpuinfo', 'latin1')) ?? false;
   } catch {
     return false;
   }

@@ -1,19 +1,12 @@
 import { CALL } from '../../isa/index.ts';
-import {
-  compileLinear,
-  type Gate,
-  helperImport,
-  JitError,
-  kfuncImport,
-  type LinearProgram,
-  RUN_STATE,
-} from '../../jit/index.ts';
+import { type Gate, helperImport, JitError, kfuncImport, type LinearProgram, RUN_STATE } from '../../jit/index.ts';
 import { FarcallError, hi32, lo32 } from '../../util/index.ts';
 import { DEFAULT_INSN_BUDGET } from '../interp/index.ts';
 import type { EngineProgram, LoadedProgram, ProgramRunner, RunnerOptions, RunOptions, RunResult } from '../types.ts';
 import { type CompileHow, prepareCode, shapesIn } from '../wasm/compile-program.ts';
 import { Gates } from '../wasm/gates.ts';
 import { WasmLoaded } from '../wasm/loaded.ts';
+import { hostTarget } from './host.ts';
 import type { NativeGate, PlacedCode } from './native-host.ts';
 import type { NativeMachine } from './native-machine.ts';
 import { NativeRunner } from './runner.ts';
@@ -99,10 +92,10 @@ export class NativeLoaded implements LoadedProgram {
     const firstGate = native.nextGate;
     let program: LinearProgram;
     try {
-      const { gateAddr, v3 } = native;
+      const { gateAddr, extended } = native;
       const verifiedSlots = this.#taken ? 0 : this.program.insns.length;
-      const own = { gateAddr, gateBase: firstGate, v3, verifiedSlots };
-      program = compileLinear(insns, { ...options, ...shapesIn(host), ...own });
+      const own = { gateAddr, gateBase: firstGate, extended, verifiedSlots };
+      program = hostTarget().compile(insns, { ...options, ...shapesIn(host), ...own });
     } catch (error) {
       if (error instanceof JitError) return undefined;
       throw error;

@@ -4,7 +4,7 @@ import type { LinearMemory } from '../../mem/index.ts';
 import { FarcallError, InternalError, u64Of } from '../../util/index.ts';
 import { type Addon, type AddonOptions, loadAddon } from './addon.ts';
 import { CodeSpace } from './code-space.ts';
-import { checkHost, hasBmi2 } from './host.ts';
+import { checkHost, hasExtension } from './host.ts';
 
 /** Address space for code; pages are there when code is. */
 const CODE_BYTES = 1 << 28;
@@ -36,8 +36,8 @@ export interface PlacedCode {
 
 /** What native code of one thread of JavaScript shares: the addon, the block, the code. */
 export class NativeHost {
-  /** The CPU has BMI2. */
-  readonly v3: boolean;
+  /** See `LinearOptions.extended`. */
+  readonly extended: boolean;
   readonly gateAddr: bigint;
   readonly #addon: Addon;
   readonly #block = new ArrayBuffer(NATIVE_BLOCK.sizeBytes);
@@ -71,7 +71,7 @@ export class NativeHost {
     const found = this.#view.getBigInt64(NATIVE_BLOCK.out, true);
     if (found <= 0n) throw noCode(`mmap: errno ${-found}`);
     this.#codeStart = found;
-    this.v3 = hasBmi2();
+    this.extended = hasExtension();
   }
 
   /** Numbers for gates of a program: the first of them. */

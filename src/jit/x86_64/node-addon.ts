@@ -1,85 +1,30 @@
-import { EM_X86_64, SharedObjectWriter } from '../../elf/index.ts';
+import { EM_X86_64 } from '../../elf/index.ts';
 import { CodeBuffer } from '../code-buffer.ts';
+import {
+  ADDON_DATA,
+  ADDON_FUNCTIONS,
+  ADDON_SIGNALS,
+  AddonFile,
+  type AddonFunction,
+  type AddonImport,
+  MAP_FIXED,
+  MAP_PRIVATE_ANON_NORESERVE,
+  NATIVE_BLOCK,
+  PROT,
+  SA_ONSTACK,
+  SA_SIGINFO,
+  SI_ADDR,
+  SIGACTION,
+} from '../linear/index.ts';
 import { ADD, AND, aluImm, CMP, lea, mov, movImm, pop, push, ret, rm, SUB, test, W } from './encode.ts';
 import { R8, R9, R10, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './registers.ts';
 
-/**
- * The block that JavaScript and native code share, an ArrayBuffer of JavaScript's. Byte offsets; u64 where nothing else is said.
- */
-export const NATIVE_BLOCK = {
-  /** What `call` calls, and the linear memory's address. */
-  entry: 0,
-  base: 8,
-  env: 16,
-  gateRef: 24,
-  /** Stack pointer of the innermost `call`, where exceptions go. */
-  unwind: 32,
-  /** Where a tail call goes: set by the gate. */
-  tailTarget: 40,
-  /** i32 each: number and slot of the gate that is called, and what it answers. */
-  gate: 48,
-  slot: 52,
-  result: 56,
-  /** i32: the signal that ended a call, 0 for none; where it was, and the address that faulted. */
-  signal: 60,
-  faultCode: 64,
-  faultAddr: 72,
-  /** Answers of `addressOf`, `reserve` and `place`: an address and a length, or 0 and minus an errno. */
-  out: 80,
-  outBytes: 88,
-  /** R1.. of a call, and its R0. */
-  args: 96,
-  r0: 136,
-  /** Code that calls gates. */
-  gateCode: 144,
-  /** Where code of programs lies. */
-  codeStart: 152,
-  codeEnd: 160,
-  sizeBytes: 168,
-} as const;
-
 const R_X86_64_GLOB_DAT = 6;
-const IMPORTS = [
-  'napi_create_function',
-  'napi_set_named_property',
-  'napi_get_cb_info',
-  'napi_get_arraybuffer_info',
-  'napi_create_reference',
-  'napi_get_reference_value',
-  'napi_call_function',
-  'napi_open_handle_scope',
-  'napi_close_handle_scope',
-  'napi_add_env_cleanup_hook',
-  'sigaction',
-] as const;
-type Import = (typeof IMPORTS)[number];
-
-/** Functions for JavaScript. */
-export const ADDON_FUNCTIONS = ['attach', 'addressOf', 'reserve', 'place', 'release', 'call'] as const;
-type AddonFunction = (typeof ADDON_FUNCTIONS)[number];
-
-const INIT = 'napi_register_module_v1';
-/** glibc's and musl's `struct sigaction`. */
-const SIGACTION = { handler: 0, flags: 136, sizeBytes: 152 } as const;
-const SA_SIGINFO = 4;
-const SA_ONSTACK = 0x08000000;
-const SIGBUS = 7;
-const SIGFPE = 8;
-const SIGSEGV = 11;
-const SIGNALS = [SIGSEGV, SIGBUS, SIGFPE] as const;
 /** Of `ucontext_t`. */
 const UC_RIP = 168;
-const SI_ADDR = 16;
-
-/** Data of the addon, from its beginning: the block's address, a new and the old actions, names. */
-const DATA = { block: 0, action: 16, old: 16 + SIGACTION.sizeBytes, names: 16 + 4 * SIGACTION.sizeBytes } as const;
 
 const SYS_MMAP = 9;
 const SYS_MPROTECT = 10;
-const PROT_NONE = 0;
-const PROT_RW = 3;
-const PROT_RX = 5;
-const MAP_PRIVATE_ANON_NORESERVE = 0x4022;
 
 const LOAD = 0x8b;
 const STORE = 0x89;
@@ -87,30 +32,9 @@ const REG_ARGS = [RDI, RSI, RDX, RCX, R8];
 const KEPT = [RBP, RBX, R12, R13, R14, R15];
 
 class AddonWriter {
-  readonly #object: SharedObjectWriter;
+  readonly #file = new AddonFile({ machine: EM_X86_64, importType: R_X86_64_GLOB_DAT, pageBytes: 4096 });
+  readonly #object = this.#file.object;
   readonly #c = new CodeBuffer('little', 0, 2048);
-  readonly #data: Uint8Array;
-  readonly #nameOffs = new Map<string, number>();
-
-  constructor() {
-    let names = '';
-    for (const name of ADDON_FUNCTIONS) {
-      this.#nameOffs.set(name, DATA.names + names.length);
-      names += `${name}\0`;
-    }
-    this.#data = new Uint8Array(DATA.names + names.length);
-    for (let i = 0; i < names.length; i++) this.#data[DATA.names + i] = names.charCodeAt(i);
-    this.#object = new SharedObjectWriter({
-      order: 'little',
-      machine: EM_X86_64,
-      imports: IMPORTS,
-      exports: [INIT],
-      importType: R_X86_64_GLOB_DAT,
-      dataBytes: this.#data.length,
-      // Threads of JavaScript come and go; whoever handled signals last has to be there still.
-      stays: true,
-    });
-  }
 
   // ---- what refers to places
 
@@ -128,9 +52,9 @@ class AddonWriter {
     this.#distance(address);
   }
   #block(op: number, register: number): void {
-    this.#rip(op, register, this.#object.dataAddr + DATA.block);
+    this.#rip(op, register, this.#object.dataAddr + ADDON_DATA.block);
   }
-  #callImport(name: Import): void {
+  #callImport(name: AddonImport): void {
     const c = this.#c;
     c.u8(0xff);
     c.u8(0x15);
@@ -196,7 +120,7 @@ class AddonWriter {
     this.#init(functions);
     c.resolve((code, _, off, distance) => code.patchU32(off, distance - 4));
     const text = c.finish();
-    return this.#object.finish(text, this.#data, [{ name: INIT, offBytes: start, sizeBytes: text.length - start }]);
+    return this.#file.finish(text, start);
   }
 
   /** The block says what is called and with what; R0 goes back there. */
@@ -289,11 +213,11 @@ class AddonWriter {
     this.#store(RAX, RDX, UC_RIP);
     ret(c);
     c.bind(chain);
-    SIGNALS.forEach((signal, n) => {
+    ADDON_SIGNALS.forEach((signal, n) => {
       const other = c.label();
       aluImm(c, 0, CMP, RDI, signal);
       this.#jump(other, 5);
-      this.#leaData(RAX, DATA.old + n * SIGACTION.sizeBytes);
+      this.#leaData(RAX, ADDON_DATA.old + n * SIGACTION.sizeBytes);
       c.bind(other);
     });
     rm(c, 0, 0xf7, 0, RAX, SIGACTION.flags);
@@ -359,14 +283,14 @@ class AddonWriter {
     lea(c, W, RCX, RAX, NATIVE_BLOCK.gateRef);
     this.#callImport('napi_create_reference');
     this.#leaLabel(RAX, handler);
-    this.#leaData(RSI, DATA.action);
+    this.#leaData(RSI, ADDON_DATA.action);
     this.#store(RAX, RSI, SIGACTION.handler);
     rm(c, 0, 0xc7, 0, RSI, SIGACTION.flags);
     c.u32(SA_SIGINFO | SA_ONSTACK);
-    SIGNALS.forEach((signal, n) => {
+    ADDON_SIGNALS.forEach((signal, n) => {
       movImm(c, RDI, 0, signal);
-      this.#leaData(RSI, DATA.action);
-      this.#leaData(RDX, DATA.old + n * SIGACTION.sizeBytes);
+      this.#leaData(RSI, ADDON_DATA.action);
+      this.#leaData(RDX, ADDON_DATA.old + n * SIGACTION.sizeBytes);
       this.#callImport('sigaction');
     });
     mov(c, W, RDI, RBX);
@@ -407,7 +331,7 @@ class AddonWriter {
     this.#block(LOAD, RBX);
     movImm(c, RDI, 0, 0);
     this.#load(RSI, RBX, NATIVE_BLOCK.args);
-    movImm(c, RDX, 0, PROT_NONE);
+    movImm(c, RDX, 0, PROT.none);
     movImm(c, R10, 0, MAP_PRIVATE_ANON_NORESERVE);
     movImm(c, R8, -1, -1);
     movImm(c, R9, 0, 0);
@@ -439,7 +363,7 @@ class AddonWriter {
       this.#store(RAX, RBX, NATIVE_BLOCK.out);
       test(c, W, RAX, RAX);
     };
-    protect(PROT_RW);
+    protect(PROT.readWrite);
     this.#jump(done, 5);
     // rep movsb
     this.#load(RDI, RBX, NATIVE_BLOCK.args);
@@ -447,7 +371,7 @@ class AddonWriter {
     this.#load(RCX, RSP, 40);
     c.u8(0xf3);
     c.u8(0xa4);
-    protect(PROT_RX);
+    protect(PROT.readExecute);
     c.bind(done);
     this.#leave();
   }
@@ -460,7 +384,7 @@ class AddonWriter {
     this.#block(LOAD, RBX);
     this.#load(RDI, RBX, NATIVE_BLOCK.args);
     this.#load(RSI, RBX, NATIVE_BLOCK.args + 8);
-    movImm(c, RDX, 0, PROT_NONE);
+    movImm(c, RDX, 0, PROT.none);
     movImm(c, R10, 0, MAP_PRIVATE_ANON_NORESERVE | MAP_FIXED);
     movImm(c, R8, -1, -1);
     movImm(c, R9, 0, 0);
@@ -479,7 +403,7 @@ class AddonWriter {
     mov(c, W, RBX, RDI);
     mov(c, W, R12, RSI);
     for (const name of ADDON_FUNCTIONS) {
-      const off = this.#nameOffs.get(name) ?? 0;
+      const off = this.#file.nameOff(name);
       mov(c, W, RDI, RBX);
       this.#leaData(RSI, off);
       movImm(c, RDX, 0, name.length);
@@ -501,9 +425,7 @@ class AddonWriter {
   }
 }
 
-const MAP_FIXED = 0x10;
-
 /** An addon for Node on x86-64 Linux, as a file: what maps, protects and calls code, with the functions of {@link ADDON_FUNCTIONS}. */
-export function writeNodeAddon(): Uint8Array {
+export function writeX86Addon(): Uint8Array {
   return new AddonWriter().write();
 }

@@ -1,3 +1,4 @@
+import { isNarrow, planMask, reciprocal } from '../../linear/index.ts';
 import {
   ALU_X,
   ARSH,
@@ -59,15 +60,14 @@ import {
   XOR,
 } from '../encode.ts';
 import { RAX, RCX, RDX } from '../registers.ts';
-import type { LinearEmission } from './emission.ts';
+import type { X86Emission } from './emission.ts';
 import { ADDRESS, HOME, SCRATCH } from './registers.ts';
-import { isNarrow, planMask } from './zero-extended.ts';
 
 const LEAST = -0x80000000;
 const ROL_OP = 0;
 
 /** MOV, and casts of arena pointers, which are addresses of the memory already: those keep the low half. */
-export function emitMove(e: LinearEmission, i: number): void {
+export function emitMove(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const d = HOME[rows.d[i]];
   const from = rows.a[i];
@@ -82,23 +82,23 @@ export function emitMove(e: LinearEmission, i: number): void {
   else if (d !== a || !e.isZero(from)) mov(c, 0, d, a);
 }
 
-export function emitConstant(e: LinearEmission, i: number): void {
+export function emitConstant(e: X86Emission, i: number): void {
   movImm(e.c, HOME[e.rows.d[i]], e.isWide(i) ? e.rows.aux[i] : 0, e.rows.imm[i]);
 }
 
 /** Bytes from the address of a function to that of one that would begin a slot later. */
 const FUNC_WORD_BYTES = 8;
 
-export function emitFunctionAddress(e: LinearEmission, i: number): void {
+export function emitFunctionAddress(e: X86Emission, i: number): void {
   const { funcBase, starts } = e.program;
   movImm(e.c, HOME[e.rows.d[i]], 0, (funcBase + FUNC_WORD_BYTES * starts[e.rows.imm[i]]) | 0);
 }
 
-function copy(e: LinearEmission, w: number, d: number, a: number): void {
+function copy(e: X86Emission, w: number, d: number, a: number): void {
   if (d !== a) mov(e.c, w, d, a);
 }
 
-function andWord(e: LinearEmission, d: number, a: number, lo: number): void {
+function andWord(e: X86Emission, d: number, a: number, lo: number): void {
   const { c } = e;
   if (lo === 0xff) movzx8(c, d, a);
   else if (lo === 0xffff) movzx16(c, d, a);
@@ -109,7 +109,7 @@ function andWord(e: LinearEmission, d: number, a: number, lo: number): void {
 }
 
 /** What a row turns its operand by, and the bits it keeps. */
-export function emitMask(e: LinearEmission, i: number): void {
+export function emitMask(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const { word, turn, by, allHi, allLo, hi, lo } = planMask(rows, i);
   const d = HOME[rows.d[i]];
@@ -139,7 +139,7 @@ export function emitMask(e: LinearEmission, i: number): void {
 }
 
 /** SEXT: of low bits, to all of the register or, for 32-bit moves, to its low half. */
-export function emitSignExtension(e: LinearEmission, i: number): void {
+export function emitSignExtension(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const d = HOME[rows.d[i]];
   const a = e.use(rows.a[i]);
@@ -151,7 +151,7 @@ export function emitSignExtension(e: LinearEmission, i: number): void {
 }
 
 /** BSWAP: of 16 or 32 bits, zero-extended, or of all. */
-export function emitSwap(e: LinearEmission, i: number): void {
+export function emitSwap(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const bits = rows.sub[i];
   const d = HOME[rows.d[i]];
@@ -164,7 +164,7 @@ const SIMPLE: Readonly<Record<number, number>> = { [IR_ADD]: ADD, [IR_OR]: OR, [
 const SHIFTS: Readonly<Record<number, number>> = { [LSH]: SHL, [RSH]: SHR, [ARSH]: SAR };
 
 /** ALU_K and ALU_X. */
-export function emitOperation(e: LinearEmission, i: number): void {
+export function emitOperation(e: X86Emission, i: number): void {
   const { rows, c } = e;
   const sub = rows.sub[i];
   const w = isNarrow(rows, i, e.known) ? 0 : W;
@@ -177,13 +177,13 @@ export function emitOperation(e: LinearEmission, i: number): void {
 }
 
 /** d = a + b + disp */
-function leaSum(e: LinearEmission, w: number, d: number, a: number, b: number, disp: number): void {
+function leaSum(e: X86Emission, w: number, d: number, a: number, b: number, disp: number): void {
   // rbp and r13 as base take a displacement.
   if (disp === 0 && (a & 7) === 5 && (b & 7) !== 5) lea(e.c, w, d, b, 0, a);
   else lea(e.c, w, d, a, disp, b);
 }
 
-function emitWithNumber(e: LinearEmission, i: number, sub: number, w: number, d: number, imm: number): void {
+function emitWithNumber(e: X86Emission, i: number, sub: number, w: number, d: number, imm: number): void {
   const { c, rows } = e;
   const from = rows.a[i];
   if (from === FP && w === 0 && (sub === IR_ADD || (sub === IR_SUB && imm !== LEAST))) {
@@ -252,7 +252,7 @@ function emitWithNumber(e: LinearEmission, i: number, sub: number, w: number, d:
 }
 
 /** d = a · imm */
-function multiply(e: LinearEmission, w: number, d: number, a: number, imm: number): void {
+function multiply(e: X86Emission, w: number, d: number, a: number, imm: number): void {
   const { c } = e;
   const power = imm > 0 && (imm & (imm - 1)) === 0 ? 31 - Math.clz32(imm) : -1;
   if (imm === 0) movImm(c, d, 0, 0);
@@ -267,7 +267,7 @@ function multiply(e: LinearEmission, w: number, d: number, a: number, imm: numbe
   } else imulImm(c, w, d, a, imm);
 }
 
-function emitWithRegister(e: LinearEmission, i: number, sub: number, w: number, d: number): void {
+function emitWithRegister(e: X86Emission, i: number, sub: number, w: number, d: number): void {
   const { c, rows } = e;
   const b = e.use(rows.b[i], ADDRESS);
   const a = e.use(rows.a[i]);
@@ -315,9 +315,9 @@ function emitWithRegister(e: LinearEmission, i: number, sub: number, w: number, 
 }
 
 /** d = a shifted by the low bits of b. Without BMI2 the count has to be in cl. */
-function shift(e: LinearEmission, w: number, op: number, d: number, a: number, b: number): void {
+function shift(e: X86Emission, w: number, op: number, d: number, a: number, b: number): void {
   const { c } = e;
-  if (e.program.v3) shiftX(c, w, op, d, a, b);
+  if (e.program.extended) shiftX(c, w, op, d, a, b);
   else if (b === RCX && d !== RCX) {
     copy(e, w, d, a);
     shiftCl(c, w, op, d);
@@ -335,7 +335,7 @@ const isSigned = (sub: number): boolean => sub === SDIV || sub === SMOD;
 const isModulo = (sub: number): boolean => sub === MOD || sub === SMOD;
 
 /** Quotients and remainders of a number that is no divisor of its own kind take a division. */
-function divideByNumber(e: LinearEmission, sub: number, w: number, d: number, a: number, imm: number): void {
+function divideByNumber(e: X86Emission, sub: number, w: number, d: number, a: number, imm: number): void {
   const { c } = e;
   const modulo = isModulo(sub);
   if (imm === 0) {
@@ -362,28 +362,18 @@ function divideByNumber(e: LinearEmission, sub: number, w: number, d: number, a:
   }
 }
 
-/**
- * A 32-bit quotient by multiplication (Granlund, Montgomery): m = floor(2^(32+s) / n) + 1 is exact for all 32-bit dividends
- * where n · m - 2^(32+s) is at most 2^s. A multiplier of 33 bits is multiplied without its highest, and a is added.
- */
-function divideByConstant(e: LinearEmission, modulo: boolean, d: number, a: number, n: number): void {
+/** A 32-bit quotient by multiplication: see `reciprocal`. */
+function divideByConstant(e: X86Emission, modulo: boolean, d: number, a: number, n: number): void {
   const { c } = e;
-  let s = 0n;
-  let m = 0n;
-  for (; ; s++) {
-    const power = 1n << (32n + s);
-    m = power / BigInt(n) + 1n;
-    if (BigInt(n) * m - power <= 1n << s) break;
-  }
-  const by = Number(s);
+  const { m, s, wide } = reciprocal(n);
   mov(c, 0, SCRATCH, a);
-  movImm(c, ADDRESS, 0, Number(BigInt.asIntN(32, m)));
+  movImm(c, ADDRESS, 0, m);
   imul(c, W, ADDRESS, SCRATCH);
-  if (m < 1n << 32n) shiftImm(c, W, SHR, ADDRESS, 32 + by);
+  if (!wide) shiftImm(c, W, SHR, ADDRESS, 32 + s);
   else {
     shiftImm(c, W, SHR, ADDRESS, 32);
     alu(c, W, ADD, ADDRESS, SCRATCH);
-    shiftImm(c, W, SHR, ADDRESS, by);
+    shiftImm(c, W, SHR, ADDRESS, s);
   }
   if (!modulo) {
     mov(c, 0, d, ADDRESS);
@@ -395,7 +385,7 @@ function divideByConstant(e: LinearEmission, modulo: boolean, d: number, a: numb
 }
 
 /** r10 = r10 / r11 or what is left of it; all other registers stay. */
-function quotient(e: LinearEmission, sub: number, w: number): void {
+function quotient(e: X86Emission, sub: number, w: number): void {
   const { c } = e;
   push(c, RAX);
   push(c, RDX);
@@ -413,17 +403,17 @@ function quotient(e: LinearEmission, sub: number, w: number): void {
 }
 
 /** A jump over what comes next: where its distance is. */
-function skip(e: LinearEmission, op: number): number {
+function skip(e: X86Emission, op: number): number {
   e.c.u8(op);
   e.c.u8(0);
   return e.c.length;
 }
-function landed(e: LinearEmission, from: number): void {
+function landed(e: X86Emission, from: number): void {
   e.c.patchU8(from - 1, e.c.length - from);
 }
 
 /** By 0 the quotient is 0 and the remainder the dividend; by −1 signed, the negative and 0. */
-function divide(e: LinearEmission, sub: number, w: number, d: number, a: number, b: number): void {
+function divide(e: X86Emission, sub: number, w: number, d: number, a: number, b: number): void {
   const { c } = e;
   if (b !== ADDRESS) mov(c, w, ADDRESS, b);
   if (a !== SCRATCH) mov(c, w, SCRATCH, a);

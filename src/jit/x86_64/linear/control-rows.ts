@@ -1,4 +1,5 @@
 import { MAX_TAIL_CALL_CNT } from '../../../isa/index.ts';
+import { type Gate, NATIVE_BLOCK } from '../../linear/index.ts';
 import {
   W as IR_W,
   JCC_X,
@@ -45,15 +46,14 @@ import {
   W,
 } from '../encode.ts';
 import { RAX, RCX, RDI, RDX, RSP } from '../registers.ts';
-import { type Gate, type LinearEmission, LOAD_OP, STORE_OP } from './emission.ts';
-import type { FunctionFrame } from './frame.ts';
+import { LOAD_OP, STORE_OP, type X86Emission } from './emission.ts';
 import { ADDRESS, HOME, MEMORY, SCRATCH } from './registers.ts';
 
 const FIX_8 = 1;
 const FIX_32 = 4;
 
 /** A jump to a label: eight bits where the row is known to need no more. */
-export function jump(e: LinearEmission, i: number, label: number): void {
+export function jump(e: X86Emission, i: number, label: number): void {
   const { c } = e;
   if (e.short[i] !== 0) {
     c.u8(JMP8);
@@ -66,7 +66,7 @@ export function jump(e: LinearEmission, i: number, label: number): void {
   }
 }
 
-function jumpIf(e: LinearEmission, i: number, condition: number, label: number): void {
+function jumpIf(e: X86Emission, i: number, condition: number, label: number): void {
   const { c } = e;
   if (e.short[i] !== 0) {
     c.u8(JCC8 | condition);
@@ -94,20 +94,19 @@ const CONDITIONS: Readonly<Record<number, number>> = {
   [JSET]: CC.ne,
 };
 
-/** A conditional jump to `label`, or one for the opposite. @param mayGotoOff of the loop budget, from rsp */
-export function emitCondition(e: LinearEmission, i: number, label: number, mayGotoOff: number, opposite = false): void {
+export function emitCondition(e: X86Emission, i: number, label: number, opposite: boolean): void {
   const { c, rows } = e;
   let condition: number = CC.s;
   if (rows.kind[i] === MAY_GOTO) {
     // Taken when nothing is left, and one less each time.
-    rm(c, 0, 0x83, SUB, RSP, mayGotoOff);
+    rm(c, 0, 0x83, SUB, RSP, e.frame.mayGotoOff);
     c.u8(1);
   } else condition = emitComparison(e, i);
   jumpIf(e, i, condition ^ (opposite ? 1 : 0), label);
 }
 
 /** Sets the flags; the condition under which the jump is taken. */
-export function emitComparison(e: LinearEmission, i: number): number {
+export function emitComparison(e: X86Emission, i: number): number {
   const { c, rows } = e;
   const sub = rows.sub[i];
   const a = e.use(rows.a[i]);
@@ -128,7 +127,7 @@ export function emitComparison(e: LinearEmission, i: number): number {
 }
 
 /** Calls a gate: eax is its number, edx the slot; behind it eax is what it returned and rdx where the block of calls is. */
-function callGate(e: LinearEmission, gate: Gate, slot: number): void {
+function callGate(e: X86Emission, gate: Gate, slot: number): void {
   const { c, program } = e;
   movImm(c, RAX, 0, program.gate(gate));
   movImm(c, RDX, 0, slot);
@@ -137,18 +136,18 @@ function callGate(e: LinearEmission, gate: Gate, slot: number): void {
 }
 
 /** R1.. go where functions outside find them. */
-function storeArgs(e: LinearEmission, count: number): void {
+function storeArgs(e: X86Emission, count: number): void {
   for (let n = 1; n <= count; n++) e.state(W, STORE_OP, e.use(n), RUN_STATE.regs + 8 * n);
 }
 
 /** A helper or kernel function. */
-export function emitOutside(e: LinearEmission, i: number, gate: Gate, shape: CallShape): void {
+export function emitOutside(e: X86Emission, i: number, gate: Gate, shape: CallShape): void {
   storeArgs(e, shape.args);
   callGate(e, gate, e.slots[i]);
   if (shape.returns && e.rows.d[i] !== NONE) e.state(W, LOAD_OP, HOME[e.rows.d[i]], RUN_STATE.regs);
 }
 
-export function emitFunctionCall(e: LinearEmission, i: number): void {
+export function emitFunctionCall(e: X86Emission, i: number): void {
   const { c } = e;
   c.u8(0xe8);
   e.calls.push({ offBytes: c.length, callee: e.rows.aux[i] });
@@ -158,7 +157,7 @@ export function emitFunctionCall(e: LinearEmission, i: number): void {
 }
 
 /** Ends the run: the gate throws. */
-export function emitFault(e: LinearEmission, kind: number, slot: number): void {
+export function emitFault(e: X86Emission, kind: number, slot: number): void {
   const { c } = e;
   movImm(c, RAX, 0, kind);
   e.state(0, STORE_OP, RAX, RUN_STATE.regs + 8);
@@ -167,15 +166,15 @@ export function emitFault(e: LinearEmission, kind: number, slot: number): void {
 }
 
 /** Gives back what the function was lent, so that rsp is where it was at the entry. */
-export function emitTeardown(e: LinearEmission, frame: FunctionFrame): void {
-  const { c } = e;
+function emitTeardown(e: X86Emission): void {
+  const { c, frame } = e;
   if (frame.movesSp) addToSp(e, frame.frameBytes);
   if (frame.localBytes > 0) aluImm(c, W, ADD, RSP, frame.localBytes);
   for (let n = frame.saved.length - 1; n >= 0; n--) pop(c, frame.saved[n]);
 }
 
 /** Moves where the next frame of the linear memory ends. */
-export function addToSp(e: LinearEmission, bytes: number): void {
+export function addToSp(e: X86Emission, bytes: number): void {
   const { c, program } = e;
   const small = bytes >= -128 && bytes < 128;
   rm(c, 0, small ? 0x83 : 0x81, ADD, MEMORY, program.stateAddr + RUN_STATE.sp);
@@ -183,13 +182,10 @@ export function addToSp(e: LinearEmission, bytes: number): void {
   else c.u32(bytes);
 }
 
-export function emitLeave(e: LinearEmission, frame: FunctionFrame): void {
-  emitTeardown(e, frame);
+export function emitLeave(e: X86Emission): void {
+  emitTeardown(e);
   ret(e.c);
 }
-
-/** Of the block of calls: where a tail call goes. */
-export const TAIL_TARGET_OFF = 40;
 
 /**
  * `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on, its R0 what
@@ -199,7 +195,7 @@ export const TAIL_TARGET_OFF = 40;
  *   eax 0: go on   1: jump to the target   2: it has run; its result is in the state
  * ```
  */
-export function emitTailCall(e: LinearEmission, i: number, frame: FunctionFrame): void {
+export function emitTailCall(e: X86Emission, i: number): void {
   const { c } = e;
   const behind = c.label();
   const result = c.label();
@@ -215,18 +211,18 @@ export function emitTailCall(e: LinearEmission, i: number, frame: FunctionFrame)
   aluImm(c, 0, CMP, RCX, 1);
   far(e, JCC32 | CC.b, behind);
   far(e, JCC32 | CC.a, result);
-  rm(c, W, LOAD_OP, ADDRESS, RDX, TAIL_TARGET_OFF);
+  rm(c, W, LOAD_OP, ADDRESS, RDX, NATIVE_BLOCK.tailTarget);
   e.state(W, LOAD_OP, RDI, RUN_STATE.regs + 8);
-  emitTeardown(e, frame);
+  emitTeardown(e);
   jmpReg(c, ADDRESS);
   c.bind(result);
   e.state(W, LOAD_OP, RAX, RUN_STATE.regs);
-  emitLeave(e, frame);
+  emitLeave(e);
   c.bind(behind);
 }
 
 /** A jump of 32 bits to a label of a row's own. */
-function far(e: LinearEmission, op: number, label: number): void {
+function far(e: X86Emission, op: number, label: number): void {
   const { c } = e;
   c.u8(op >> 8);
   c.u8(op & 0xff);
@@ -235,7 +231,7 @@ function far(e: LinearEmission, op: number, label: number): void {
 }
 
 /** `ld_abs` and `ld_ind`: outside of the packet the function ends with 0. */
-export function emitPacketLoad(e: LinearEmission, i: number, frame: FunctionFrame): void {
+export function emitPacketLoad(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const inside = c.label();
   movImm(c, SCRATCH, 0, rows.imm[i]);
@@ -247,7 +243,7 @@ export function emitPacketLoad(e: LinearEmission, i: number, frame: FunctionFram
   test(c, 0, RAX, RAX);
   far(e, JCC32 | CC.ne, inside);
   movImm(c, RAX, 0, 0);
-  emitLeave(e, frame);
+  emitLeave(e);
   c.bind(inside);
   e.state(W, LOAD_OP, HOME[rows.d[i]], RUN_STATE.regs);
 }

@@ -1,8 +1,7 @@
-import type { CodeBuffer } from '../../code-buffer.ts';
-import { FP, type Ir, LOAD, STORE_K } from '../../rows/ir.ts';
+import { isExact, LinearEmission } from '../../linear/index.ts';
+import { FP, LOAD, STORE_K } from '../../rows/ir.ts';
 import { alu, lea, mov, movsxd, NONE, rm, SUB, W } from '../encode.ts';
 import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
-import { isExact, isWide, isZero } from './zero-extended.ts';
 
 /** Memory that an instruction reaches. */
 export interface Place {
@@ -11,68 +10,8 @@ export interface Place {
   readonly disp: number;
 }
 
-/** Where a local of the optimiser's is: in a register, or at a distance from rsp; both -1: nowhere. */
-export interface LocalHome {
-  readonly register: number;
-  readonly offBytes: number;
-}
-
-/** A gate: something outside that code calls by its number. */
-export type Gate =
-  | { readonly kind: 'helper'; readonly id: number }
-  | { readonly kind: 'kfunc'; readonly btfId: number; readonly fdIdx: number }
-  | { readonly kind: 'packet' | 'tail' | 'fault' };
-
-/** What all functions of a program are written with. */
-export interface ProgramEmission {
-  /** Number of a gate's first use; the same gate gets the same one. */
-  gate(gate: Gate): number;
-  /** Address of the code that calls gates. */
-  readonly gateHi: number;
-  readonly gateLo: number;
-  /** Where the state of runs is in the linear memory. */
-  readonly stateAddr: number;
-  /** Address of a function that begins at slot 0; one at slot n is 8 n further. */
-  readonly funcBase: number;
-  readonly starts: ArrayLike<number>;
-  /** BMI2. */
-  readonly v3: boolean;
-  /** Instructions in slots below this were verified. */
-  readonly verifiedSlots: number;
-}
-
 /** What the rows of one function are written with. */
-export class LinearEmission {
-  readonly c: CodeBuffer;
-  readonly rows: Ir;
-  readonly slots: Int32Array;
-  readonly program: ProgramEmission;
-  readonly locals: readonly LocalHome[];
-  readonly frameBytes: number;
-  /** By row: its jump is known to take 8 bits. */
-  readonly short: Uint8Array;
-  /** Calls of functions of the program: where their distance is, and whom they call. */
-  readonly calls: { readonly offBytes: number; readonly callee: number }[] = [];
-  /** What is known of BPF registers: see `knownBehind`. */
-  known = 0;
-
-  constructor(parts: Pick<LinearEmission, 'c' | 'rows' | 'slots' | 'program' | 'locals' | 'frameBytes' | 'short'>) {
-    this.c = parts.c;
-    this.rows = parts.rows;
-    this.slots = parts.slots;
-    this.program = parts.program;
-    this.locals = parts.locals;
-    this.frameBytes = parts.frameBytes;
-    this.short = parts.short;
-  }
-
-  isWide(i: number): boolean {
-    return isWide(this.rows, i);
-  }
-  isZero(register: number): boolean {
-    return isZero(this.known, register);
-  }
-
+export class X86Emission extends LinearEmission {
   /** The register that holds a BPF register; R10's value is made in `scratch`. */
   use(register: number, scratch: number = SCRATCH): number {
     if (register !== FP) return HOME[register];

@@ -1,35 +1,10 @@
 import type { CodeBuffer } from '../../code-buffer.ts';
+import type { EntryInit, LinearEntries } from '../../linear/index.ts';
 import { RUN_STATE } from '../../wasm/abi.ts';
 import { ADD, aluImm, CC, cmp, JCC8, lea, mov, movImm, pop, push, ret, rm, W } from '../encode.ts';
 import { R12, R13, R14, RAX, RBX, RDI, RDX, RSI } from '../registers.ts';
 import { LOAD_OP, STORE_OP } from './emission.ts';
 import { MEMORY } from './registers.ts';
-
-/**
- * Where a program is entered from outside: offsets in its code. R0 of the last run goes to the run's state. Registers as in C,
- * numbers of 32 bits, and r15 the memory's address:
- *
- * - `run(ctx, r2)`
- * - `repeat(ctx, count)`: runs on the same context, at least once
- * - `packet(data, bytes)`: writes the context of a packet in the memory to `RUN_STATE.ctx` and runs on it
- * - `batch(list, count, verdicts)`: that for each pair of address and length in a list; low halves of R0 go to `verdicts`
- * - `main(r1..r5)`: the program itself; R0 is in rax alone
- */
-export interface LinearEntries {
-  readonly main: number;
-  readonly run: number;
-  readonly repeat: number;
-  readonly packet: number | undefined;
-  readonly batch: number | undefined;
-}
-
-export interface EntryInit {
-  readonly main: number;
-  readonly context: number | undefined;
-  /** A program that makes tail calls counts them from 0. */
-  readonly tailCalls: boolean;
-  readonly stateAddr: number;
-}
 
 class EntryWriter {
   readonly #c: CodeBuffer;

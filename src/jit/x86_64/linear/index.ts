@@ -1,4 +1,2 @@
-/** Verified programs as x86-64 code over the linear memory, at its real address. */
-export type { Gate } from './emission.ts';
-export type { LinearEntries } from './entries.ts';
-export { compileLinear, type LinearOptions, type LinearProgram } from './program.ts';
+/** Rows and encodings of x86-64 for code over the linear memory. */
+export { X86_LINEAR } from './target.ts';

@@ -28,7 +28,7 @@ import {
   XOR,
 } from '../encode.ts';
 import { RAX, RSP } from '../registers.ts';
-import { type LinearEmission, LOAD_OP, STORE_OP } from './emission.ts';
+import { LOAD_OP, STORE_OP, type X86Emission } from './emission.ts';
 import { HOME, SCRATCH } from './registers.ts';
 
 /** Flags and opcode of an access, by log2 of its size. */
@@ -65,7 +65,7 @@ const STORES_IMM: readonly Form[] = [
 ];
 
 /** A local stands for the place; narrow ones are kept zero-extended. */
-function emitLocalLoad(e: LinearEmission, i: number): void {
+function emitLocalLoad(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const size = rows.sub[i] & 3;
   const d = HOME[rows.d[i]];
@@ -83,7 +83,7 @@ function emitLocalLoad(e: LinearEmission, i: number): void {
 }
 
 /** LOAD and LOAD_ACQ: every load acquires. */
-export function emitLoad(e: LinearEmission, i: number): void {
+export function emitLoad(e: X86Emission, i: number): void {
   const { rows } = e;
   if (rows.a[i] === NONE) {
     emitLocalLoad(e, i);
@@ -96,7 +96,7 @@ export function emitLoad(e: LinearEmission, i: number): void {
   e.access(flags, op, HOME[rows.d[i]], e.address(i));
 }
 
-function emitLocalStore(e: LinearEmission, i: number): void {
+function emitLocalStore(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const size = rows.sub[i] & 3;
   const { register, offBytes } = e.locals[rows.off[i]];
@@ -131,7 +131,7 @@ function emitLocalStore(e: LinearEmission, i: number): void {
 }
 
 /** STORE, STORE_K and STORE_REL: every store releases. */
-export function emitStore(e: LinearEmission, i: number): void {
+export function emitStore(e: X86Emission, i: number): void {
   const { c, rows } = e;
   if (rows.a[i] === NONE) {
     emitLocalStore(e, i);
@@ -156,7 +156,7 @@ const CMPXCHG_OP = 0x0fb1;
 const OPERATIONS: Readonly<Record<number, number>> = { [IR_ADD]: ADD, [IR_OR]: OR, [IR_AND]: AND, [IR_XOR]: XOR };
 
 /** ATOMIC and CMPXCHG: one instruction each where one thread runs a machine, which is all that no interrupt parts. */
-export function emitAtomic(e: LinearEmission, i: number): void {
+export function emitAtomic(e: X86Emission, i: number): void {
   const { c, rows } = e;
   const w = (rows.sub[i] & 3) === 3 ? W : 0;
   const at = e.address(i);

@@ -1,3 +1,4 @@
+import type { LinearRegisters } from '../../linear/index.ts';
 import { R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI } from '../registers.ts';
 
 /**
@@ -11,8 +12,11 @@ export const MEMORY = R15;
 /** Free within a row: operands that are made, and addresses. */
 export const SCRATCH = R10;
 export const ADDRESS = R11;
-/** No register of BPF lives here. */
-export const SPARE = R9;
 
-/** R6 to R9, whose registers a function gives back as it found them. */
-export const KEPT: readonly number[] = [6, 7, 8, 9];
+export const REGISTERS: LinearRegisters = {
+  home: HOME,
+  leafHome: HOME,
+  kept: [RBX, R13, R14, R12, RBP],
+  free: [R9],
+  frame: FRAME_END,
+};

@@ -1,5 +1,5 @@
-import type { Blocks } from '../../rows/index.ts';
-import { type Ir, LOAD, NONE, NOP, STORE, STORE_K } from '../../rows/ir.ts';
+import type { Blocks } from '../rows/index.ts';
+import { type Ir, LOAD, NONE, NOP, STORE, STORE_K } from '../rows/ir.ts';
 
 /** Rounds before giving up: one for each loop nested in another, and one. */
 const MOST_ROUNDS = 12;

@@ -1,19 +1,20 @@
-import type { Insn } from '../../../isa/index.ts';
-import { ERRNO } from '../../../uapi/index.ts';
-import { concatBytes, InternalError } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
-import type { OptPass } from '../../opt/index.ts';
-import { Room } from '../../room.ts';
-import { JitError } from '../../types.ts';
-import { MAIN_STATE } from '../../wasm/abi.ts';
-import { findFunctions } from '../../wasm/function-split.ts';
-import type { CallShape } from '../../wasm/index.ts';
-import { proveProgram } from '../../wasm/proven.ts';
-import type { AnalyzedFunction } from '../../wasm/row-function.ts';
-import { callsOf, frameBytesFor } from '../../wasm/translate.ts';
-import type { Gate } from './emission.ts';
-import { type LinearEntries, writeEntries } from './entries.ts';
+import type { Insn } from '../../isa/index.ts';
+import { ERRNO } from '../../uapi/index.ts';
+import { alignUp, concatBytes, InternalError } from '../../util/index.ts';
+import { CodeBuffer } from '../code-buffer.ts';
+import type { OptPass } from '../opt/index.ts';
+import { Room } from '../room.ts';
+import { JitError } from '../types.ts';
+import { MAIN_STATE } from '../wasm/abi.ts';
+import { findFunctions } from '../wasm/function-split.ts';
+import type { CallShape } from '../wasm/index.ts';
+import { proveProgram } from '../wasm/proven.ts';
+import type { AnalyzedFunction } from '../wasm/row-function.ts';
+import { callsOf, frameBytesFor } from '../wasm/translate.ts';
+import type { Gate, LinearEmission, ProgramEmission } from './emission.ts';
+import type { LinearEntries } from './entries.ts';
 import { type WrittenFunction, writeLinearFunction } from './function.ts';
+import type { LinearTarget } from './target.ts';
 
 export interface LinearOptions {
   /** Slots at which functions begin that no instruction names. */
@@ -24,7 +25,8 @@ export interface LinearOptions {
   readonly stackDepths?: readonly number[];
   readonly stateAddr?: number;
   readonly without?: ReadonlySet<OptPass>;
-  readonly v3: boolean;
+  /** The CPU has BMI2; default not. */
+  readonly extended?: boolean;
   /** Instructions in slots below this were verified: what they take for pointers are some. Default 0. */
   readonly verifiedSlots?: number;
   /** Address of the code that calls gates; see `NodeAddon`. */
@@ -35,7 +37,7 @@ export interface LinearOptions {
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
 }
 
-/** A verified program as x86-64 code over the linear memory, at no address in particular. */
+/** A verified program as code over the linear memory, at no address in particular. */
 export interface LinearProgram {
   readonly bytes: Uint8Array;
   /** First slots of the functions that may be called from outside, and where they begin. */
@@ -50,7 +52,6 @@ export interface LinearProgram {
 }
 
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
-const FUNCTION_ALIGN = 32;
 
 class GateList {
   readonly gates: Gate[] = [];
@@ -73,12 +74,16 @@ function order(functions: readonly (AnalyzedFunction | undefined)[], pinned: Uin
 }
 
 /**
- * A program that was verified to x86-64 code. r15 is the linear memory's address in all of it; BPF functions are called with R1..
- * where C functions have them, and leave R0 in rax.
+ * A program that was verified to code of a CPU. The linear memory's address is in one register in all of it; BPF functions are called
+ * and return as `LinearTarget.registers` says.
  *
  * Throws JitError: ENOTSUPP for what has no translation, EINVAL for jumps out of a function.
  */
-export function compileLinear(insns: readonly Insn[], options: LinearOptions): LinearProgram {
+export function compileLinear<E extends LinearEmission>(
+  insns: readonly Insn[],
+  options: LinearOptions,
+  target: LinearTarget<E>,
+): LinearProgram {
   const entries = options.entries ?? [];
   const program = findFunctions(insns, entries);
   const count = program.starts.length - 1;
@@ -98,14 +103,14 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
     options.without ?? new Set(),
   );
   const gates = new GateList();
-  const emission = {
+  const emission: ProgramEmission = {
     gate: (gate: Gate) => options.gateBase + gates.number(gate),
     gateHi: Number(BigInt.asIntN(32, options.gateAddr >> 32n)),
     gateLo: Number(BigInt.asIntN(32, options.gateAddr)),
     stateAddr: options.stateAddr ?? MAIN_STATE,
     funcBase: options.funcBase ?? 0,
     starts: program.starts,
-    v3: options.v3,
+    extended: options.extended ?? false,
     verifiedSlots: options.verifiedSlots ?? 0,
   };
   const room = new Room();
@@ -114,13 +119,8 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
   for (const index of calleesFirst) {
     const func = functions[index];
     if (func === undefined) continue;
-    written[index] = writeLinearFunction(func, halves[index], {
-      program: emission,
-      helperShape,
-      kfuncShape,
-      returnsZero,
-      room,
-    });
+    const how = { program: emission, helperShape, kfuncShape, returnsZero, room };
+    written[index] = writeLinearFunction(func, halves[index], how, target);
   }
   const indexes = order(functions, pinned);
   const offs = new Int32Array(count).fill(-1);
@@ -128,7 +128,7 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
   let at = 0;
   const put = (bytes: Uint8Array): number => {
     const start = at;
-    const padded = new Uint8Array(Math.ceil(bytes.length / FUNCTION_ALIGN) * FUNCTION_ALIGN).fill(0xcc);
+    const padded = new Uint8Array(alignUp(bytes.length, target.alignBytes)).fill(target.fill);
     padded.set(bytes);
     parts.push(padded);
     at += padded.length;
@@ -139,7 +139,7 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
   const context = contextSlot === undefined ? -1 : program.functionAt[contextSlot];
   if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
   const own = new CodeBuffer('little', 0, 512);
-  const made = writeEntries(own, at, {
+  const made = target.entries(own, at, {
     main: offs[0],
     context: context < 0 ? undefined : offs[context],
     tailCalls,
@@ -152,10 +152,10 @@ export function compileLinear(insns: readonly Insn[], options: LinearOptions): L
     for (const { offBytes, callee } of (written[index] as WrittenFunction).calls) {
       if (offs[callee] < 0) throw new InternalError(`a call of function ${callee}, which was left out`);
       const from = offs[index] + offBytes;
-      view.setInt32(from, offs[callee] - from - 4, true);
+      target.patchCall(view, from, offs[callee] - from);
     }
   }
-  if (bytes.length > 2 ** 30) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
+  if (bytes.length > target.mostBytes) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
   const inTable = indexes.filter(index => pinned[index] !== 0);
   return {
     bytes,

@@ -1,5 +1,5 @@
-import type { Room } from '../../room.ts';
-import { type Blocks, rotlHi } from '../../rows/index.ts';
+import type { Room } from '../room.ts';
+import { type Blocks, rotlHi } from '../rows/index.ts';
 import {
   ALU_K,
   ALU_X,
@@ -32,7 +32,7 @@ import {
   TAIL,
   W,
   XOR,
-} from '../../rows/ir.ts';
+} from '../rows/ir.ts';
 
 /** Rounds before giving up: one for each loop nested in another, and one. */
 const MOST_ROUNDS = 12;

@@ -1,0 +1,137 @@
+import type { Blocks } from '../rows/index.ts';
+import { CALL_HELPER, type Ir, LEAVE, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
+
+/** Machine registers, as code over the linear memory uses them. */
+export interface LinearRegisters {
+  /** Of R0 to R9, in functions that call something. */
+  readonly home: readonly number[];
+  /** In functions that call nothing; those of R0 to R5 are the same. */
+  readonly leafHome: readonly number[];
+  /** What functions give back as they found it, but for the memory's address. */
+  readonly kept: readonly number[];
+  /** Others, that locals may have where nothing is called. */
+  readonly free: readonly number[];
+  /** Where the frame in the linear memory is; one of `kept`. */
+  readonly frame: number;
+}
+
+/** Where a local of the optimiser's is: in a register, or at a distance from the frame's first local; both -1: nowhere. */
+export interface LocalHome {
+  readonly register: number;
+  readonly offBytes: number;
+}
+
+/**
+ * What a function takes of the machine's stack, and of the linear memory's. On the stack are registers of callers that are used here
+ * and locals that found no register, 8 bytes each, among them the budget of may_goto.
+ */
+export interface FunctionFrame {
+  /** Of R0 to R9. */
+  readonly home: readonly number[];
+  /** Nothing is called from here. */
+  readonly leaf: boolean;
+  readonly saved: readonly number[];
+  readonly localBytes: number;
+  readonly locals: readonly LocalHome[];
+  /** From the first local, of the budget of may_goto; -1 for none. */
+  readonly mayGotoOff: number;
+  /** Anything of the frame is in the memory: the frame's register says where. */
+  readonly inMemory: boolean;
+  /** What it calls has to find its own frame below this one. */
+  readonly movesSp: boolean;
+  readonly frameBytes: number;
+}
+
+const calls = ({ kind, n }: Ir): boolean => {
+  for (let i = 0; i < n; i++) if ((kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET) return true;
+  return false;
+};
+
+/** How often a block runs, guessed: ten times as often for each loop around it that goes back over it. */
+function weights({ count, taken, next }: Blocks): Float64Array {
+  const depth = new Float64Array(count + 1);
+  // Only backward jumps make loops: what lies between their ends is in them.
+  for (let at = 0; at < count; at++) {
+    for (const to of [taken[at], next[at]]) {
+      if (to < 0 || to > at) continue;
+      depth[to]++;
+      depth[at + 1]--;
+    }
+  }
+  const found = new Float64Array(count);
+  for (let at = 0, deep = 0; at < count; at++) {
+    deep += depth[at];
+    found[at] = 10 ** Math.min(deep, 6);
+  }
+  return found;
+}
+
+/** Registers for the locals that are used most. @param inMemory anything of the frame is in the memory */
+export function planFunction(
+  rows: Ir,
+  blocks: Blocks,
+  localCount: number,
+  frameBytes: number,
+  inMemory: boolean,
+  registers: LinearRegisters,
+): FunctionFrame {
+  const { kind, a, b, d, off, aux } = rows;
+  const uses = new Float64Array(localCount);
+  const weight = localCount === 0 ? undefined : weights(blocks);
+  let named = 0b1;
+  let mayGoto = false;
+  for (let at = 0; at < blocks.count; at++) {
+    for (let i = blocks.start[at]; i < blocks.start[at + 1]; i++) {
+      const k = kind[i];
+      if (k === NOP) continue;
+      if (k === MAY_GOTO) mayGoto = true;
+      const memory = k >= LOAD && k <= STORE_K;
+      if (d[i] !== NONE) named |= 1 << d[i];
+      if (a[i] !== NONE && k !== LEAVE) named |= 1 << a[i];
+      if (b[i] !== NONE) named |= 1 << b[i];
+      if (memory && aux[i] > 0) named |= 1 << (aux[i] - 1);
+      if (a[i] === NONE && memory && weight !== undefined) uses[off[i]] += weight[at];
+    }
+  }
+  const leaf = !calls(rows);
+  const home = leaf ? registers.leafHome : registers.home;
+  const isNamed = (register: number): boolean => (named & (1 << register)) !== 0;
+  const isKept = (machine: number): boolean => registers.kept.includes(machine);
+  const saved: number[] = [];
+  const free: number[] = leaf ? [...registers.free] : [];
+  const kept: number[] = [];
+  for (let r = 1; r < home.length; r++) {
+    const machine = home[r];
+    if (isNamed(r)) {
+      if (isKept(machine)) saved.push(machine);
+    } else if (isKept(machine)) kept.push(machine);
+    // Arguments that nobody reads are as good as any other register.
+    else if (leaf) free.push(machine);
+  }
+  for (const machine of registers.kept) if (machine !== registers.frame && !home.includes(machine)) kept.push(machine);
+  (inMemory ? saved : kept).push(registers.frame);
+  const order = Array.from(uses.keys()).sort((x, y) => uses[y] - uses[x]);
+  const locals: LocalHome[] = new Array(localCount);
+  let slots = 0;
+  for (const local of order) {
+    // One that is stored and loaded once costs as much where it is as a register that has to be kept for the caller.
+    let register = uses[local] === 0 ? -1 : (free.shift() ?? -1);
+    if (register < 0 && uses[local] > 2) {
+      register = kept.shift() ?? -1;
+      if (register >= 0) saved.push(register);
+    }
+    locals[local] = { register, offBytes: register >= 0 || uses[local] === 0 ? -1 : 8 * slots++ };
+  }
+  const mayGotoOff = mayGoto ? 8 * slots++ : -1;
+  return {
+    home,
+    leaf,
+    saved,
+    localBytes: 8 * slots,
+    locals,
+    mayGotoOff,
+    inMemory,
+    movesSp: inMemory && !leaf && frameBytes > 0,
+    frameBytes,
+  };
+}

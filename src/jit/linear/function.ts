@@ -1,0 +1,250 @@
+import { BPF_FLAGS, ERRNO } from '../../uapi/index.ts';
+import { CodeBuffer } from '../code-buffer.ts';
+import { unsetWords } from '../opt/index.ts';
+import type { Room } from '../room.ts';
+import {
+  BARRIER,
+  CALL_HELPER,
+  CALL_KFUNC,
+  JA,
+  JCC_K,
+  JCC_X,
+  LEAVE,
+  MAY_GOTO,
+  NOP,
+  PACKET,
+  TAIL,
+  TARGET,
+  ZERO_FRAME,
+} from '../rows/ir.ts';
+import { JitError } from '../types.ts';
+import { WASM_FAULTS } from '../wasm/abi.ts';
+import type { CallShape } from '../wasm/index.ts';
+import { lowOnly } from '../wasm/row-emission.ts';
+import type { AnalyzedFunction } from '../wasm/row-function.ts';
+import type { LinearEmission, ProgramEmission } from './emission.ts';
+import { type FunctionFrame, planFunction } from './frame.ts';
+import { CHOICE, loopHeads, onlyRow, PLAIN, planEnds } from './layout.ts';
+import type { LinearTarget } from './target.ts';
+import { unsetLocals } from './unset-locals.ts';
+import { knownBehind, zeroExtendedAt } from './zero-extended.ts';
+
+const LEFT_PROGRAM = WASM_FAULTS.indexOf('left-program');
+
+/** A function's code, but for the distances of its calls. */
+export interface WrittenFunction {
+  readonly bytes: Uint8Array;
+  readonly calls: LinearEmission['calls'];
+  /** It always returns a number of 32 bits. */
+  readonly returnsZero: boolean;
+}
+
+/** What a function is written with beside its rows. */
+export interface FunctionHow {
+  readonly program: ProgramEmission;
+  readonly helperShape: (id: number) => CallShape;
+  readonly kfuncShape: (btfId: number, fdIdx: number) => CallShape;
+  readonly returnsZero: (func: number) => boolean;
+  readonly room: Room;
+}
+
+class FunctionWriter<E extends LinearEmission> {
+  readonly #target: LinearTarget<E>;
+  readonly #func: AnalyzedFunction;
+  readonly #how: FunctionHow;
+  readonly #frame: FunctionFrame;
+  readonly #knownAt: Int32Array;
+  readonly #extended: number;
+  readonly #short: Uint8Array;
+  readonly #unset: Uint8Array;
+  /** How each block ends, and which begin loops. */
+  readonly #ends: Uint8Array;
+  readonly #heads: Uint8Array;
+  returnsZero = true;
+
+  constructor(func: AnalyzedFunction, halves: number, how: FunctionHow, target: LinearTarget<E>) {
+    this.#target = target;
+    this.#func = func;
+    this.#how = how;
+    const { rows, blocks, frame, frameBytes, inMemory, live } = func;
+    this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory, target.registers);
+    this.#short = new Uint8Array(rows.n);
+    this.#ends = planEnds(rows, blocks);
+    this.#heads = loopHeads(blocks);
+    this.#unset = unsetLocals(rows, blocks, frame.locals);
+    // Arguments of which only the lower half is read are made numbers of 32 bits at the start.
+    this.#extended = lowOnly(live[0]) & 0b111110 & halves;
+    this.#knownAt = zeroExtendedAt(rows, blocks, this.#extended | (halves & ~0xffff), how.returnsZero, how.room);
+  }
+
+  write(): WrittenFunction {
+    const { shortBytes } = this.#target;
+    // A function that is short has no long jumps. Otherwise it is found out which are short: code only shrinks from that.
+    this.#short.fill(1);
+    let e = this.#func.rows.n > shortBytes ? undefined : this.#emit(false);
+    if (e === undefined || e.c.length > shortBytes) {
+      this.#short.fill(0);
+      this.#emit(true);
+      e = this.#emit(false);
+    }
+    return { bytes: e.c.finish(), calls: e.calls, returnsZero: this.returnsZero };
+  }
+
+  /** @param trial finds out which jumps are short */
+  #emit(trial: boolean): E {
+    const { rows, blocks, slots } = this.#func;
+    const { count, start, taken, next } = blocks;
+    const { kind, flags } = rows;
+    const target = this.#target;
+    const c = new CodeBuffer('little', count, 6 * rows.n + 64);
+    const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short: this.#short });
+    const jumps: { readonly row: number; readonly end: number; readonly to: number }[] = [];
+    this.#prologue(e);
+    for (let at = 0; at < count; at++) {
+      const joins = at === 0 || (flags[start[at]] & TARGET) !== 0;
+      target.block(e, joins, this.#heads[at] !== 0, trial);
+      c.bind(at);
+      e.known = this.#knownAt[at];
+      const end = start[at + 1];
+      for (let i = start[at]; i < end; i++) {
+        if (i === end - 1 && this.#ends[at] !== PLAIN) this.#end(e, i, at);
+        else this.#row(e, i, taken[at], next[at], at);
+        target.done(e, i);
+        e.known = knownBehind(rows, i, e.known, this.#how.returnsZero);
+      }
+      const last = end - 1;
+      const form = this.#ends[at];
+      if (form === PLAIN && taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+      if (form !== PLAIN) {
+        // The block behind is done.
+        at++;
+        c.bind(at);
+        if (form === CHOICE && taken[at] >= 0 && taken[at] !== at + 1) target.jump(e, last, taken[at]);
+        if (taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+        continue;
+      }
+      if (taken[at] < 0 && next[at] < 0 && kind[last] !== LEAVE) target.fault(e, LEFT_PROGRAM, slots[last]);
+    }
+    if (trial) {
+      for (const { row, end, to } of jumps) {
+        const distance = c.offsetOf(to) - end;
+        if (Math.abs(distance) <= target.shortBytes) this.#short[row] = 1;
+      }
+    }
+    c.resolve((code, kind, off, distance) => target.patch(code, kind, off, distance));
+    return e;
+  }
+
+  /** A conditional jump that takes the block behind it in. */
+  #end(e: E, i: number, at: number): void {
+    const { rows, blocks } = this.#func;
+    if (this.#ends[at] === CHOICE) this.#target.choice(e, i, onlyRow(rows, blocks, at + 1));
+    else this.#target.condition(e, i, blocks.taken[at + 1], true);
+  }
+
+  #row(e: E, i: number, taken: number, next: number, at: number): void {
+    const { rows } = e;
+    const target = this.#target;
+    const kind = rows.kind[i];
+    const write = target.rows[kind];
+    if (write !== undefined) {
+      write(e, i);
+      return;
+    }
+    switch (kind) {
+      case NOP:
+      case BARRIER:
+        break;
+      case JA:
+        if (taken !== at + 1) target.jump(e, i, taken);
+        break;
+      case JCC_K:
+      case JCC_X:
+      case MAY_GOTO:
+        // One that goes where it would go anyway; the budget counts all the same.
+        if (taken !== next || kind === MAY_GOTO) target.condition(e, i, taken, false);
+        break;
+      case CALL_HELPER:
+        target.outside(e, i, { kind: 'helper', id: rows.imm[i] }, this.#how.helperShape(rows.imm[i]));
+        break;
+      case CALL_KFUNC: {
+        const [btfId, fdIdx] = [rows.imm[i], rows.aux[i]];
+        target.outside(e, i, { kind: 'kfunc', btfId, fdIdx }, this.#how.kfuncShape(btfId, fdIdx));
+        break;
+      }
+      case TAIL:
+        this.returnsZero = false;
+        target.tail(e, i);
+        break;
+      case PACKET:
+        target.packet(e, i);
+        break;
+      case LEAVE:
+        if (!e.isZero(0)) this.returnsZero = false;
+        target.leave(e);
+        break;
+      case ZERO_FRAME:
+        this.#zeroInner(e, i);
+        break;
+      default:
+        throw new JitError(ERRNO.ENOTSUPP, `slot ${e.slots[i]}: nothing of this kind has a translation`);
+    }
+  }
+
+  /** Nothing is in a local of the optimiser's. */
+  #clearLocal(e: E, local: number): void {
+    const home = this.#frame.locals[local];
+    if (home.register >= 0 || home.offBytes >= 0) this.#target.clearLocal(e, home);
+  }
+
+  #prologue(e: E): void {
+    const target = this.#target;
+    const { inMemory, frameBytes, mayGotoOff } = this.#frame;
+    target.enter(e);
+    if (inMemory) this.#zeroFrame(e, 0, 0, frameBytes);
+    this.#unset.forEach((unset, local) => {
+      if (unset === 1) this.#clearLocal(e, local);
+    });
+    if (mayGotoOff >= 0) target.setBudget(e, mayGotoOff, BPF_FLAGS.BPF_MAX_LOOPS);
+    for (let r = 1; r <= 5; r++) if ((this.#extended & (1 << r)) !== 0) target.extend(e, r);
+  }
+
+  /**
+   * Frames begin as zeros: what a program does not set is the same in every run. What is set before it can be read needs none.
+   *
+   * @param row the row the function begins at
+   * @param top bytes from the frame's end to the first that is not the function's any more; it has those from `bottom` on
+   */
+  #zeroFrame(e: E, row: number, bottom: number, top: number): void {
+    const { rows, blocks, frame, frameBytes } = this.#func;
+    const words = unsetWords(rows, blocks, frame.touched, frameBytes, row, bottom, top);
+    if (words.length === 0) return;
+    this.#target.clearWords(
+      e,
+      words.map(at => at - frameBytes),
+    );
+  }
+
+  /** The frame of a function that was put in here: it may have been through it before. */
+  #zeroInner(e: E, i: number): void {
+    const { rows, frame, frameBytes, firstPlace, inMemory } = this.#func;
+    const top = frameBytes - rows.imm[i];
+    const bottom = top - rows.aux[i];
+    frame.places.forEach((off, k) => {
+      const at = frameBytes + off;
+      if (at < bottom || at >= top) return;
+      this.#clearLocal(e, firstPlace + k);
+    });
+    if (inMemory) this.#zeroFrame(e, i, bottom, top);
+  }
+}
+
+/** Writes a function. @param halves of its arguments it is passed */
+export function writeLinearFunction<E extends LinearEmission>(
+  func: AnalyzedFunction,
+  halves: number,
+  how: FunctionHow,
+  target: LinearTarget<E>,
+): WrittenFunction {
+  return new FunctionWriter(func, halves, how, target).write();
+}

@@ -1,0 +1,63 @@
+import type { CodeBuffer } from '../code-buffer.ts';
+import type { CallShape } from '../wasm/index.ts';
+import type { EmissionParts, Gate, LinearEmission } from './emission.ts';
+import type { EntryInit, LinearEntries } from './entries.ts';
+import type { LinearRegisters, LocalHome } from './frame.ts';
+
+export type RowWriter<E> = (e: E, i: number) => void;
+
+/** What code over the linear memory needs of a CPU: registers, and what writes each thing a function is made of. */
+export interface LinearTarget<E extends LinearEmission> {
+  readonly registers: LinearRegisters;
+  /** Functions begin at multiples of this; between them is what stops the CPU. */
+  readonly alignBytes: number;
+  readonly fill: number;
+  /** As far as calls reach. */
+  readonly mostBytes: number;
+  /** Jumps no further than this take their short form, and functions no longer than this have no others. */
+  readonly shortBytes: number;
+  /** What writes a row that knows nothing of the function around it, by its kind. */
+  readonly rows: Readonly<Record<number, RowWriter<E>>>;
+
+  emission(parts: EmissionParts): E;
+  /** Writes a resolved distance. */
+  patch(code: CodeBuffer, kind: number, off: number, distance: number): void;
+  /** Writes the distance of a call, from where `LinearEmission.calls` says. */
+  patchCall(view: DataView, off: number, distance: number): void;
+
+  /**
+   * A block begins.
+   *
+   * @param joins control may come from elsewhere than the row before
+   * @param isLoop it is jumped back to
+   * @param most the code has to be as long as it may ever be: jumps over it are measured by it
+   */
+  block(e: E, joins: boolean, isLoop: boolean, most: boolean): void;
+  /** Behind each row. */
+  done(e: E, i: number): void;
+
+  /** What a function needs of the stack and the memory's stack, up to its first row. */
+  enter(e: E): void;
+  clearLocal(e: E, home: LocalHome): void;
+  /** A word of 32 bits among the locals. */
+  setBudget(e: E, offBytes: number, value: number): void;
+  /** A register's upper half becomes 0. */
+  extend(e: E, register: number): void;
+  /** Words of the frame become zeros. @param offs from the frame's end, ascending. No BPF register changes */
+  clearWords(e: E, offs: readonly number[]): void;
+
+  jump(e: E, i: number, label: number): void;
+  /** A conditional jump or MAY_GOTO to a label, or one for the opposite. */
+  condition(e: E, i: number, label: number, opposite: boolean): void;
+  /** A jump over one row: the row's result is made in any case, and taken where control would not have jumped. */
+  choice(e: E, jump: number, row: number): void;
+  outside(e: E, i: number, gate: Gate, shape: CallShape): void;
+  tail(e: E, i: number): void;
+  packet(e: E, i: number): void;
+  leave(e: E): void;
+  /** Ends the run: the gate throws. @param kind index into `WASM_FAULTS` */
+  fault(e: E, kind: number, slot: number): void;
+
+  /** @param base where the code that is written begins in the program's */
+  entries(c: CodeBuffer, base: number, init: EntryInit): LinearEntries;
+}
