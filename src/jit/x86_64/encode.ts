@@ -241,6 +241,15 @@ export function shiftX(c: CodeBuffer, w: number, op: number, to: number, from: n
   c.u8(0xf7);
   c.u8(0xc0 | ((to & 7) << 3) | (from & 7));
 }
+/** BMI2: to = from turned left by 1 to 31 or 63 bits, flags as they were. */
+export function rolX(c: CodeBuffer, w: number, to: number, from: number, by: number): void {
+  c.u8(0xc4);
+  c.u8((to > 7 ? 0 : 0x80) | 0x40 | (from > 7 ? 0 : 0x20) | 3);
+  c.u8(((w & W) << 7) | 0x7b);
+  c.u8(0xf0);
+  c.u8(0xc0 | ((to & 7) << 3) | (from & 7));
+  c.u8(((w & W) !== 0 ? 64 : 32) - by);
+}
 
 // ---- comparisons and jumps
 

@@ -155,6 +155,7 @@ const ROWS: readonly Row[] = [
     (c, w, a, b, d) => e.rm(c, w, 0x0fb1, a, b, d),
     (w, a, b, d) => `cmpxchg${s(w)} ${rw(w, a)}, ${place(b, d)}`,
   ],
+  ['rolX', 'w r r n', e.rolX, (w, to, from, n) => `rorx${s(w)} $${32 * (w + 1) - n}, ${rw(w, from)}, ${rw(w, to)}`],
 ];
 
 /** How an encoder is called, what an assembler calls the same, and the bytes our encoder makes. */
