@@ -1,7 +1,13 @@
 // Packets a second of one thread and of several, on one machine's maps: an XDP program that counts packets and bytes of 4,096
 // flows with atomic additions, in an array that all threads share, and packets by CPU in a per-CPU array. Rounds of one and
-// of all threads take turns; the counts must come out exact. Beside the ratio by the clock stands that by CPU time, for
-// machines that have other things to do: packets a second of CPU time, times threads.
+// of all threads take turns; the counts must come out exact. Which flows a thread sees:
+//
+//   by flow   a flow's packets all come to one thread, as network cards spread them (receive-side scaling)
+//   any       a thread gets packets of any flows: with 256 packets each of 4,096 flows, one in sixteen is of a flow the other has too
+//   the same  all threads see the same packets in the same order: nothing but contention
+//
+// "nothing shared" is a loop of JavaScript that touches no memory: what the machine has to give at the moment. Beside the ratio by
+// the clock stands that by CPU time, for machines that have other things to do: packets a second of CPU time, times threads.
 //   npm run build && node bench/workers.mjs [ROUNDS] [THREADS] [BATCHES]
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { wasmEngine } from '../dist/engine/index.js';
@@ -13,27 +19,59 @@ import { bpf_map_type, bpf_prog_type, helperId } from '../dist/uapi/index.js';
 
 const BATCH = 256;
 const FLOWS = 4096;
+const MIXES = ['nothing shared', 'by flow', 'any', 'the same'];
 
-if (isMainThread) await main();
-else work();
-
-/** Runs its packets as often as it is told, and says how long that took. */
+/** Runs what it is told as often as it is told, and says how long that took. */
 function work() {
-  const runner = attachProgram(workerData.shared);
-  runner.load(Array.from({ length: BATCH }, (_, i) => frame(i)));
-  parentPort.on('message', batches => {
+  const { shared, cpu, threads } = workerData;
+  const runner = attachProgram(shared);
+  let loaded = '';
+  parentPort.on('message', ({ mix, batches }) => {
+    if (mix === MIXES[0]) {
+      const from = performance.now();
+      spin(batches * BATCH);
+      parentPort.postMessage({ ms: performance.now() - from, done: batches * BATCH });
+      return;
+    }
+    if (loaded !== mix) runner.load(frames(mix, cpu, threads));
+    loaded = mix;
     const from = performance.now();
     const done = runner.run(batches);
     parentPort.postMessage({ ms: performance.now() - from, done, fault: runner.fault });
   });
 }
 
-/** Flows in no order; each thread sees all of them. */
-function frame(i) {
-  const bytes = new Uint8Array(64);
-  bytes.set([0x08, 0x00], 12);
-  new DataView(bytes.buffer).setUint32(26, Math.imul(i, 2654435761) ^ (workerData.cpu * 0x9e3779b9), true);
-  return bytes;
+/** As long as about as many packets. */
+function spin(packets) {
+  let x = packets;
+  for (let i = packets * 10; i > 0; i--) x = (Math.imul(x, 0x19660d) + i) | 0;
+  return x;
+}
+
+/** A number in no order. */
+function scramble(n) {
+  let x = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** Packets of a thread. Every flow has one source address. */
+function frames(mix, cpu, threads) {
+  const list = [];
+  for (let n = mix === 'any' ? cpu << 20 : 0; list.length < BATCH; n++) {
+    const source = scramble(n);
+    if (mix === 'by flow' && scramble(flowOf(source) + 1) % threads !== cpu) continue;
+    const bytes = new Uint8Array(64);
+    bytes.set([0x08, 0x00], 12);
+    new DataView(bytes.buffer).setUint32(26, source, true);
+    list.push(bytes);
+  }
+  return list;
+}
+
+/** As the program has it. */
+function flowOf(source) {
+  return (Math.imul(source, 0x9e3779b1) >>> 20) & (FLOWS - 1);
 }
 
 /** flows[hash of the source address] gets a packet and its bytes, atomically; per_cpu[0] one packet more. */
@@ -59,7 +97,7 @@ function program() {
     .load('h', R4, R2, 12)
     .jumpIf('jne', R4, 8, 'end')
     .load('w', R4, R2, 26)
-    .alu64('mul', R4, 0x9e3779b1 | 0)
+    .alu32('mul', R4, 0x9e3779b1 | 0)
     .alu64('rsh', R4, 20)
     .alu64('and', R4, FLOWS - 1)
     .store('w', R10, -4, R4);
@@ -75,7 +113,7 @@ function program() {
 async function main() {
   const rounds = Number(process.argv[2] ?? 9);
   const threads = Number(process.argv[3] ?? 2);
-  const batches = Number(process.argv[4] ?? 2000);
+  const batches = Number(process.argv[4] ?? 20000);
   const type = bpf_prog_type.BPF_PROG_TYPE_XDP;
   const image = kernelImage('6.12-amd64');
   const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
@@ -117,37 +155,38 @@ async function main() {
   const workers = Array.from({ length: threads }, (_, cpu) => {
     const shared = machine.share(loaded, { cpu });
     if (shared === undefined) throw new Error('the program cannot be shared');
-    return new Worker(new URL(import.meta.url), { workerData: { shared, cpu } });
+    return new Worker(new URL(import.meta.url), { workerData: { shared, cpu, threads } });
   });
-  const run = worker =>
+  const run = (worker, mix) =>
     new Promise((resolve, reject) => {
       worker.removeAllListeners();
       worker.once('message', resolve);
       worker.once('error', reject);
-      worker.postMessage(batches);
+      worker.postMessage({ mix, batches });
     });
-  const samples = { one: [], all: [] };
-  const perCpuMs = { one: [], all: [] };
+  const samples = Object.fromEntries(MIXES.map(mix => [mix, { one: [], all: [], cpuOne: [], cpuAll: [] }]));
   const ran = new Array(threads).fill(0);
-  for (let round = -2; round < rounds; round++) {
-    for (const [kind, list] of [
-      ['one', [workers[Math.abs(round) % threads]]],
-      ['all', workers],
-    ]) {
-      const from = performance.now();
-      const cpuFrom = process.cpuUsage();
-      const results = await Promise.all(list.map(run));
-      const ms = performance.now() - from;
-      const cpu = process.cpuUsage(cpuFrom);
-      let done = 0;
-      for (const [i, result] of results.entries()) {
-        if (result.fault !== undefined) throw new Error(result.fault);
-        done += result.done;
-        ran[workers.indexOf(list[i])] += result.done;
+  for (let round = -3; round < rounds; round++) {
+    for (const mix of MIXES) {
+      for (const [kind, list] of [
+        ['One', [workers[Math.abs(round) % threads]]],
+        ['All', workers],
+      ]) {
+        const from = performance.now();
+        const cpuFrom = process.cpuUsage();
+        const results = await Promise.all(list.map(worker => run(worker, mix)));
+        const ms = performance.now() - from;
+        const cpu = process.cpuUsage(cpuFrom);
+        let done = 0;
+        for (const [i, result] of results.entries()) {
+          if (result.fault !== undefined) throw new Error(result.fault);
+          done += result.done;
+          if (mix !== MIXES[0]) ran[workers.indexOf(list[i])] += result.done;
+        }
+        if (round < 0) continue;
+        samples[mix][kind.toLowerCase()].push(done / ms / 1000);
+        samples[mix][`cpu${kind}`].push(done / (cpu.user + cpu.system));
       }
-      if (round < 0) continue;
-      samples[kind].push(done / ms / 1000);
-      perCpuMs[kind].push(done / (cpu.user + cpu.system));
     }
   }
   for (const worker of workers) await worker.terminate();
@@ -159,16 +198,18 @@ async function main() {
   const wanted = [total, 64 * total, ...ran];
   const found = [sum(0), sum(1), ...words(maps[1].userLookup(key(0)))];
   if (wanted.join() !== found.join()) throw new Error(`counts ${found}, wanted ${wanted}`);
-  const show = values => {
-    values.sort((a, b) => a - b);
-    return `${values[values.length >> 1].toFixed(1)} (${values[0].toFixed(1)}–${values.at(-1).toFixed(1)})`;
-  };
-  console.log(`node ${process.version}, ${rounds} rounds of ${batches} batches of ${BATCH}, million packets a second`);
-  console.log(`one thread    ${show(samples.one)}`);
-  console.log(`${threads} threads     ${show(samples.all)}`);
   const median = values => values.sort((a, b) => a - b)[values.length >> 1];
-  const ratio = median(samples.all) / median(samples.one);
-  const byCpu = (threads * median(perCpuMs.all)) / median(perCpuMs.one);
-  console.log(`ratio         ${ratio.toFixed(2)} by the clock, ${byCpu.toFixed(2)} by CPU time`);
-  console.log(`counts        ${total} packets, every count exact`);
+  const show = values =>
+    `${median(values).toFixed(1)} (${values[0].toFixed(1)}–${values.at(-1).toFixed(1)})`.padEnd(22);
+  console.log(`node ${process.version}, ${rounds} rounds of ${batches} batches of ${BATCH}, million packets a second`);
+  console.log(`${'flows'.padEnd(16)}${'one thread'.padEnd(22)}${`${threads} threads`.padEnd(22)}ratio  by CPU time`);
+  for (const [mix, { one, all, cpuOne, cpuAll }] of Object.entries(samples)) {
+    const ratio = median(all) / median(one);
+    const byCpu = (threads * median(cpuAll)) / median(cpuOne);
+    console.log(`${mix.padEnd(16)}${show(one)}${show(all)}${ratio.toFixed(2)}   ${byCpu.toFixed(2)}`);
+  }
+  console.log(`${total} packets, every count exact`);
 }
+
+if (isMainThread) await main();
+else work();

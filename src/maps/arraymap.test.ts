@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { expectApart, sometimesShared } from '../../test/support/cpus-apart.ts';
 import { allKeys, numberBytes as n, T, TestMapHost } from '../../test/support/map-host.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 
@@ -107,9 +108,10 @@ describe('percpu array', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 4 }),
+        sometimesShared,
         fc.array(fc.tuple(fc.nat(3), fc.nat(3), fc.nat(255), fc.boolean()), { maxLength: 25 }),
-        (cpuCount, ops) => {
-          const host = new TestMapHost({ cpuCount });
+        (cpuCount, shared, ops) => {
+          const host = new TestMapHost({ cpuCount, shared });
           const map = host.create({ type: T.BPF_MAP_TYPE_PERCPU_ARRAY, maxEntries: 3, valueSizeBytes: 5 });
           expect(map.userValueSizeBytes).toBe(8 * cpuCount);
           const model = Array.from({ length: 3 }, () => new Uint8Array(8 * cpuCount));
@@ -131,6 +133,9 @@ describe('percpu array', () => {
             expect(host.mem.read(map.lookup(at), 5)).toEqual(model[index].slice(8 * host.cpu, 8 * host.cpu + 5));
             expect(map.lookupPercpu(at, host.cpu)).toBe(map.lookup(at));
             expect(map.lookupPercpu(at, cpuCount)).toBe(0);
+            expect(host.mem.accessible(map.lookup(at), 5, 'write')).toBeDefined();
+            expect(host.mem.accessible(map.lookup(at), 6, 'read')).toBeUndefined();
+            expectApart(host, map, at);
           }
         },
       ),

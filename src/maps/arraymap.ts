@@ -7,6 +7,7 @@ import {
   roundUp8,
   updateFlagsKnown,
 } from './alloc-check.ts';
+import { type CpuCells, readCells, writeCells } from './cpu-cells.ts';
 import { KeyCells } from './key-cells.ts';
 import { ARRAY_LAYOUT } from './layout.ts';
 import { MapBase } from './map-base.ts';
@@ -46,30 +47,34 @@ export function nextIndex(map: MapBase, maxEntries: number, keyAddr: number, nex
 /** `BPF_MAP_TYPE_ARRAY`: all elements always exist, zeroed at first. */
 export class ArrayMap extends MapBase {
   protected values = 0;
-  protected elemBytes = 0;
-  protected readonly cpuBytes: number;
+  protected readonly elemBytes: number;
+  /** Bytes from an element's cell of one CPU to the next one's. */
+  protected cpuBytes = 0;
   readonly #keys: KeyCells;
 
   /** @param inlineBytes bytes of the handle behind ARRAY_LAYOUT, for elements kept there */
   constructor(host: MapHost, def: MapDef, id: number, inlineBytes = 0) {
     super(host, def, id, ARRAY_LAYOUT.handleBytes + inlineBytes);
-    this.cpuBytes = roundUp8(def.valueSizeBytes);
+    this.elemBytes = roundUp8(def.valueSizeBytes);
     this.#keys = new KeyCells(host.mem, def.name);
   }
 
-  /** Cells in an element. */
-  protected get cellsPerElem(): number {
+  /** Cells of an element. */
+  protected get cells(): number {
     return 1;
   }
 
   override setUp(): void {
-    this.elemBytes = this.cpuBytes * this.cellsPerElem;
     const sizeBytes = this.elemBytes * this.def.maxEntries;
-    this.values = this.makeElements(sizeBytes);
+    const grain = this.mem.grainBytes;
+    this.cpuBytes = Math.ceil(sizeBytes / grain) * grain;
+    const allBytes = this.cpuBytes * this.cells;
+    this.values = this.makeElements(allBytes);
     this.store(this.addr + ARRAY_LAYOUT.values, this.values);
     this.store(this.addr + ARRAY_LAYOUT.elemBytes, this.elemBytes);
     this.store(this.addr + ARRAY_LAYOUT.cpuBytes, this.cpuBytes);
-    this.exposeValues(sizeBytes);
+    this.store(this.addr + ARRAY_LAYOUT.allBytes, allBytes);
+    for (let cell = 0; cell < this.cells; cell++) this.exposeValues(this.values + cell * this.cpuBytes, sizeBytes);
   }
 
   /** Address of room for all elements. */
@@ -77,10 +82,10 @@ export class ArrayMap extends MapBase {
     return this.block(sizeBytes);
   }
 
-  /** Lets programs at the values; arrays of kernel objects do not. */
-  protected exposeValues(sizeBytes: number): void {
-    if (sizeBytes === this.cpuBytes) this.valueRegion(this.values, this.def.valueSizeBytes, 0);
-    else this.valueRegion(this.values, sizeBytes, this.cpuBytes);
+  /** Lets programs at the values of a CPU; arrays of kernel objects do not. */
+  protected exposeValues(start: number, sizeBytes: number): void {
+    if (sizeBytes === this.elemBytes) this.valueRegion(start, this.def.valueSizeBytes, 0);
+    else this.valueRegion(start, sizeBytes, this.elemBytes);
   }
 
   /** The first cell of the element the key names, or 0 past the end. */
@@ -116,7 +121,7 @@ export class ArrayMap extends MapBase {
     this.#keys.free();
     if (this.values === 0 || this.fields.all.length === 0) return;
     for (let i = 0; i < this.def.maxEntries; i++) {
-      for (let cell = 0; cell < this.cellsPerElem; cell++) {
+      for (let cell = 0; cell < this.cells; cell++) {
         this.ops.value_fields_die(this.addr, this.values + i * this.elemBytes + cell * this.cpuBytes);
       }
     }
@@ -125,7 +130,7 @@ export class ArrayMap extends MapBase {
 
 /** `BPF_MAP_TYPE_PERCPU_ARRAY` */
 export class PercpuArrayMap extends ArrayMap {
-  protected override get cellsPerElem(): number {
+  protected override get cells(): number {
     return this.host.cpuCount;
   }
 
@@ -134,12 +139,16 @@ export class PercpuArrayMap extends ArrayMap {
   }
 
   override get userValueSizeBytes(): number {
-    return this.cpuBytes * this.host.cpuCount;
+    return this.elemBytes * this.cells;
+  }
+
+  get #cells(): CpuCells {
+    return { count: this.cells, cellBytes: this.elemBytes, strideBytes: this.cpuBytes };
   }
 
   protected override sysLookup(keyAddr: number): Uint8Array | null {
     const elem = this.elem(keyAddr);
-    return elem === 0 ? null : this.mem.read(elem, this.elemBytes);
+    return elem === 0 ? null : readCells(this.mem, elem, this.#cells);
   }
 
   /** `bpf_percpu_array_update`: every CPU's value at once. */
@@ -148,7 +157,7 @@ export class PercpuArrayMap extends ArrayMap {
     if (!updateFlagsKnown(flags, false)) return -ERRNO.EINVAL;
     if (elem === 0) return -ERRNO.E2BIG;
     if (flags === BPF_FLAGS.BPF_NOEXIST) return -ERRNO.EEXIST;
-    this.mem.u8.copyWithin(elem, valueAddr, valueAddr + this.elemBytes);
+    writeCells(this.mem, elem, valueAddr, this.#cells);
     return 0;
   }
 }

@@ -79,7 +79,7 @@ export class LocalStorageMapImpl extends BucketMap implements LocalStorageMap {
     if (node !== 0) return this.valueAt(node);
     if ((flags & GET_F_CREATE) === 0 || (node = this.#add(objectId)) === 0) return 0;
     const value = this.valueAt(node);
-    if (initAddr === 0) this.mem.u8.fill(0, value, value + this.cpuBytes);
+    if (initAddr === 0) this.mem.u8.fill(0, value, value + this.cells.cellBytes);
     else this.ops.value_copy_new(this.addr, value, initAddr);
     return value;
   }

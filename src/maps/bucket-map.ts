@@ -1,9 +1,10 @@
 import type { Access, Region } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { roundUp8, roundUpPow2 } from './alloc-check.ts';
+import type { CpuCells } from './cpu-cells.ts';
 import { MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
-import { NodePool, POOL_LAYOUT, POOL_NODE, type PoolChunk } from './pool.ts';
+import { NodePool, POOL_LAYOUT, POOL_NODE, type PoolChunk, reservesAll } from './pool.ts';
 import type { MapDef, MapHost } from './types.ts';
 
 /**
@@ -22,7 +23,7 @@ export const BUCKETS_LAYOUT = {
   spare: MAP_HANDLE.end + 16,
   /** Offset of the key in a node. */
   keyOffBytes: MAP_HANDLE.end + 20,
-  /** Bytes from one CPU's value to the next one's; the value's rounded size where there is one for all. */
+  /** Bytes from one CPU's value to the next one's: the value's rounded size, or where threads share the machine a whole area. */
   cpuBytes: MAP_HANDLE.end + 24,
   /** Size of the key. */
   keyBytes: MAP_HANDLE.end + 28,
@@ -45,7 +46,7 @@ export const BUCKET_NODE = {
   next: 0,
   /** All 32 bits of the hash. */
   hash: 4,
-  /** Address of the value: CPU 0's of a per-CPU map, the others' following. */
+  /** Address of the value: CPU 0's of a per-CPU map. */
   value: POOL_NODE.value,
   freeLink: POOL_NODE.freeLink,
   /** First byte after the common words: the key, or the words of {@link LRU_NODE}. */
@@ -76,8 +77,7 @@ export abstract class BucketMap extends MapBase {
   protected readonly shape: BucketShape;
   protected readonly keyBytes: number;
   protected readonly keyOff: number;
-  protected readonly cells: number;
-  protected readonly cpuBytes: number;
+  protected readonly cells: CpuCells;
   protected readonly pool: NodePool;
   protected seed = 0;
   #buckets = 0;
@@ -88,13 +88,19 @@ export abstract class BucketMap extends MapBase {
     this.shape = shape;
     this.keyBytes = shape.keyBytes ?? def.keySizeBytes;
     this.keyOff = shape.keyOffBytes ?? BUCKET_NODE.end;
-    this.cells = shape.cells ?? 1;
-    this.cpuBytes = roundUp8(def.valueSizeBytes);
+    const { maxNodes, cells: count = 1 } = shape;
+    const cellBytes = roundUp8(def.valueSizeBytes);
+    // CPUs that run at the same time keep off each other's cache lines.
+    const apart = count > 1 && reservesAll(host.mem, maxNodes);
+    const grain = host.mem.grainBytes;
+    const strideBytes = apart ? Math.ceil((maxNodes * cellBytes) / grain) * grain : cellBytes;
+    this.cells = { count, cellBytes, strideBytes };
     this.pool = new NodePool(host.mem, this.addr + BUCKETS_LAYOUT.pool, {
       nodeBytes: this.keyOff + roundUp8(this.keyBytes),
-      valueBytes: this.cpuBytes * this.cells,
-      maxNodes: shape.maxNodes,
-      together: true,
+      valueBytes: cellBytes * count,
+      maxNodes,
+      together: !apart,
+      areas: apart ? { count, strideBytes } : undefined,
       expose: chunk => this.#expose(chunk),
     });
   }
@@ -108,7 +114,7 @@ export abstract class BucketMap extends MapBase {
     this.store(this.addr + BUCKETS_LAYOUT.bucketMask, this.#mask);
     this.store(this.addr + BUCKETS_LAYOUT.seed, this.seed);
     this.store(this.addr + BUCKETS_LAYOUT.keyOffBytes, this.keyOff);
-    this.store(this.addr + BUCKETS_LAYOUT.cpuBytes, this.cpuBytes);
+    this.store(this.addr + BUCKETS_LAYOUT.cpuBytes, this.cells.strideBytes);
     this.store(this.addr + BUCKETS_LAYOUT.keyBytes, this.keyBytes);
     this.pool.reserveIfShared();
   }
@@ -127,28 +133,42 @@ export abstract class BucketMap extends MapBase {
     return (this.def.flags & BPF_FLAGS.BPF_F_ZERO_SEED) !== 0 ? 0 : this.host.randomU32() | 0;
   }
 
-  /** One region a chunk: keys that callbacks may read, and the cells of values. */
-  #expose({ nodes, count, nodeStride }: PoolChunk): readonly Region[] {
+  /** Keys that callbacks may read, and the cells of values: one region a chunk, or one and one for each CPU's area. */
+  #expose(chunk: PoolChunk): readonly Region[] {
+    const { nodes, values, count, nodeStride, valueStride } = chunk;
     const { exposeKeys = false, exposeValues = true, valuesWritable = true } = this.shape;
     if (!exposeKeys && !exposeValues) return [];
     const flags = this.def.flags;
     const readable = exposeValues && (flags & BPF_FLAGS.BPF_F_WRONLY_PROG) === 0;
     const writable = exposeValues && valuesWritable && (flags & BPF_FLAGS.BPF_F_RDONLY_PROG) === 0;
+    const { def, cells } = this;
+    const name = def.name;
     const start = nodes + this.keyOff;
+    const sizeBytes = count * nodeStride - this.keyOff;
+    if (cells.strideBytes !== cells.cellBytes) {
+      const keys = { kind: 'map', name, start, sizeBytes, strideBytes: nodeStride, cellBytes: this.keyBytes } as const;
+      const added = exposeKeys ? [this.mem.addRegion({ ...keys, writable: false })] : [];
+      for (let cpu = 0; cpu < cells.count && exposeValues; cpu++) {
+        const area = { start: values + cpu * cells.strideBytes, sizeBytes: count * valueStride };
+        const row = { strideBytes: valueStride, cellBytes: def.valueSizeBytes, readable, writable };
+        added.push(this.mem.addRegion({ kind: 'map_value', name, ...area, ...row }));
+      }
+      return added;
+    }
     const valueOff = roundUp8(this.keyBytes);
-    const valueEnd = valueOff + this.cells * this.cpuBytes;
-    const holds = (addr: number, sizeBytes: number, access: Access): boolean => {
+    const valueEnd = valueOff + cells.count * cells.cellBytes;
+    const holds = (addr: number, length: number, access: Access): boolean => {
       const off = (addr - start) % nodeStride;
-      if (off < valueOff) return exposeKeys && access === 'read' && off + sizeBytes <= this.keyBytes;
+      if (off < valueOff) return exposeKeys && access === 'read' && off + length <= this.keyBytes;
       if (off >= valueEnd || !(access === 'read' ? readable : writable)) return false;
-      return ((off - valueOff) % this.cpuBytes) + sizeBytes <= this.def.valueSizeBytes;
+      return ((off - valueOff) % cells.cellBytes) + length <= def.valueSizeBytes;
     };
     return [
       this.mem.addRegion({
         kind: exposeValues ? 'map_value' : 'map',
-        name: this.def.name,
+        name,
         start,
-        sizeBytes: count * nodeStride - this.keyOff,
+        sizeBytes,
         strideBytes: nodeStride,
         cellBytes: valueEnd,
         readable: readable || exposeKeys,

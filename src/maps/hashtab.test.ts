@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { expectApart, sometimesShared } from '../../test/support/cpus-apart.ts';
 import { allKeys, numberBytes as n, T, TestMapHost } from '../../test/support/map-host.ts';
 import { ERRNO, mapTypeName } from '../uapi/index.ts';
 import { toHex } from '../util/index.ts';
@@ -13,11 +14,12 @@ const ops = fc.array(fc.tuple(fc.nat(12), fc.nat(255), fc.constantFrom(...FLAGS)
 function compare(
   type: number,
   shape: Parameters<TestMapHost['create']>[0],
-  cpuCount: number,
+  machine: { readonly cpuCount: number; readonly shared: boolean },
   seed: number,
   list: readonly Op[],
 ): void {
-  const host = new TestMapHost({ cpuCount, seed });
+  const { cpuCount } = machine;
+  const host = new TestMapHost({ ...machine, seed });
   const map = host.create({ ...shape, type });
   const { keySizeBytes, valueSizeBytes, maxEntries } = map.def;
   const percpu = type === T.BPF_MAP_TYPE_PERCPU_HASH;
@@ -69,6 +71,7 @@ function compare(
       expect(host.mem.read(value, valueSizeBytes)).toEqual(now.slice(start, start + valueSizeBytes));
       expect(host.mem.accessible(value, valueSizeBytes, 'write')).toBeDefined();
       expect(host.mem.accessible(value + valueSizeBytes - 1, 2, 'read')).toBeUndefined();
+      if (percpu) expectApart(host, map, at);
     }
     host.mem.free(at);
   }
@@ -95,10 +98,10 @@ describe.each([T.BPF_MAP_TYPE_HASH, T.BPF_MAP_TYPE_PERCPU_HASH])('hash type %i',
           maxEntries: fc.integer({ min: 1, max: 12 }),
           flags: fc.constantFrom(0, 1, 64, 65),
         }),
-        fc.integer({ min: 1, max: 3 }),
+        fc.record({ cpuCount: fc.integer({ min: 1, max: 3 }), shared: sometimesShared }),
         fc.nat(),
         ops,
-        (shape, cpuCount, seed, list) => compare(type, { ...shape, type }, cpuCount, seed, list),
+        (shape, machine, seed, list) => compare(type, { ...shape, type }, machine, seed, list),
       ),
       { numRuns: 150 },
     );

@@ -8,6 +8,7 @@ import {
   roundUp8,
 } from './alloc-check.ts';
 import { BUCKETS_LAYOUT, BucketMap } from './bucket-map.ts';
+import { readCells } from './cpu-cells.ts';
 import type { MapDef, MapHost } from './types.ts';
 
 const CREATE_FLAGS =
@@ -60,7 +61,7 @@ export abstract class HashMapBase extends BucketMap {
   /** All of a node's value for user space: every CPU's. */
   protected readNode(node: number): Uint8Array {
     const value = this.valueAt(node);
-    return this.shape.cells === undefined ? this.readValue(value) : this.mem.read(value, this.cells * this.cpuBytes);
+    return this.shape.cells === undefined ? this.readValue(value) : readCells(this.mem, value, this.cells);
   }
 
   // No mark of use is left on LRU nodes: htab_lru_map_lookup_elem_sys.
@@ -113,7 +114,7 @@ export class PercpuHashMap extends HashMapBase {
   }
 
   protected override programValue(node: number): number {
-    return this.valueAt(node) + this.host.cpu * this.cpuBytes;
+    return this.valueAt(node) + this.host.cpu * this.cells.strideBytes;
   }
 
   protected override sysUpdate(keyAddr: number, valueAddr: number, flags: number): number {
@@ -121,7 +122,7 @@ export class PercpuHashMap extends HashMapBase {
   }
 
   override get userValueSizeBytes(): number {
-    return this.cpuBytes * this.host.cpuCount;
+    return this.cells.cellBytes * this.cells.count;
   }
 
   protected override release(node: number): void {

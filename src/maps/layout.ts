@@ -36,13 +36,14 @@ export const MAP_LOCKS = { pool: 0, map: 4, buckets: 8 } as const;
 export const BUCKET_LOCKS = 256;
 
 /**
- * The handle of arrays, from `MAP_HANDLE.end`, and their values: element `i` begins at `values + i * elemBytes`. Per-CPU arrays hold
- * in an element one cell of `cpuBytes` for each CPU; other arrays have one cell, and `cpuBytes` equals `elemBytes`.
+ * The handle of arrays, from `MAP_HANDLE.end`, and their values: element `i` begins at `values + i * elemBytes`. Per-CPU arrays have
+ * an area of `cpuBytes` for each CPU, as Linux's per-CPU allocator has; other arrays have one, of all their elements.
  *
  * ```
- *   values -> | cpu 0 of 0 | cpu 1 of 0 | … | cpu 0 of 1 | …
- *             |<-cpuBytes->|
- *             |<----- elemBytes ----------->|
+ *   values -> | 0 of cpu 0 | 1 of cpu 0 | … | padding | 0 of cpu 1 | …
+ *             |<-elemBytes>|
+ *             |<------------ cpuBytes ----------------->|
+ *             |<------------ allBytes ------------------------------ …
  * ```
  */
 export const ARRAY_LAYOUT = {
@@ -50,5 +51,6 @@ export const ARRAY_LAYOUT = {
   values: MAP_HANDLE.end,
   elemBytes: MAP_HANDLE.end + 4,
   cpuBytes: MAP_HANDLE.end + 8,
+  allBytes: MAP_HANDLE.end + 12,
   handleBytes: MAP_HANDLE.end + 16,
 } as const;

@@ -71,7 +71,7 @@ export class CgroupStorageMapImpl extends BucketMap implements CgroupStorageMap 
     if (node === 0) return -ERRNO.ENOMEM;
     this.setKey(node, this.#key, hash);
     const value = this.valueAt(node);
-    this.mem.u8.fill(0, value, value + this.cells * this.cpuBytes);
+    this.mem.u8.fill(0, value, value + this.cells.count * this.cells.cellBytes);
     this.link(node);
     return 0;
   }
@@ -80,11 +80,11 @@ export class CgroupStorageMapImpl extends BucketMap implements CgroupStorageMap 
     const key = this.#stage(cgroupId, attachType);
     const node = this.find(key, this.hashOf(key));
     if (node === 0) return 0;
-    return this.valueAt(node) + (isPercpu(this.def) ? this.host.cpu * this.cpuBytes : 0);
+    return this.valueAt(node) + (isPercpu(this.def) ? this.host.cpu * this.cells.strideBytes : 0);
   }
 
   override get userValueSizeBytes(): number {
-    return isPercpu(this.def) ? this.cpuBytes * this.host.cpuCount : this.def.valueSizeBytes;
+    return isPercpu(this.def) ? this.cells.cellBytes * this.cells.count : this.def.valueSizeBytes;
   }
 
   protected override sysLookup(keyAddr: number): Uint8Array | null {

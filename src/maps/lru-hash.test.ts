@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { expectApart, sometimesShared } from '../../test/support/cpus-apart.ts';
 import { allKeys, bytesNumber, numberBytes as n, T, TestMapHost } from '../../test/support/map-host.ts';
 import { BPF_FLAGS as F } from '../uapi/index.ts';
 
@@ -18,9 +19,10 @@ describe.each(TYPES)('LRU type %i', type => {
         fc.integer({ min: 1, max: 40 }),
         fc.constantFrom(0, F.BPF_F_NO_COMMON_LRU),
         fc.integer({ min: 1, max: 3 }),
+        sometimesShared,
         fc.array(fc.tuple(fc.nat(60), fc.nat(2), fc.nat(7), fc.nat(3)), { maxLength: 200 }),
-        (maxEntries, flags, cpuCount, ops) => {
-          const host = new TestMapHost({ cpuCount });
+        (maxEntries, flags, cpuCount, shared, ops) => {
+          const host = new TestMapHost({ cpuCount, shared });
           const map = host.create({ type, maxEntries, flags });
           const most = flags === 0 ? maxEntries : Math.ceil(maxEntries / cpuCount) * cpuCount;
           expect(map.def.maxEntries).toBe(most);
@@ -45,6 +47,7 @@ describe.each(TYPES)('LRU type %i', type => {
               if (got === 0) {
                 last.set(keyNumber, i + 1);
                 expect(host.mem.view.getUint32(map.lookup(at), true)).toBe(i + 1);
+                if (percpu) expectApart(host, map, at);
               }
             } else if (what < 6) {
               const found = map.lookup(at);

@@ -65,7 +65,7 @@ export class LruPercpuHashMap extends LruMapBase {
   }
 
   protected override programValue(node: number): number {
-    return this.valueAt(node) + this.host.cpu * this.cpuBytes;
+    return this.valueAt(node) + this.host.cpu * this.cells.strideBytes;
   }
 
   protected override sysUpdate(keyAddr: number, valueAddr: number, flags: number): number {
@@ -73,6 +73,6 @@ export class LruPercpuHashMap extends LruMapBase {
   }
 
   override get userValueSizeBytes(): number {
-    return this.cpuBytes * this.host.cpuCount;
+    return this.cells.cellBytes * this.cells.count;
   }
 }

@@ -47,9 +47,17 @@ export interface PoolShape {
   readonly together: boolean;
   /** How many nodes there may ever be. */
   readonly maxNodes: number;
+  /**
+   * Values are cells of CPUs, and each CPU has its cells in an area of its own, so many bytes behind the one before: for pools that
+   * have all their nodes from the start, in rows of their own.
+   */
+  readonly areas?: { readonly count: number; readonly strideBytes: number };
   /** Called for each chunk of `count` nodes: exposes its keys and values, which follow one another at these distances. */
   readonly expose?: (chunk: PoolChunk) => readonly Region[];
 }
+
+/** Whether a pool has all its nodes from the start. */
+export const reservesAll = (mem: LinearMemory, maxNodes: number): boolean => mem.shared && maxNodes <= MOST_RESERVED;
 
 /**
  * Nodes with values for `pool_alloc` and its kin to hand out, in chunks that double, so that a map of ten million entries
@@ -81,9 +89,10 @@ export class NodePool {
   }
 
   #strides(): { readonly nodeStride: number; readonly valueStride: number } {
-    const { nodeBytes, valueBytes, together } = this.#shape;
+    const { nodeBytes, valueBytes, together, areas } = this.#shape;
     const both = nodeBytes + valueBytes;
-    return together ? { nodeStride: both, valueStride: both } : { nodeStride: nodeBytes, valueStride: valueBytes };
+    if (together) return { nodeStride: both, valueStride: both };
+    return { nodeStride: nodeBytes, valueStride: valueBytes / (areas?.count ?? 1) };
   }
 
   #total(): number {
@@ -108,11 +117,19 @@ export class NodePool {
 
   #addChunk(count: number): void {
     const mem = this.#mem;
-    const { nodeBytes, valueBytes, together, expose } = this.#shape;
+    const { nodeBytes, valueBytes, together, expose, areas } = this.#shape;
     const strides = this.#strides();
-    const nodes = mem.alloc(count * (nodeBytes + valueBytes));
+    const grain = mem.grainBytes;
+    const valuesOff = together ? nodeBytes : Math.ceil((count * nodeBytes) / grain) * grain;
+    const nodes = mem.alloc(
+      areas !== undefined
+        ? valuesOff + areas.count * areas.strideBytes
+        : together
+          ? count * (nodeBytes + valueBytes)
+          : valuesOff + count * valueBytes,
+    );
     this.#chunks.push(nodes);
-    const values = nodes + (together ? nodeBytes : count * nodeBytes);
+    const values = nodes + valuesOff;
     this.#regions.push(...(expose?.({ nodes, values, count, ...strides }) ?? []));
     const words = [
       [POOL_LAYOUT.fresh, nodes],
@@ -125,7 +142,7 @@ export class NodePool {
 
   /** All nodes there may ever be, where threads share the memory: none of them can make more while others run. */
   reserveIfShared(): void {
-    if (this.#mem.shared && this.#shape.maxNodes <= MOST_RESERVED) this.#addChunk(this.#shape.maxNodes);
+    if (reservesAll(this.#mem, this.#shape.maxNodes)) this.#addChunk(this.#shape.maxNodes);
   }
 
   /** Gives back all chunks and their regions. */

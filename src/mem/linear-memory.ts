@@ -7,6 +7,10 @@ export const NULL_GUARD_BYTES = PAGE_BYTES;
 /** 2 GiB: what one machine may hold, and what keeps every address a positive int32. */
 const MAX_PAGES = 32768;
 
+/** Where threads share the memory no two blocks have a pair of cache lines in common: CPUs fetch lines by pairs. */
+const SHARED_GRAIN_BYTES = 128;
+const GRAIN_BYTES = 8;
+
 /** What a region is for; faults and dumps name it. */
 export type RegionKind =
   | 'stack'
@@ -74,6 +78,8 @@ export interface RegionInit {
 export class LinearMemory {
   readonly order: ByteOrder;
   readonly wasm: WebAssembly.Memory;
+  /** Blocks begin and end at multiples of this; what two threads write should be as far apart. */
+  readonly grainBytes: number;
   #u8!: Uint8Array;
   #i32!: Int32Array;
   #view!: DataView;
@@ -91,6 +97,7 @@ export class LinearMemory {
   constructor(order: ByteOrder = 'little', shared = false) {
     this.order = order;
     this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
+    this.grainBytes = shared ? SHARED_GRAIN_BYTES : GRAIN_BYTES;
     this.#refresh();
   }
 
@@ -128,15 +135,17 @@ export class LinearMemory {
    * @param alignBytes a power of two, at most 4096
    */
   alloc(sizeBytes: number, alignBytes = 8): number {
-    const size = Math.max(8, Math.ceil(sizeBytes / 8) * 8);
-    const free = alignBytes <= 8 ? this.#free.get(size) : undefined;
+    const grain = this.grainBytes;
+    const size = Math.max(1, Math.ceil(sizeBytes / grain)) * grain;
+    const free = alignBytes <= grain ? this.#free.get(size) : undefined;
     const reused = free?.pop();
     if (reused !== undefined) {
       this.#u8.fill(0, reused, reused + size);
       this.#blockSize.set(reused, size);
       return reused;
     }
-    const addr = Math.ceil(this.#top / alignBytes) * alignBytes;
+    const align = Math.max(grain, alignBytes);
+    const addr = Math.ceil(this.#top / align) * align;
     const end = addr + size;
     if (end > this.#u8.length) this.#grow(end);
     this.#top = end;

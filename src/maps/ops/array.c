@@ -43,7 +43,7 @@ OP u64 percpu_array_lookup(u64 map, u64 key) {
 OP u64 percpu_array_lookup_percpu(u64 map, u64 key, u64 cpu) {
   u64 elem = array_elem(map, key);
   u64 off = (u64)(u32)cpu * W(map, ARRAY_LAYOUT_cpuBytes);
-  return elem == 0 || off >= W(map, ARRAY_LAYOUT_elemBytes) ? 0 : elem + off;
+  return elem == 0 || off >= W(map, ARRAY_LAYOUT_allBytes) ? 0 : elem + off;
 }
 
 OP s64 percpu_array_update(u64 map, u64 key, u64 value, u64 flags) {

@@ -76,29 +76,34 @@ INLINE int bucket_unlink(u64 map, u64 node, u32 hash) {
   return 0;
 }
 
+/// Bytes of one CPU's value.
+INLINE u32 cell_bytes(u64 map) { return (W(map, MAP_HANDLE_valueSizeBytes) + 7) & ~7u; }
+
 /// The special fields of every cell of a node die.
 INLINE void node_dies(u64 map, u64 node) {
   if (unlikely(W(map, MAP_HANDLE_fields) != 0)) {
-    u32 cell = W(map, BUCKETS_LAYOUT_cpuBytes);
     u32 all = W(map, BUCKETS_LAYOUT_pool + POOL_LAYOUT_valueBytes);
-    fields_die(map, W(node, BUCKET_NODE_value), all / cell, cell);
+    fields_die(map, W(node, BUCKET_NODE_value), all / cell_bytes(map), W(map, BUCKETS_LAYOUT_cpuBytes));
   }
 }
 
 /// A CPU's cell of a value, 0 for a CPU that does not exist.
 INLINE u64 cell_of(u64 map, u64 node, u32 cpu) {
-  u64 off = (u64)cpu * W(map, BUCKETS_LAYOUT_cpuBytes);
-  return off >= W(map, BUCKETS_LAYOUT_pool + POOL_LAYOUT_valueBytes) ? 0 : W(node, BUCKET_NODE_value) + off;
+  if ((u64)cpu * cell_bytes(map) >= W(map, BUCKETS_LAYOUT_pool + POOL_LAYOUT_valueBytes)) return 0;
+  return W(node, BUCKET_NODE_value) + (u64)cpu * W(map, BUCKETS_LAYOUT_cpuBytes);
 }
 
 /// `pcpu_copy_value` and, for a new node, `pcpu_init_value`: this CPU's cell, or with `all` every CPU's.
 INLINE void write_cells(u64 map, u64 node, u64 value, u64 all, int is_new) {
-  u32 size = W(map, BUCKETS_LAYOUT_pool + POOL_LAYOUT_valueBytes);
-  u64 cells = W(node, BUCKET_NODE_value);
-  if (all) {
-    copy(cells, value, size);
-    return;
+  u64 first = W(node, BUCKET_NODE_value);
+  u32 stride = W(map, BUCKETS_LAYOUT_cpuBytes);
+  if (all || is_new) {
+    u32 left = W(map, BUCKETS_LAYOUT_pool + POOL_LAYOUT_valueBytes), size = cell_bytes(map);
+    for (u64 cell = first, from = value; left > 0; left -= size, cell += stride, from += size) {
+      if (all) copy(cell, from, size);
+      else zero(cell, size);
+    }
+    if (all) return;
   }
-  if (is_new) zero(cells, size);
-  copy_value(map, cells + bpf_get_smp_processor_id() * W(map, BUCKETS_LAYOUT_cpuBytes), value);
+  copy_value(map, first + bpf_get_smp_processor_id() * stride, value);
 }

@@ -30,6 +30,7 @@
 #define ARRAY_LAYOUT_values 40
 #define ARRAY_LAYOUT_elemBytes 44
 #define ARRAY_LAYOUT_cpuBytes 48
+#define ARRAY_LAYOUT_allBytes 52
 #define ARRAY_LAYOUT_handleBytes 56
 #define BUCKETS_LAYOUT_buckets 40
 #define BUCKETS_LAYOUT_bucketMask 44
