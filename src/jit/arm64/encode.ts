@@ -51,6 +51,8 @@ export const neg = (sf: number, rd: number, rm: number) => sub(sf, rd, ZR, rm);
 export const cmp = (sf: number, rn: number, rm: number) => sf | 0x6b000000 | rrr(ZR, rn, rm);
 /** rd = rn + rm's low 32 bits, shifted left by 0 to 4; rn may be SP. */
 export const addUxtw = (rd: number, rn: number, rm: number, lsl = 0) => X | 0x0b204000 | rrr(rd, rn, rm) | (lsl << 10);
+/** rd = rn + rm's low 32 bits as a signed number; rn may be SP. */
+export const addSxtw = (rd: number, rn: number, rm: number) => X | 0x0b20c000 | rrr(rd, rn, rm);
 /** As {@link add}; rd and rn may be SP. */
 export const addSp = (rd: number, rn: number, rm: number) => X | 0x0b206000 | rrr(rd, rn, rm);
 
@@ -104,6 +106,9 @@ export const sxt = (sf: number, rd: number, rn: number, bits: number) => sbfm(sf
 export const lslv = (sf: number, rd: number, rn: number, rm: number) => sf | 0x1ac02000 | rrr(rd, rn, rm);
 export const lsrv = (sf: number, rd: number, rn: number, rm: number) => sf | 0x1ac02400 | rrr(rd, rn, rm);
 export const asrv = (sf: number, rd: number, rn: number, rm: number) => sf | 0x1ac02800 | rrr(rd, rn, rm);
+/** rd = what lies `lsb` bits up in rn:rm; turns right where both are one. */
+export const extr = (sf: number, rd: number, rn: number, rm: number, lsb: number) =>
+  sf | 0x13800000 | ((sf >>> 31) << 22) | (lsb << 10) | rrr(rd, rn, rm);
 /** Bytes of the whole register turned around. */
 export const rev = (sf: number, rd: number, rn: number) => sf | 0x5ac00800 | (sf >>> 21) | (rn << 5) | rd;
 /** Bytes of each halfword swapped. */
@@ -116,6 +121,8 @@ export const madd = (sf: number, rd: number, rn: number, rm: number, ra: number)
 /** ra − rn × rm */
 export const msub = (sf: number, rd: number, rn: number, rm: number, ra: number) => madd(sf, rd, rn, rm, ra) | 0x8000;
 export const mul = (sf: number, rd: number, rn: number, rm: number) => madd(sf, rd, rn, rm, ZR);
+/** 64 bits of a product of 32 and 32. */
+export const umull = (rd: number, rn: number, rm: number) => 0x9ba07c00 | rrr(rd, rn, rm);
 export const udiv = (sf: number, rd: number, rn: number, rm: number) => sf | 0x1ac00800 | rrr(rd, rn, rm);
 export const sdiv = (sf: number, rd: number, rn: number, rm: number) => sf | 0x1ac00c00 | rrr(rd, rn, rm);
 
@@ -134,6 +141,9 @@ export const LT = 11;
 export const GT = 12;
 export const LE = 13;
 
+/** rd = the condition holds ? rn : rm */
+export const csel = (sf: number, rd: number, rn: number, rm: number, cond: number) =>
+  sf | 0x1a800000 | (cond << 12) | rrr(rd, rn, rm);
 /** ±128 MB */
 export const b = (off: number) => 0x14000000 | ((off >> 2) & 0x3ffffff);
 export const bl = (off: number) => b(off) | X;
@@ -151,10 +161,11 @@ export const ret = () => 0xd65f03c0 | 0;
 
 // ---- memory; `size` is the log2 of the bytes
 
-/** opc of an access: store, load, load signed to 64 bits. */
+/** opc of an access: store, load, load signed to 64 bits or to 32. */
 export const STORE = 0;
 export const LOAD = 1;
 export const LOAD_SIGNED = 2;
+export const LOAD_SIGNED_W = 3;
 /** `imm12` in units of the size. */
 export const memScaled = (size: number, opc: number, rt: number, rn: number, imm12: number) =>
   (size << 30) | 0x39000000 | (opc << 22) | (imm12 << 10) | (rn << 5) | rt;
@@ -168,6 +179,9 @@ export const memUxtw = (size: number, opc: number, rt: number, rn: number, rm: n
   (size << 30) | 0x38204800 | (opc << 22) | rrr(rt, rn, rm);
 export const ldr = (rt: number, rn: number, off: number) => memScaled(3, LOAD, rt, rn, off >> 3);
 export const str = (rt: number, rn: number, off: number) => memScaled(3, STORE, rt, rn, off >> 3);
+/** rn changes behind it, −256 to 255 bytes. */
+export const strPost = (rt: number, rn: number, off: number) => memUnscaled(3, STORE, rt, rn, off) | 0x400;
+export const ldrPost = (rt: number, rn: number, off: number) => memUnscaled(3, LOAD, rt, rn, off) | 0x400;
 /** rn changes first, −256 to 255 bytes. */
 export const strPre = (rt: number, rn: number, off: number) => memUnscaled(3, STORE, rt, rn, off) | 0xc00;
 
@@ -199,6 +213,15 @@ export const swp = lse(0x8000);
 export const casal = (size: number, rs: number, rt: number, rn: number) => (size << 30) | 0x08e0fc00 | rrr(rt, rn, rs);
 
 // ---- system
+
+export const svc = () => 0xd4000001 | 0;
+export const brk = () => 0xd4200000 | 0;
+/** Clean a line of data to where instructions come from, and forget one of instructions. */
+export const dcCvau = (rt: number) => 0xd50b7b20 | rt;
+export const icIvau = (rt: number) => 0xd50b7520 | rt;
+export const dsbIsh = () => 0xd5033b9f | 0;
+/** What the lines are like. */
+export const mrsCtrEl0 = (rt: number) => 0xd53b0020 | rt;
 
 export const nop = () => 0xd503201f | 0;
 export const dmbIsh = () => 0xd5033bbf | 0;

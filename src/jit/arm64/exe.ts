@@ -1,20 +1,22 @@
-import { hi32, InternalError, lo32 } from '../../util/index.ts';
 import { EXE_STATE, type ExeArch, type ExeGlue } from '../exe/types.ts';
+import { Code, fromSp, imm64, nonzero, toSp, when, wordBytes, zero } from './assembler.ts';
 import {
   add,
   addImm,
   addUxtw,
   b,
-  bCond,
   blr,
   br,
   cb,
   cmp,
   cmpImm,
+  dcCvau,
+  dsbIsh,
   EQ,
   eor,
   FP,
   HI,
+  icIvau,
   isb,
   LR,
   ldp,
@@ -31,16 +33,12 @@ import {
   stp,
   str,
   subImm,
+  svc,
   W,
   X,
   ZR,
 } from './encode.ts';
 
-// What only executables need.
-const svc = () => 0xd4000001 | 0;
-const dcCvau = (rt: number) => 0xd50b7b20 | rt;
-const icIvau = (rt: number) => 0xd50b7520 | rt;
-const dsbIsh = () => 0xd5033b9f | 0;
 const ldrWord = (rt: number, rn: number) => 0xb9400000 | (rn << 5) | rt;
 
 /** The state block: the register compiled code leaves alone. */
@@ -78,56 +76,6 @@ const SI_ADDR = 16;
 const CONTEXT_X0 = 184;
 const CONTEXT_PC = 440;
 const SIGILL = 4;
-
-/** Instructions, and branches between them. */
-class Code {
-  readonly words: number[] = [];
-  readonly #labels = new Map<string, number>();
-  readonly #branches: { readonly at: number; readonly label: string; readonly encode: (off: number) => number }[] = [];
-
-  get here(): number {
-    return 4 * this.words.length;
-  }
-  emit(...words: number[]): this {
-    this.words.push(...words);
-    return this;
-  }
-  label(name: string): this {
-    this.#labels.set(name, this.here);
-    return this;
-  }
-  offsetOf(label: string): number {
-    const at = this.#labels.get(label);
-    if (at === undefined) throw new InternalError(`no label ${label}`);
-    return at;
-  }
-  branch(label: string, encode: (off: number) => number = b): this {
-    this.#branches.push({ at: this.words.length, label, encode });
-    return this.emit(0);
-  }
-  bytes(): Uint8Array {
-    for (const { at, label, encode } of this.#branches) this.words[at] = encode(this.offsetOf(label) - 4 * at);
-    return wordBytes(this.words);
-  }
-}
-
-const zero = (rt: number) => (off: number) => cb(X, 0, rt, off);
-const nonzero = (rt: number) => (off: number) => cb(X, 1, rt, off);
-const when = (cond: number) => (off: number) => bCond(cond, off);
-const fromSp = (rd: number) => addImm(X, rd, SP, 0);
-const toSp = (rn: number) => addImm(X, SP, rn, 0);
-
-function imm64(reg: number, value: bigint): number[] {
-  const [hi, lo] = [hi32(value), lo32(value)];
-  return [movz(X, reg, lo), movk(X, reg, lo >>> 16, 1), movk(X, reg, hi, 2), movk(X, reg, hi >>> 16, 3)];
-}
-
-function wordBytes(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(4 * words.length);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => void view.setUint32(4 * i, word >>> 0, true));
-  return bytes;
-}
 
 function emitStart(code: Code, state: bigint): void {
   code.label('start').emit(...imm64(STATE, state), ldr(9, STATE, EXE_STATE.stackTop), toSp(9));

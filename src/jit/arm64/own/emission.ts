@@ -1,10 +1,12 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import { CodeBuffer } from '../../code-buffer.ts';
 import type { Callee, CallSite, ExtableEntry, FuncInput, TargetEnv } from '../../types.ts';
+import { branchKind, FIX_26, oppositeBranch, withDistance } from '../compare.ts';
 import { type ConstantPlan, planConstant } from '../constant.ts';
-import { add, addImm, addSp, adr, adrp, b, mov, nop, ret, SP, subImm, W, X } from '../encode.ts';
+import { addImm, adr, adrp, b, mov, nop, ret, SP, W, X } from '../encode.ts';
+import { addConstant, type WordSink } from '../words.ts';
 import { type Frame, teardownOf } from './frame.ts';
-import { FRAME, T1 } from './registers.ts';
+import { FRAME } from './registers.ts';
 import type { Results } from './results.ts';
 import type { Scan } from './scan.ts';
 
@@ -36,12 +38,8 @@ export class Forms {
   }
 }
 
-const FIX_B = 0;
-const FIX_19 = 1;
-const FIX_14 = 2;
-
 /** One emission of a function: the code written so far, and what is known of registers here. */
-export class Emission {
+export class Emission implements WordSink {
   readonly unit: Unit;
   readonly scan: Scan;
   readonly frame: Frame;
@@ -141,16 +139,14 @@ export class Emission {
   // ---- labels
 
   branch(label: number): void {
-    this.buffer.fixup(label, this.slot * 4 + FIX_B);
+    this.buffer.fixup(label, this.slot * 4 + FIX_26);
     this.w(b(0));
   }
   /** A conditional branch, without its distance, or its opposite around a `b` where the label was out of reach. */
   branchIf(word: number, label: number): void {
-    const kind = (word & 0x7e000000) === 0x36000000 ? FIX_14 : FIX_19;
+    const kind = branchKind(word);
     if (this.forms.far[this.slot] !== 0) {
-      // b.cond keeps its condition in the low bits, cbz and tbz theirs in bit 24.
-      const opposite = (word & 0x7e000000) === 0x54000000 ? word ^ 1 : word ^ 0x01000000;
-      this.w(opposite | (2 << 5));
+      this.w(oppositeBranch(word) | (2 << 5));
       this.branch(label);
       return;
     }
@@ -160,17 +156,13 @@ export class Emission {
   resolve(): void {
     this.buffer.resolve((buffer, fix, off, distance) => {
       const kind = fix & 3;
-      const words = distance >> 2;
-      const bits = kind === FIX_B ? 26 : kind === FIX_19 ? 19 : 14;
-      const half = 1 << (bits - 1);
-      if (words < -half || words >= half) {
-        if (kind === FIX_B) throw new InternalError('a branch further than 128 MB');
+      const word = withDistance(buffer.peekU32(off), kind, distance);
+      if (word !== undefined) buffer.patchU32(off, word);
+      else if (kind === FIX_26) throw new InternalError('a branch further than 128 MB');
+      else {
         this.forms.far[fix >> 2] = 1;
         this.grew = true;
-        return;
       }
-      const field = kind === FIX_B ? words & 0x3ffffff : (words & ((1 << bits) - 1)) << 5;
-      buffer.patchU32(off, buffer.peekU32(off) | field);
     });
   }
 
@@ -219,21 +211,9 @@ export class Emission {
     this.constant(rd, sf === X ? value >> 31 : 0, value);
   }
 
-  /** rd = rn + value, either may be SP where the width is 64. May use T1. */
+  /** See {@link addConstant}. */
   addConstant(sf: number, rd: number, rn: number, value: number): void {
-    const op = value < 0 ? subImm : addImm;
-    const size = Math.abs(value);
-    if (size < 0x1000) {
-      if (size === 0 && rd !== SP && rn !== SP) this.copy(sf, rd, rn);
-      else this.w(op(sf, rd, rn, size));
-    } else if ((size & 0xfff) === 0 && size < 0x1000000) this.w(op(sf, rd, rn, size >> 12, 1));
-    else if (size < 0x1000000) {
-      this.w(op(sf, rd, rn, size >> 12, 1));
-      this.w(op(sf, rd, rd, size & 0xfff));
-    } else {
-      this.number(sf, T1, value);
-      this.w(rd === SP || rn === SP ? addSp(rd, rn, T1) : add(sf, rd, rn, T1));
-    }
+    addConstant(this, sf, rd, rn, value);
   }
 
   /** Distance of an address from byte `off` of the image, where it fits a signed number of 33 bits; else NaN. */

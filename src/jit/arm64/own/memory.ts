@@ -28,9 +28,6 @@ import {
   ldset,
   ldxr,
   lsrImm,
-  memRegister,
-  memScaled,
-  memUnscaled,
   memUxtw,
   movz,
   mvn,
@@ -46,6 +43,7 @@ import {
   X,
   ZR,
 } from '../encode.ts';
+import { accessAt } from '../words.ts';
 import type { Emission } from './emission.ts';
 import { BASE, COUNT, FRAME, T0, T1, T2, T3 } from './registers.ts';
 import { isArena } from './scan.ts';
@@ -61,13 +59,7 @@ const SIGNED: readonly number[] = [BPF_MEMSX, BPF_PROBE_MEMSX, BPF_PROBE_MEM32SX
 export function access(e: Emission, size: number, opc: number, rt: number, base: number, off: number): void {
   const rn = base === FRAME ? SP : base;
   const from = base === FRAME ? off + e.frame.sizeBytes : off;
-  if (from >= 0 && (from & ((1 << size) - 1)) === 0 && from >> size < 0x1000) {
-    e.w(memScaled(size, opc, rt, rn, from >> size));
-  } else if (from >= -256 && from < 256) e.w(memUnscaled(size, opc, rt, rn, from));
-  else {
-    e.number(X, T3, from);
-    e.w(memRegister(size, opc, rt, rn, T3));
-  }
+  accessAt(e, size, opc, rt, rn, from, T3);
 }
 
 /** The access just written may fault: control goes on behind it. */

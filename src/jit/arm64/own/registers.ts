@@ -15,8 +15,7 @@ export const FRAME = 32;
 export const RESULT = 7;
 /** Where calls return, and where R1 is. */
 export const CALL_RESULT = 0;
-export const T0 = 16;
-export const T1 = 17;
+export { T0, T1 } from '../words.ts';
 export const T2 = 10;
 export const T3 = 11;
 /** Given by callers that carry a tail call count: where it is. */
