@@ -41,6 +41,11 @@ const NEEDS_MORE = new Set([
   'tail_call',
   'bpf_arena_alloc_pages',
   'bpf_arena_free_pages',
+  'bpf_obj_new_impl',
+  'bpf_percpu_obj_new_impl',
+  'bpf_obj_drop_impl',
+  'bpf_percpu_obj_drop_impl',
+  'bpf_refcount_acquire_impl',
 ]);
 
 interface Setting {

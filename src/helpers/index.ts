@@ -5,6 +5,8 @@ export { checkHelperArgs, DYNPTR_BYTES, defineHelper, SPIN_LOCK_BYTES, TIMER_BYT
 export * from './context-layout.ts';
 export { KERNEL_PROTOS, type KernelProto, kernelProtoOf } from './kernel-protos.ts';
 export * from './kfuncs/contracts.ts';
+export { objectMaker } from './kfuncs/objects.ts';
+export { dropFieldObjects, type LocalType, type LocalTypes } from './kfuncs/owned-objects.ts';
 export { KFUNCS, kfuncDef, unknownKfunc } from './kfuncs/table.ts';
 export * from './lsm-hooks.ts';
 export { mapGateDef } from './map-gates.ts';

@@ -1,5 +1,6 @@
 import { ERRNO } from '../uapi/index.ts';
 import { defineHelper } from './check.ts';
+import { percpuStride } from './kfuncs/owned-objects.ts';
 import { readU64, writeU64 } from './memory.ts';
 import {
   ANY,
@@ -119,14 +120,15 @@ export const TRACING_HELPERS: readonly HelperDef[] = [
     name: 'bpf_per_cpu_ptr',
     since: '5.10',
     proto: pointer(TO_MEM_OR_BTF_OR_NULL, [PERCPU_BTF, ANY]),
-    run: (env, ptr, cpu) => (cpu >= env.cpuCount ? 0 : ptr),
+    // A variable of the kernel is one for all CPUs here.
+    run: (env, ptr, cpu) => (cpu >= env.cpuCount ? 0 : ptr + cpu * percpuStride(env, ptr)),
   }),
   defineHelper({
     id: 154,
     name: 'bpf_this_cpu_ptr',
     since: '5.10',
     proto: pointer(TO_MEM_OR_BTF, [PERCPU_BTF]),
-    run: (_env, ptr) => ptr,
+    run: (env, ptr) => ptr + env.cpu * percpuStride(env, ptr),
   }),
   defineHelper({ id: 168, name: 'bpf_sys_close', since: '5.14', proto: int([ANY]), run: () => -EBADF }),
   // No symbol has an address here.

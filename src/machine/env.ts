@@ -1,4 +1,11 @@
-import { forgetTimer, type HelperEnv, type PacketAccess, ProgramFault, type TaskInfo } from '../helpers/index.ts';
+import {
+  dropFieldObjects,
+  forgetTimer,
+  type HelperEnv,
+  type PacketAccess,
+  ProgramFault,
+  type TaskInfo,
+} from '../helpers/index.ts';
 import { MAIN_STATE, mapOps, RUN_STATE } from '../jit/index.ts';
 import { type BpfMap, isPerfEventArrayMap, type MapField, type MapOps } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
@@ -107,7 +114,8 @@ export class MachineEnv implements HelperEnv {
   }
 
   freeField(_map: BpfMap, field: MapField, addr: number): void {
-    if (field.kind === 'timer') forgetTimer(this, addr);
+    if (field.kind === 'timer' || field.kind === 'workqueue') forgetTimer(this, addr);
+    else dropFieldObjects(this, field.kind, addr);
   }
 
   arg64(n: 1 | 2 | 3 | 4 | 5): bigint {

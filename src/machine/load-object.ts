@@ -1,9 +1,11 @@
+import type { Btf } from '../btf/index.ts';
 import { BPF_PSEUDO_KFUNC_CALL, type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import { type BpfMap, isArenaMap, isPerfEventArrayMap, type MapDef } from '../maps/index.ts';
 import type { LinearMemory } from '../mem/index.ts';
 import type { ExternSpec, InsnRef, ObjectMap, ObjectSpec, ProgramSpec } from '../object/index.ts';
 import { bpf_map_type, errnoName } from '../uapi/index.ts';
 import { FarcallError, withWhere } from '../util/index.ts';
+import { definitionWithFields } from './map-fields.ts';
 import type { LoadedObject, LoadObjectOptions, MachineProgram } from './types.ts';
 
 /** What loading needs of the machine. */
@@ -71,8 +73,8 @@ function selectPrograms(spec: ObjectSpec, only: readonly string[] | undefined): 
 }
 
 /** The definition a kernel is given: sizes that depend on the machine filled in, as libbpf does. */
-function definitionFor(host: ObjectHost, map: ObjectMap): MapDef {
-  const { def } = map;
+function definitionFor(host: ObjectHost, map: ObjectMap, btf: Btf | undefined): MapDef {
+  const def = definitionWithFields(map, btf);
   const perCpu = def.type === bpf_map_type.BPF_MAP_TYPE_PERF_EVENT_ARRAY && def.maxEntries === 0;
   return perCpu ? { ...def, maxEntries: host.cpuCount } : def;
 }
@@ -82,7 +84,7 @@ function createMaps(host: ObjectHost, spec: ObjectSpec, notes: string[]): Map<st
   for (const map of spec.maps) {
     if (!map.autocreate) continue;
     const make = (): BpfMap =>
-      withWhere({ name: `map ${map.def.name}` }, () => host.createMap(definitionFor(host, map)));
+      withWhere({ name: `map ${map.def.name}` }, () => host.createMap(definitionFor(host, map, spec.btf)));
     let made: BpfMap;
     if (map.origin === 'struct_ops') {
       // What a struct_ops map does is the kernel's own affair; its programs run without it.

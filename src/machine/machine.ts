@@ -1,3 +1,4 @@
+import type { Btf } from '../btf/index.ts';
 import {
   type Engine,
   type EngineHost,
@@ -12,6 +13,7 @@ import {
   helperDef,
   kfuncDef,
   mapGateDef,
+  objectMaker,
   type Redirect,
   redirectsOf,
   timerExpired,
@@ -34,6 +36,7 @@ import type { Verdict } from '../verifier/index.ts';
 import { type Clock, StepClock } from './clock.ts';
 import { type ArmedTimer, MachineEnv } from './env.ts';
 import { loadObject } from './load-object.ts';
+import { localTypes } from './local-types.ts';
 import { ContextRunner, PacketBatch } from './packet-batch.ts';
 import { packetLoad } from './packet-load.ts';
 import { Prandom } from './random.ts';
@@ -63,6 +66,7 @@ export class Machine {
   readonly #clock: Clock & { advance?(ns: bigint): void };
   readonly #pipe = new TracePipe();
   readonly #kfuncs: HelperDef[] = [];
+  readonly #makers = new Map<Btf, Map<string, HelperDef | undefined>>();
   #threads = 0;
 
   constructor(options: MachineOptions = {}) {
@@ -150,7 +154,7 @@ export class Machine {
             btf: spec.btf,
             proof: options.proofs?.get(name),
           }),
-        kfuncNumber: name => this.#kfuncNumber(name),
+        kfuncNumber: name => this.#kfuncNumber(name, spec.btf),
       },
       spec,
       options,
@@ -205,9 +209,22 @@ export class Machine {
     return program;
   }
 
-  #kfuncNumber(name: string): number {
-    const at = this.#kfuncs.findIndex(def => def.name === name);
-    return at >= 0 ? at + 1 : this.#kfuncs.push(kfuncDef(name) ?? unknownKfunc(name));
+  #kfuncNumber(name: string, btf: Btf | undefined): number {
+    const maker = btf === undefined ? undefined : this.#makerOf(name, btf);
+    const def = maker ?? kfuncDef(name) ?? unknownKfunc(name);
+    const at = this.#kfuncs.findIndex(known => known === def || (def !== maker && known.name === name));
+    return at >= 0 ? at + 1 : this.#kfuncs.push(def);
+  }
+
+  /** The kernel function for programs of one BTF, if it makes objects of their own types. */
+  #makerOf(name: string, btf: Btf): HelperDef | undefined {
+    let makers = this.#makers.get(btf);
+    if (makers === undefined) {
+      makers = new Map();
+      this.#makers.set(btf, makers);
+    }
+    if (!makers.has(name)) makers.set(name, objectMaker(name, localTypes(btf)));
+    return makers.get(name);
   }
 
   /**

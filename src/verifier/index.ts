@@ -1,5 +1,6 @@
 /** bpf_check: the stages of the kernel's verifier, and the fixups that make an XlatedProgram. */
 
+export { mapFieldPlaces, objectFieldPlaces } from './btf/field-places.ts';
 export { loadStructMetas, type MapRecordSource, recordOfMap } from './btf/record.ts';
 export type { FuncLinkage } from './btf-info.ts';
 export type { CfgMarks } from './cfg.ts';

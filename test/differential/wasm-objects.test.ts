@@ -89,6 +89,17 @@ describe('examples on their traffic', () => {
   });
 });
 
+it('objects of the other byte order leave the same, memory included', () => {
+  const spec = openObject(file('testdata/object/legacy-maps.eb.o'));
+  const program = spec.programs[0].name;
+  const requests = [0, 1].map(() => ({ dataIn: Uint8Array.from({ length: 64 }, (_, i) => i) }));
+  const subject = { spec, program, only: [program], requests };
+  const wanted = objectOutcomes(interpEngine, subject);
+  expect(wanted.map(({ fault, r0 }) => [fault, r0])).toEqual([1, 2].map(() => [undefined, 1n]));
+  const found = objectOutcomes(wasm, subject);
+  expect(found.map((outcome, i) => difference(wanted[i], outcome))).toEqual([undefined, undefined]);
+});
+
 it('helpers do the same, one case after the other', () => {
   const cases = runCases();
   const different: string[] = [];

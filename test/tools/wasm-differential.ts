@@ -6,7 +6,8 @@
  * With --native programs that were proven run in code of this CPU.
  * Generated programs run unverified, with every access checked, and once more as the verifier proved them if it accepts them.
  * Of objects, each program that the verifier accepts runs both ways on the packet of kernel labs, the bytes 0..63; with a
- * lab's answers (file, prog, errno, retval, data_out) what programs return is compared with those too.
+ * lab's answers (file, prog, errno, retval, data_out) what programs return is compared with those too; and with --expected
+ * what they return on 64 zeroes with what the kernel's own tests say in declaration tags (`comment:test_retval=`).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -17,7 +18,7 @@ import { interpEngine, wasmEngine } from '../../src/engine/index.ts';
 import { nativeEngine } from '../../src/engine/native/index.ts';
 import { kernelImage } from '../../src/kernels/index.ts';
 import { prepareObject, verifyPrepared } from '../../src/machine/index.ts';
-import { openObject, relocateObject } from '../../src/object/index.ts';
+import { type ObjectSpec, openObject, relocateObject } from '../../src/object/index.ts';
 import { progTypeRow } from '../../src/progtypes/index.ts';
 import { FarcallError } from '../../src/util/index.ts';
 import { type Verdict, type VerifyOptions, verify } from '../../src/verifier/index.ts';
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     btf: { type: 'string' },
     show: { type: 'string', default: '5' },
     only: { type: 'string' },
+    expected: { type: 'boolean', default: false },
     native: { type: 'boolean', default: false },
   },
 });
@@ -102,6 +104,35 @@ interface Answer {
   readonly retval?: number;
   readonly data_out?: string;
 }
+/** What tags of the kernel's own tests say a program returns; undefined where they say nothing or that it is a pointer. */
+function expectedRetval(spec: ObjectSpec, program: string): number | undefined {
+  const { btf: own } = spec;
+  for (let id = 1; own !== undefined && id < own.types.endId; id++) {
+    const tag = own.types.kind(id) === DECL_TAG ? own.typeById(id) : undefined;
+    if (tag?.kind !== 'DECL_TAG' || own.typeById(tag.typeId)?.name !== program) continue;
+    const text = /^comment:(?:\d+:)?test_retval=(.*)$/.exec(tag.name)?.[1];
+    if (text === undefined) continue;
+    return text === 'POINTER_VALUE' ? undefined : (NAMED_VALUES[text] ?? Number(text)) >>> 0;
+  }
+  return undefined;
+}
+const DECL_TAG = 17;
+const NAMED_VALUES: Readonly<Record<string, number>> = { INT_MIN: -(2 ** 31), TEST_DATA_LEN: 64 };
+
+function compareExpected(spec: ObjectSpec, program: string, only: readonly string[], packet: boolean): void {
+  const expected = expectedRetval(spec, program);
+  if (expected === undefined) return;
+  const requests = [packet ? { dataIn: new Uint8Array(64) } : {}];
+  for (const engine of [interpEngine, wasm]) {
+    const [found] = objectOutcomes(engine, { spec, program, only, requests });
+    const retval = found.fault ?? Number(found.r0 & 0xffffffffn);
+    count(
+      `${engine.name} returned ${retval === expected ? 'what its test expects' : 'something else than its test expects'}`,
+    );
+    if (retval !== expected)
+      process.stdout.write(`${spec.name}:${program}: test expects ${expected}, ${engine.name} ${retval}\n`);
+  }
+}
 const LAB_PACKET = Uint8Array.from({ length: 64 }, (_, i) => i);
 
 function readAnswers(path: string): Map<string, Answer> {
@@ -148,6 +179,7 @@ function object(path: string, answers: ReadonlyMap<string, Answer>): void {
         if (text !== undefined) differs(`${title} (${kind})`, text);
         else count(wanted[0].fault === undefined ? `${kind}, same result` : `${kind}, same ${wanted[0].fault}`);
       }
+      if (values.expected) compareExpected(spec, program.name, [...proofs.keys()], row?.packet === true);
       const answer = answers.get(`${file} ${program.name}`);
       if (answer?.errno !== 0 || answer.retval === undefined || wanted[0].fault === 'refused') continue;
       const retval = Number(wanted[0].r0 & 0xffffffffn);

@@ -17,6 +17,9 @@ export interface WasmEngineOptions {
 const machines = new WeakMap<EngineHost, WasmMachine>();
 const sharedCache = new ModuleCache();
 
+/** Whether a machine's byte order is not WebAssembly's: nothing of it is compiled, and it gets no second stack. */
+const isForeign = (host: EngineHost): boolean => !host.env.mem.littleEndian;
+
 /** What programs of a host share, whichever engine has them. */
 export function machineOf(host: EngineHost): WasmMachine {
   let machine = machines.get(host);
@@ -38,8 +41,10 @@ export function wasmEngine(options: WasmEngineOptions = {}): Engine {
   const how = { cache: options.cache ?? sharedCache, linkHelper: options.linkHelper ?? linkMapOps };
   return {
     name: 'wasm',
-    load: (program, host) => new WasmLoaded(program, machineOf(host), how),
+    load: (program, host) =>
+      isForeign(host) ? interpEngine.load(program, host) : new WasmLoaded(program, machineOf(host), how),
     callFunction: (host, funcAddr, args) => {
+      if (isForeign(host)) return interpEngine.callFunction(host, funcAddr, args);
       const machine = machineOf(host);
       const owner = machine.ownerOf(funcAddr);
       if (owner === undefined) return interpEngine.callFunction(host, funcAddr, args);

@@ -11,7 +11,8 @@ const OUT = fixed(MASK_BYTES, 'MEM_WRITE');
 const REFS = Symbol('cpumask references');
 
 /** References to each mask a program created. */
-const refsOf = (env: HelperEnv): Map<number, number> => env.state<Map<number, number>>(REFS, () => new Map());
+const refsOf = (env: Pick<HelperEnv, 'state'>): Map<number, number> =>
+  env.state<Map<number, number>>(REFS, () => new Map());
 
 function create(env: HelperEnv): number {
   const start = env.mem.alloc(MASK_BYTES);
@@ -20,7 +21,7 @@ function create(env: HelperEnv): number {
   return start;
 }
 
-function release(env: HelperEnv, mask: number): number {
+function release(env: Pick<HelperEnv, 'state' | 'mem'>, mask: number): number {
   const refs = refsOf(env);
   const left = (refs.get(mask) ?? 0) - 1;
   if (left > 0) refs.set(mask, left);
@@ -31,6 +32,11 @@ function release(env: HelperEnv, mask: number): number {
     env.mem.free(mask);
   }
   return 0;
+}
+
+/** Gives up a reference to the mask at `addr`; nothing for what is no mask a program made. */
+export function releaseCpumask(env: Pick<HelperEnv, 'state' | 'mem'>, addr: number): void {
+  release(env, addr);
 }
 
 /** The mask as one number; bits of CPUs that do not exist are never looked at. */

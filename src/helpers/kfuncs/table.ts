@@ -6,6 +6,7 @@ import { unimplemented } from './define.ts';
 import { DYNPTR_KFUNCS } from './dynptr.ts';
 import { ITER_KFUNCS } from './iter.ts';
 import { NAMED_KFUNCS } from './named.ts';
+import { OBJECT_KFUNCS } from './objects.ts';
 
 const FAMILIES: readonly (readonly HelperDef[])[] = [
   DYNPTR_KFUNCS,
@@ -13,6 +14,7 @@ const FAMILIES: readonly (readonly HelperDef[])[] = [
   BASIC_KFUNCS,
   CPUMASK_KFUNCS,
   ARENA_KFUNCS,
+  OBJECT_KFUNCS,
   NAMED_KFUNCS,
 ];
 

@@ -18,7 +18,7 @@ export interface MapMachine {
 }
 
 /** Types libbpf never names BTF for. Source: `bpf_object__create_map`. */
-const WITHOUT_BTF: ReadonlySet<number> = new Set([
+export const WITHOUT_BTF: ReadonlySet<number> = new Set([
   M.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
   M.BPF_MAP_TYPE_CGROUP_ARRAY,
   M.BPF_MAP_TYPE_STACK_TRACE,

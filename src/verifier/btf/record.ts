@@ -42,6 +42,10 @@ const ALLOWED: readonly (readonly [mask: number, mapTypes: readonly number[]])[]
   [BPF_LIST_HEAD | BPF_RB_ROOT, TIMERS],
 ];
 
+/** Whether maps of a type may have special fields of the kinds in `mask`. */
+export const fieldsAllowed = (mask: number, mapType: number): boolean =>
+  ALLOWED.every(([kinds, mapTypes]) => (mask & kinds) === 0 || mapTypes.includes(mapType));
+
 /** What {@link recordOfMap} looks at. */
 export interface MapRecordSource {
   readonly btf: Btf;
@@ -71,9 +75,7 @@ export function recordOfMap(source: MapRecordSource): BtfRecord | undefined | nu
   if (record === undefined || typeof record === 'number') return undefined;
   const flags = source.mapFlags ?? 0;
   if ((flags & (BPF_FLAGS.BPF_F_RDONLY_PROG | BPF_FLAGS.BPF_F_WRONLY_PROG)) !== 0) return -ERRNO.EACCES;
-  for (const [mask, mapTypes] of ALLOWED) {
-    if ((record.fieldMask & mask) !== 0 && !mapTypes.includes(mapType)) return -ERRNO.EOPNOTSUPP;
-  }
+  if (!fieldsAllowed(record.fieldMask, mapType)) return -ERRNO.EOPNOTSUPP;
   const cyclic = btfCheckAndFixupFields(btf, record);
   return cyclic < 0 ? cyclic : record;
 }
