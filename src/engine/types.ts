@@ -109,6 +109,14 @@ export interface RunnerOptions extends RunOptions {
   readonly ctxAddr: number;
 }
 
+/** Packets ready to be run, by a program that makes their contexts; see {@link ProgramRunner.over}. */
+export interface PacketWays {
+  /** Runs on one of them: as {@link ProgramRunner.packet}. 0, and no run, behind the last one. */
+  readonly nth: (index: number) => number;
+  /** Runs on all of them in order: as {@link ProgramRunner.batch}. */
+  readonly all: () => void;
+}
+
 /**
  * A program held ready to run many times, without a result object each: low halves of R0 as signed numbers, and 0 after a
  * fault, which is in `fault` until the next run. Between opening and closing it nothing else of the machine runs.
@@ -123,6 +131,8 @@ export interface ProgramRunner {
   /** All of R0 of the last run; after a batch of whatever ran before it. */
   readonly r0: bigint;
   run(ctx: number): number;
+  /** {@link run} on the context it was opened for: the least there is between JavaScript and the program. */
+  readonly ready: () => number;
   /** Runs `count` times on the same context, at least once, and ends with a fault. */
   repeat(ctx: number, count: number): number;
   /**
@@ -132,6 +142,8 @@ export interface ProgramRunner {
   readonly packet: ((data: number, sizeBytes: number) => number) | undefined;
   /** The same for each pair of address and length in a list, u32 each; results go to `verdicts`, u32 each. */
   readonly batch: ((list: number, count: number, verdicts: number) => void) | undefined;
+  /** The same, of one list, which has to stay where it is until another one is named. */
+  readonly over: ((list: number, count: number, verdicts: number) => PacketWays) | undefined;
   close(): void;
 }
 

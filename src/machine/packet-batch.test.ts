@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TAKEN_PROOF } from '../../test/support/taken-proof.ts';
 import { interpEngine, wasmEngine } from '../engine/index.ts';
-import { ProgramBuilder, R0, R1, R2, R3, R4 } from '../isa/index.ts';
+import { ProgramBuilder, R0, R1, R2, R3, R4, R6, R7, R10 } from '../isa/index.ts';
 import { PROG_TYPES } from '../progtypes/index.ts';
 import { bpf_prog_type } from '../uapi/index.ts';
 import { createMachine } from './machine.ts';
@@ -93,6 +93,71 @@ describe('batches', () => {
     expect(() => machine.run(program, { dataIn: FRAMES[0] })).toThrow('already running');
     batch?.close();
     expect(machine.run(program, { dataIn: FRAMES[0] }).retval).toBe(wanted[0]);
+  });
+
+  it('run small programs, long ones, those with frames and those that call alike, whatever way they are entered', () => {
+    const load = (b: ProgramBuilder): ProgramBuilder => b.load('w', R6, R1, 0).load('b', R0, R6, 14);
+    const long = load(new ProgramBuilder());
+    for (let i = 0; i < 200; i++) long.alu64('mul', R0, 7).alu64('xor', R0, i).alu64('rsh', R0, 1);
+    const programs = {
+      // Each run's frame begins as zeros.
+      frame: load(new ProgramBuilder()).load('dw', R2, R10, -8).alu64('add', R0, R2).store('dw', R10, -8, R0).exit(),
+      long: long.exit(),
+      calls: load(new ProgramBuilder())
+        .mov(R7, R0)
+        .mov(R1, R0)
+        .call('f')
+        .alu64('add', R0, R7)
+        .exit()
+        .label('f')
+        .store('dw', R10, -16, R1)
+        .mov(R7, 5)
+        .load('dw', R0, R10, -16)
+        .alu64('lsh', R0, 40)
+        .exit(),
+    };
+    for (const [name, built] of Object.entries(programs)) {
+      const insns = built.build();
+      const interp = createMachine({ engine: interpEngine });
+      const loaded = interp.loadInsns(name, XDP, insns);
+      const frames = FRAMES.filter(frame => frame.length > 14);
+      const wanted = frames.map(dataIn => interp.run(loaded, { dataIn }).retval);
+      const machine = createMachine({ engine: wasmEngine() });
+      const program = machine.loadInsns(name, XDP, insns, [], TAKEN_PROOF);
+      const batch = machine.openBatch(program, frames);
+      for (let round = 0; round < 2; round++) expect([...(batch?.run().verdicts ?? [])]).toEqual(wanted);
+      expect(frames.map((_, i) => (batch?.runOne(i) ?? 0) >>> 0)).toEqual(wanted);
+      batch?.close();
+      frames.forEach((dataIn, i) => {
+        const runner = machine.open(program, { dataIn });
+        for (let round = 0; round < 2; round++) expect((runner?.run() ?? 0) >>> 0).toBe(wanted[i]);
+        const r0 = runner?.r0;
+        expect((runner?.repeat(3) ?? 0) >>> 0).toBe(wanted[i]);
+        expect(runner?.r0).toBe(r0);
+        runner?.close();
+      });
+    }
+  });
+
+  it('run nothing where there is no packet', () => {
+    const seen = new ProgramBuilder()
+      .load('w', R2, R1, 0)
+      .load('b', R0, R2, 0)
+      .alu64('add', R0, 1)
+      .store('b', R2, 0, R0)
+      .exit()
+      .build();
+    const machine = createMachine({ engine: wasmEngine() });
+    const batch = machine.openBatch(machine.loadInsns('seen', XDP, seen, [], TAKEN_PROOF), [
+      new Uint8Array(20),
+      new Uint8Array(20),
+    ]);
+    expect([0, 1, 1, 2, -1, 2 ** 31, 0].map(i => batch?.runOne(i))).toEqual([1, 1, 2, 0, 0, 0, 2]);
+    expect([batch?.packet(0)[0], batch?.packet(1)[0]]).toEqual([2, 2]);
+    batch?.close();
+    const none = machine.openBatch(machine.loadInsns('seen', XDP, seen, [], TAKEN_PROOF), []);
+    expect([none?.run().done, none?.runOne(0)]).toEqual([0, 0]);
+    none?.close();
   });
 
   it('are refused where contexts are not made in compiled code', () => {

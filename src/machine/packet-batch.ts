@@ -17,8 +17,14 @@ export interface BatchResult {
  * in the next run, until {@link reload}.
  */
 export class PacketBatch {
+  /**
+   * Runs the program on one packet: low half of R0, signed; 0 after a fault, see {@link fault}. 0, and no run, where there is no such
+   * packet. Where no run can fault it is the compiled code itself.
+   */
+  readonly runOne: (index: number) => number;
   readonly #mem: LinearMemory;
   readonly #runner: ProgramRunner;
+  readonly #all: () => void;
   readonly #close: () => void;
   readonly #block: number;
   readonly #list: PacketList;
@@ -31,6 +37,9 @@ export class PacketBatch {
     this.#block = mem.alloc(PacketList.sizeOf(packets), 64);
     this.#list = new PacketList(() => mem.wasm.buffer, this.#block, packets);
     this.reload();
+    const ways = runner.over?.(this.#list.addr, packets.length, this.#list.verdictAddr);
+    this.runOne = ways?.nth ?? (() => 0);
+    this.#all = ways === undefined || packets.length === 0 ? () => {} : ways.all;
   }
 
   get length(): number {
@@ -51,15 +60,8 @@ export class PacketBatch {
 
   /** {@link run} without a copy of what it returned. */
   runAll(): Fault | undefined {
-    if (this.length === 0) return undefined;
-    this.#runner.batch?.(this.#list.addr, this.length, this.#list.verdictAddr);
+    this.#all();
     return this.#runner.fault;
-  }
-
-  /** Runs the program on one packet: low half of R0, signed; 0 after a fault, see {@link fault}. */
-  runOne(index: number): number {
-    const { addr, sizeBytes } = this.#list.place(index);
-    return this.#runner.packet?.(addr, sizeBytes) ?? 0;
   }
 
   /** What ended the last run. */
@@ -80,20 +82,20 @@ export class PacketBatch {
 
 /** A program on one context, laid out once: the least there is between JavaScript and the program. */
 export class ContextRunner {
+  /** Low half of R0, signed; 0 after a fault. Where no run can fault it is the compiled code itself. */
+  readonly run: () => number;
   readonly #runner: ProgramRunner;
   readonly #ctxAddr: number;
   readonly #close: () => void;
 
+  /** @param ctxAddr the context the runner was opened for */
   constructor(runner: ProgramRunner, ctxAddr: number, close: () => void) {
+    this.run = runner.ready;
     this.#runner = runner;
     this.#ctxAddr = ctxAddr;
     this.#close = close;
   }
 
-  /** Low half of R0, signed; 0 after a fault. */
-  run(): number {
-    return this.#runner.run(this.#ctxAddr);
-  }
   repeat(count: number): number {
     return this.#runner.repeat(this.#ctxAddr, count);
   }

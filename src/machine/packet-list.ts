@@ -45,10 +45,6 @@ export class PacketList {
   get length(): number {
     return this.#packets.length;
   }
-  /** Where a packet is, and how long. */
-  place(index: number): { readonly addr: number; readonly sizeBytes: number } {
-    return { addr: this.#at[index], sizeBytes: this.#packets[index].length };
-  }
   /** Puts the packets back as they were given. */
   reload(): void {
     const u8 = new Uint8Array(this.#buffer());

@@ -215,12 +215,17 @@ export class NativeLoaded implements LoadedProgram {
     const close = machine.wasm.begin({ counted: false, probeReads: options.probeReads ?? false });
     const end = machine.native.use(machine.host.env.mem);
     this.prepare();
-    machine.wasm.state.put(RUN_STATE.ctx, options.ctxAddr);
     const { helpers, kfuncs } = code.program.calls;
-    const packets = helpers.length + kfuncs.length === 0 && !this.#hasTailCalls;
-    return new NativeRunner(machine.wasm, this.wasm, code, packets, () => {
-      end();
-      close();
+    return new NativeRunner({
+      machine: machine.wasm,
+      loaded: this.wasm,
+      code,
+      ctxAddr: options.ctxAddr,
+      packets: helpers.length + kfuncs.length === 0 && !this.#hasTailCalls,
+      close: () => {
+        end();
+        close();
+      },
     });
   }
 

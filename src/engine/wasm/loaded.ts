@@ -22,12 +22,18 @@ import { WasmRunner } from './runner.ts';
 import type { RunMode, WasmMachine } from './shared-machine.ts';
 import { isTrusted } from './trust.ts';
 
+const TRACE_PRINTK = 6;
 const TAIL_CALL = 12;
 /** Programs of as many slots are first written as fast as can be; after that many runs it pays to optimise them. */
 const QUICK_SLOTS = 64;
 const QUICK_RUNS = 200;
 /** Helpers that neither know nor change which packet a run is on: printing, time, random numbers, what operations of maps call. */
-const PACKET_FREE: ReadonlySet<number> = new Set([5, 6, 7, 8, 125, 160, 208, ...Object.values(MAP_GATES)]);
+const PACKET_FREE: ReadonlySet<number> = new Set([
+  ...[5, TRACE_PRINTK, 7, 8, 125, 160, 208],
+  ...Object.values(MAP_GATES),
+]);
+/** Of these, those that answer whatever they are asked; printing reads memory. */
+const FAULTLESS: ReadonlySet<number> = new Set([...PACKET_FREE].filter(id => id !== TRACE_PRINTK));
 const MAP_GATE_IDS: ReadonlySet<number> = new Set(Object.values(MAP_GATES));
 /** Class and mode of `ld_abs` and `ld_ind`. */
 const PACKET_LOAD_MASK = 0xe7;
@@ -210,15 +216,18 @@ export class WasmLoaded implements LoadedProgram {
     if (variant === undefined) return undefined;
     const close = machine.begin(mode);
     this.#prepare();
-    machine.state.put(RUN_STATE.ctx, options.ctxAddr);
+    const { mem } = machine.host.env;
     const { helpers, kfuncs } = variant.compiled.calls;
     const budget = options.insnBudget ?? DEFAULT_INSN_BUDGET;
+    const counted = this.#counted(mode);
+    const alone = kfuncs.length === 0 && !this.#hasPacketLoads && !this.#hasTailCalls;
     return new WasmRunner({
       machine,
       exports: variant.exports,
-      packets:
-        kfuncs.length === 0 && helpers.every(id => PACKET_FREE.has(id)) && !this.#hasPacketLoads && !this.#hasTailCalls,
-      budget: this.#counted(mode) ? budget : undefined,
+      ctxAddr: options.ctxAddr,
+      packets: alone && helpers.every(id => PACKET_FREE.has(id)),
+      faultless: alone && this.trusted && !counted && !mem.shared && helpers.every(id => FAULTLESS.has(id)),
+      budget: counted ? budget : undefined,
       caught: error => this.#caught(error, budget),
       close,
     });

@@ -1,6 +1,6 @@
 import { RUN_STATE } from '../../jit/index.ts';
 import { u64Of } from '../../util/index.ts';
-import type { Fault, ProgramRunner } from '../types.ts';
+import type { Fault, PacketWays, ProgramRunner } from '../types.ts';
 import type { Exports } from './exports.ts';
 import type { WasmMachine } from './shared-machine.ts';
 
@@ -8,8 +8,11 @@ import type { WasmMachine } from './shared-machine.ts';
 export interface RunnerParts {
   readonly machine: WasmMachine;
   readonly exports: Exports;
+  readonly ctxAddr: number;
   /** Whether contexts of packets may be made in compiled code. */
   readonly packets: boolean;
+  /** No run can end in a fault: callers get the exports themselves, which costs a call less each time. */
+  readonly faultless: boolean;
   /** Instructions a run may take, where the code counts them. */
   readonly budget: number | undefined;
   /** What an exception that ended a run means: the fault, or undefined when an exception callback left a result. */
@@ -17,23 +20,27 @@ export interface RunnerParts {
   readonly close: () => void;
 }
 
-/** A program between `open` and `close`: its exports, called with nothing in between but what counting needs. */
+/** A program between `open` and `close`: its exports, called with nothing in between but what faults and counting need. */
 export class WasmRunner implements ProgramRunner {
   fault: Fault | undefined;
+  readonly ready: ProgramRunner['ready'];
   readonly packet: ProgramRunner['packet'];
   readonly batch: ProgramRunner['batch'];
+  readonly over: ProgramRunner['over'];
   readonly #parts: RunnerParts;
-  readonly #run: Exports['run'];
   /** Runs that were counted here. */
   #counted: number | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
-    this.#run = parts.exports.run;
-    const { packet, batch } = parts.exports;
-    if (!parts.packets || parts.budget !== undefined || packet === undefined || batch === undefined) return;
-    this.packet = (data, sizeBytes) => this.#one(packet, data, sizeBytes);
-    this.batch = (list, count, verdicts) => {
+    const { machine, exports, ctxAddr, faultless } = parts;
+    machine.state.put(RUN_STATE.ctx, ctxAddr);
+    this.ready = faultless ? exports.ready : () => this.#one(exports.ready, 0, 0);
+    const { packet, nth, batch, all } = exports;
+    if (!parts.packets || parts.budget !== undefined) return;
+    if (packet === undefined || nth === undefined || batch === undefined || all === undefined) return;
+    this.packet = faultless ? packet : (data, sizeBytes) => this.#one(packet, data, sizeBytes);
+    const many = (list: number, count: number, verdicts: number): void => {
       this.#begin();
       this.#counted = undefined;
       try {
@@ -41,6 +48,15 @@ export class WasmRunner implements ProgramRunner {
       } catch (error) {
         this.#caught(error);
       }
+    };
+    this.batch = faultless ? batch : many;
+    this.over = (list, count, verdicts): PacketWays => {
+      const { state } = machine;
+      state.put(RUN_STATE.list, list);
+      state.put(RUN_STATE.count, count);
+      state.put(RUN_STATE.verdicts, verdicts);
+      if (faultless) return { nth, all };
+      return { nth: index => this.#one(nth, index, 0), all: () => many(list, count, verdicts) };
     };
   }
 
@@ -56,7 +72,7 @@ export class WasmRunner implements ProgramRunner {
   }
 
   run(ctx: number): number {
-    return this.#one(this.#run, ctx, 0);
+    return this.#one(this.#parts.exports.run, ctx, 0);
   }
   repeat(ctx: number, count: number): number {
     this.#counted = undefined;

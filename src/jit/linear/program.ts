@@ -100,6 +100,7 @@ export function compileLinear<E extends LinearEmission>(
     { helperShape, kfuncShape },
     frameBytesFor(options.stackDepths, count),
     entries,
+    new Map(),
     options.without ?? new Set(),
   );
   const gates = new GateList();

@@ -41,7 +41,11 @@ export const RUN_STATE = {
   ctx: 124,
   /** The CPU the thread is. */
   cpu: 128,
-  sizeBytes: 136,
+  /** A list of packets that is ready to be run: its address, how many, and where their verdicts go. */
+  list: 132,
+  count: 136,
+  verdicts: 140,
+  sizeBytes: 144,
 } as const;
 
 /** Where the state of a machine's own thread is: in the first page, which no program may touch. */

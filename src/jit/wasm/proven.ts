@@ -41,13 +41,18 @@ const CALLX = CALL | BPF_X;
 const ALL_ARGS = BOTH * 0b111110;
 const anyMask = (): boolean => true;
 
+/** Whoever has its address may call a function, with all five arguments; it is in the table. */
+export const KNOWN = 1;
+/** Outsiders call a function, with the arguments it is known to have. */
+export const ENTERED = 2;
+
 /** A program's functions, optimised. */
 export interface ProvenProgram {
   /** By BPF function; undefined for those that are nowhere called any more. */
   readonly functions: readonly (AnalyzedFunction | undefined)[];
   /** By BPF function: halves of R1..R5 that are passed to it. */
   readonly halves: Int32Array;
-  /** By BPF function: 1 where its address is known, or it is entered from outside. */
+  /** By BPF function: {@link KNOWN} where its address is known, {@link ENTERED} where it is entered from outside, or 0. */
   readonly pinned: Uint8Array;
   /** All functions, callees before their callers where they do not call each other in a circle. */
   readonly order: readonly number[];
@@ -156,24 +161,27 @@ function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uin
  *
  * @param frameBytesOf bytes of the frame of each BPF function, a multiple of 16
  * @param entries slots of functions that no instruction names
+ * @param entered functions that outsiders call: the arguments of each by its slot, numbers of 32 bits
  */
 export function proveProgram(
   program: FunctionStarts,
   how: CallShapes,
   frameBytesOf: (func: number) => number,
   entries: readonly number[],
+  entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
 ): ProvenProgram {
   const count = program.starts.length - 1;
   const pinned = new Uint8Array(count);
-  pinned[0] = 1;
-  for (const slot of entries) pinned[program.functionAt[slot]] = 1;
+  pinned[0] = KNOWN;
+  for (const slot of entries) pinned[program.functionAt[slot]] = KNOWN;
+  for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
   let functions: OptFunction[] = [];
   for (let index = 0; index < count; index++) {
     const func = decodeFunction(program, index, how, frameBytesOf(index));
     functions.push(func);
     const { n, kind, imm } = func.rows;
-    for (let i = 0; i < n; i++) if (kind[i] === FUNC) pinned[imm[i]] = 1;
+    for (let i = 0; i < n; i++) if (kind[i] === FUNC) pinned[imm[i]] = KNOWN;
   }
   const order = calleesFirst(functions);
   if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order);
@@ -185,10 +193,11 @@ export function proveProgram(
   // Those that call each other in a circle, and those that are called by strangers, take everything.
   const halves = new Int32Array(count).fill(-1);
   for (let index = 0; index < count; index++) {
-    if (pinned[index] !== 0) halves[index] = ALL_ARGS;
+    if (pinned[index] === KNOWN) halves[index] = ALL_ARGS;
     const { n, kind, aux } = functions[index].rows;
     for (let i = 0; i < n; i++) if (kind[i] === CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
   }
+  for (const [slot, args] of entered) halves[program.functionAt[slot]] = LOW * ((2 << args) - 2);
   const room = new Room();
   const analyzed: (AnalyzedFunction | undefined)[] = new Array(count).fill(undefined);
   for (const index of order) {
@@ -223,6 +232,8 @@ export interface WrittenFunctions {
   readonly inTable: readonly number[];
   /** Index of the function of the first of those. */
   readonly first: number;
+  /** Functions that outsiders call, by slot: their functions in the module, of i32 only. */
+  readonly entered?: ReadonlyMap<number, number>;
 }
 
 /** Optimises and writes all functions of a verified program. Those that strangers call have the type of the table. */
@@ -232,24 +243,32 @@ export function writeProven(
   parts: Omit<ProgramParts, 'signatures' | 'starts'>,
   frameBytesOf: (func: number) => number,
   entries: readonly number[],
+  entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
 ): WrittenFunctions {
-  const { functions, halves, pinned } = proveProgram(program, parts.how, frameBytesOf, entries, without);
+  const { functions, halves, pinned } = proveProgram(program, parts.how, frameBytesOf, entries, entered, without);
   const signatures: (Signature | undefined)[] = functions.map(() => undefined);
   const inTable: number[] = [];
   const others: number[] = [];
   functions.forEach((func, index) => {
-    if (func !== undefined) (pinned[index] !== 0 ? inTable : others).push(index);
+    if (func !== undefined) (pinned[index] === KNOWN ? inTable : others).push(index);
   });
   for (const index of [...inTable, ...others]) {
     const type =
-      pinned[index] !== 0 ? parts.imports.funcType : module.type(parameterTypes(halves[index], I64, I32), [I64]);
+      pinned[index] === KNOWN
+        ? parts.imports.funcType
+        : module.type(parameterTypes(halves[index], I64, I32), [pinned[index] === ENTERED ? I32 : I64]);
     signatures[index] = { halves: halves[index], func: module.func(type) };
   }
   const all: ProgramParts = { ...parts, signatures, starts: program.starts };
   for (const index of [...inTable, ...others]) {
-    writeRowFunction(module, all, functions[index] as AnalyzedFunction, halves[index]);
+    writeRowFunction(module, all, functions[index] as AnalyzedFunction, halves[index], pinned[index] === ENTERED);
     module.endBody();
   }
-  return { inTable, first: (signatures[inTable[0]] as Signature).func };
+  const funcOf = (index: number): number => (signatures[index] as Signature).func;
+  return {
+    inTable,
+    first: funcOf(inTable[0]),
+    entered: new Map([...entered.keys()].map(slot => [slot, funcOf(program.functionAt[slot])])),
+  };
 }

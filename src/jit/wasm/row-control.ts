@@ -124,7 +124,8 @@ function restoreSp(e: RowEmission): void {
 
 export function emitLeave(e: RowEmission): void {
   restoreSp(e);
-  e.get(0);
+  if (e.isEntry) e.get32(0);
+  else e.get(0);
   e.code.op(RETURN);
 }
 

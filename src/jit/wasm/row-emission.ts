@@ -47,6 +47,8 @@ export class RowEmission {
   readonly starts: ArrayLike<number>;
   readonly frameBytes: number;
   readonly movesSp: boolean;
+  /** It is called from outside: its result is the low half of R0. */
+  readonly isEntry: boolean;
   /** Registers whose low half is in an i32 local, and nothing else of them anywhere. */
   narrow = 0;
 
@@ -62,6 +64,7 @@ export class RowEmission {
     this.starts = parts.starts;
     this.frameBytes = parts.frameBytes;
     this.movesSp = parts.movesSp;
+    this.isEntry = parts.isEntry;
   }
 
   /** Leaves a register on the stack as an i64. What nobody set since a call took it is 0; verified code does not read it. */

@@ -279,12 +279,18 @@ const calls = ({ kind, n }: Ir): boolean => {
   return false;
 };
 
-/** Writes the body of a function. @param halves what its WebAssembly function takes */
+/**
+ * Writes the body of a function.
+ *
+ * @param halves what its WebAssembly function takes
+ * @param isEntry it gives the low half of R0 as an i32, not all of it
+ */
 export function writeRowFunction(
   module: ModuleWriter,
   parts: ProgramParts,
   func: AnalyzedFunction,
   halves: number,
+  isEntry: boolean,
 ): void {
   const { rows, blocks, live, slots, frameBytes } = func;
   const plan = new LocalPlan(func, halves);
@@ -301,6 +307,7 @@ export function writeRowFunction(
     starts: parts.starts,
     frameBytes,
     movesSp: func.inMemory && calls(rows),
+    isEntry,
   });
   const { start, taken, next } = blocks;
   const { kind } = rows;

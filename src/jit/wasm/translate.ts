@@ -1,6 +1,7 @@
 import { BPF_HELPER_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
+import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
 import { JitError } from '../types.ts';
 import { type CallShape, declareImports, MAIN_STATE, type OutsideCalls, StateAccess } from './abi.ts';
@@ -8,7 +9,7 @@ import { accessCheckType, writeAccessCheck } from './access-check.ts';
 import type { Code } from './code.ts';
 import type { Emission, EmissionOptions, TailCallLayout } from './emission.ts';
 import { BPF_FUNC_TAIL_CALL } from './emit-control.ts';
-import { type EntryTargets, writeEntries } from './entries.ts';
+import { writeEntries } from './entries.ts';
 import { functionGraph } from './function-graph.ts';
 import { type FunctionStarts, findFunctions, type SplitProgram, splitProgram } from './function-split.ts';
 import { frameFacts, writeFunction } from './function-writer.ts';
@@ -164,6 +165,8 @@ function writeQuickly(
   return { inTable: funcs.map((_, func) => func), first: funcs[0] };
 }
 
+/** What is worth having the program in itself, where it is small; other ways in call it. */
+const PROVEN_ENTRIES: readonly EntryName[] = ['ready', 'packet', 'nth', 'batch'];
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 /**
@@ -183,9 +186,6 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   const entries = options.entries ?? [];
   const proven = !unproven && !checked && !counted;
   const split = proven ? undefined : splitProgram(insns, entries);
-  const program = split ?? findFunctions(insns, entries);
-  const { starts } = program;
-  const count = starts.length - 1;
   const module = new ModuleWriter();
   const { calls, tailCalls } = callsOf(insns);
   const imports = declareImports(module, calls, shared);
@@ -198,31 +198,37 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
     kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
     tailCalls: options.tailCalls,
   };
-  const depths = options.stackDepths;
-  const frameBytesIn = frameBytesFor(unproven ? undefined : depths, count);
+  const depths = unproven ? undefined : options.stackDepths;
+  const frameBytesIn = (count: number): ((func: number) => number) => frameBytesFor(depths, count);
   const stateOf = (code: Code): StateAccess => new StateAccess(code, stateAddr);
   const parts = { imports, how, stateOf };
-  const quick =
-    split === undefined && options.effort === 'quick' ? writeQuickly(module, program, parts, frameBytesIn) : undefined;
-  const { first: firstFunc, inTable } =
-    quick ??
-    (split === undefined
-      ? writeProven(module, program, parts, frameBytesIn, entries, options.without ?? new Set())
-      : writeAsIs(module, split, parts, frameBytesIn, checked, counted));
+  const { contextSlot } = options;
+  let program: FunctionStarts = split ?? findFunctions(insns, entries);
+  const functionCount = program.starts.length - 1;
+  if (contextSlot !== undefined && !(program.functionAt[contextSlot] > 0)) {
+    throw new InternalError(`no function begins at slot ${contextSlot}`);
+  }
+  let written: WrittenFunctions | undefined;
+  let ways: ReadonlyMap<EntryName, number> = new Map();
+  if (split !== undefined) written = writeAsIs(module, split, parts, frameBytesIn(functionCount), checked, counted);
+  else if (options.effort === 'quick') written = writeQuickly(module, program, parts, frameBytesIn(functionCount));
+  if (written === undefined) {
+    const { insns: all, slots } = withEntries(insns, PROVEN_ENTRIES, { contextSlot, tailCalls, stateAddr });
+    program = findFunctions(all, [...entries, ...slots.values()]);
+    const known = frameBytesIn(functionCount);
+    const frameBytesOf = (func: number): number => (func < functionCount ? known(func) : 0);
+    const entered = new Map([...slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]]));
+    written = writeProven(module, program, parts, frameBytesOf, entries, entered, options.without ?? new Set());
+    const funcs = written.entered;
+    ways = new Map([...slots].map(([name, slot]) => [name, funcs?.get(slot) ?? -1]));
+  }
   if (checked) {
     writeAccessCheck(module, imports, options.probeReads === true ? 'probe' : 'read', stateAddr);
     writeAccessCheck(module, imports, 'write', stateAddr);
   }
-  const { contextSlot } = options;
-  const context = contextSlot === undefined ? -1 : inTable.indexOf(program.functionAt[contextSlot]);
-  if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
-  const targets: EntryTargets = {
-    main: firstFunc,
-    tailCalls,
-    context: context < 0 ? undefined : firstFunc + context,
-  };
-  writeEntries(module, targets, stateAddr);
-  module.export('main', 'func', firstFunc);
-  module.element(imports.tableBase, firstFunc, inTable.length);
-  return { bytes: module.finish(), functionSlots: inTable.map(func => starts[func]), calls };
+  const { first: main, inTable } = written;
+  writeEntries(module, { main, tailCalls, ways }, stateAddr);
+  module.export('main', 'func', main);
+  module.element(imports.tableBase, main, inTable.length);
+  return { bytes: module.finish(), functionSlots: inTable.map(func => program.starts[func]), calls };
 }
