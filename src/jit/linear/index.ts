@@ -1,7 +1,7 @@
 /** Verified programs as code over the linear memory at its real address, whatever the CPU; `<arch>/linear` writes the instructions. */
 export * from './addon.ts';
 export { type EmissionParts, type Gate, LinearEmission, type ProgramEmission } from './emission.ts';
-export type { EntryInit, LinearEntries } from './entries.ts';
+export type { LinearEntries } from './entries.ts';
 export type { FunctionFrame, LinearRegisters, LocalHome } from './frame.ts';
 export { compileLinear, type LinearOptions, type LinearProgram } from './program.ts';
 export { type Reciprocal, reciprocal } from './reciprocal.ts';

@@ -1,14 +1,14 @@
 import type { Insn } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { alignUp, concatBytes, InternalError } from '../../util/index.ts';
-import { CodeBuffer } from '../code-buffer.ts';
+import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
 import { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
 import { findFunctions } from '../wasm/function-split.ts';
 import type { CallShape } from '../wasm/index.ts';
-import { proveProgram } from '../wasm/proven.ts';
+import { KNOWN, proveProgram } from '../wasm/proven.ts';
 import type { AnalyzedFunction } from '../wasm/row-function.ts';
 import { callsOf, frameBytesFor } from '../wasm/translate.ts';
 import type { Gate, LinearEmission, ProgramEmission } from './emission.ts';
@@ -51,6 +51,7 @@ export interface LinearProgram {
   readonly calls: ReturnType<typeof callsOf>['calls'];
 }
 
+const ENTRIES: readonly EntryName[] = ['run', 'repeat', 'packet', 'batch'];
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 class GateList {
@@ -84,10 +85,18 @@ export function compileLinear<E extends LinearEmission>(
   options: LinearOptions,
   target: LinearTarget<E>,
 ): LinearProgram {
-  const entries = options.entries ?? [];
-  const program = findFunctions(insns, entries);
-  const count = program.starts.length - 1;
+  const named = options.entries ?? [];
+  const { contextSlot } = options;
+  const stateAddr = options.stateAddr ?? MAIN_STATE;
   const { calls, tailCalls } = callsOf(insns);
+  const ownCount = findFunctions(insns, named).starts.length - 1;
+  const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
+  const program = findFunctions(entered.insns, [...named, ...entered.slots.values()]);
+  const count = program.starts.length - 1;
+  if (contextSlot !== undefined && !(program.functionAt[contextSlot] > 0)) {
+    throw new InternalError(`no function begins at slot ${contextSlot}`);
+  }
+  const known = frameBytesFor(options.stackDepths, ownCount);
   const helperShape = (id: number): CallShape => options.helperShape?.(id) ?? ANY_SHAPE;
   const kfuncShape = (id: number, idx: number): CallShape => options.kfuncShape?.(id, idx) ?? ANY_SHAPE;
   const {
@@ -98,9 +107,9 @@ export function compileLinear<E extends LinearEmission>(
   } = proveProgram(
     program,
     { helperShape, kfuncShape },
-    frameBytesFor(options.stackDepths, count),
-    entries,
-    new Map(),
+    func => (func < ownCount ? known(func) : 0),
+    named,
+    new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
     options.without ?? new Set(),
   );
   const gates = new GateList();
@@ -108,7 +117,7 @@ export function compileLinear<E extends LinearEmission>(
     gate: (gate: Gate) => options.gateBase + gates.number(gate),
     gateHi: Number(BigInt.asIntN(32, options.gateAddr >> 32n)),
     gateLo: Number(BigInt.asIntN(32, options.gateAddr)),
-    stateAddr: options.stateAddr ?? MAIN_STATE,
+    stateAddr,
     funcBase: options.funcBase ?? 0,
     starts: program.starts,
     extended: options.extended ?? false,
@@ -136,17 +145,6 @@ export function compileLinear<E extends LinearEmission>(
     return start;
   };
   for (const index of indexes) offs[index] = put((written[index] as WrittenFunction).bytes);
-  const { contextSlot } = options;
-  const context = contextSlot === undefined ? -1 : program.functionAt[contextSlot];
-  if (contextSlot !== undefined && !(context > 0)) throw new InternalError(`no function begins at slot ${contextSlot}`);
-  const own = new CodeBuffer('little', 0, 512);
-  const made = target.entries(own, at, {
-    main: offs[0],
-    context: context < 0 ? undefined : offs[context],
-    tailCalls,
-    stateAddr: emission.stateAddr,
-  });
-  put(own.finish());
   const bytes = concatBytes(parts);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (const index of indexes) {
@@ -157,12 +155,22 @@ export function compileLinear<E extends LinearEmission>(
     }
   }
   if (bytes.length > target.mostBytes) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
-  const inTable = indexes.filter(index => pinned[index] !== 0);
+  const inTable = indexes.filter(index => pinned[index] === KNOWN);
+  const entry = (name: EntryName): number | undefined => {
+    const slot = entered.slots.get(name);
+    return slot === undefined ? undefined : offs[program.functionAt[slot]];
+  };
   return {
     bytes,
     functionSlots: inTable.map(index => program.starts[index]),
     functionOffs: inTable.map(index => offs[index]),
-    entries: made,
+    entries: {
+      main: offs[0],
+      run: entry('run') ?? 0,
+      repeat: entry('repeat') ?? 0,
+      packet: entry('packet'),
+      batch: entry('batch'),
+    },
     gates: gates.gates,
     tailCalls,
     calls,

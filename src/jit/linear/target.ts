@@ -1,7 +1,6 @@
 import type { CodeBuffer } from '../code-buffer.ts';
 import type { CallShape } from '../wasm/index.ts';
 import type { EmissionParts, Gate, LinearEmission } from './emission.ts';
-import type { EntryInit, LinearEntries } from './entries.ts';
 import type { LinearRegisters, LocalHome } from './frame.ts';
 
 export type RowWriter<E> = (e: E, i: number) => void;
@@ -57,7 +56,4 @@ export interface LinearTarget<E extends LinearEmission> {
   leave(e: E): void;
   /** Ends the run: the gate throws. @param kind index into `WASM_FAULTS` */
   fault(e: E, kind: number, slot: number): void;
-
-  /** @param base where the code that is written begins in the program's */
-  entries(c: CodeBuffer, base: number, init: EntryInit): LinearEntries;
 }

@@ -39,7 +39,6 @@ import {
   jump,
 } from './control-rows.ts';
 import { X86Emission } from './emission.ts';
-import { writeEntries } from './entries.ts';
 import { clearLocal, clearWords, enter, extend, setBudget } from './frame.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
 import { REGISTERS } from './registers.ts';
@@ -97,5 +96,4 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   packet: emitPacketLoad,
   leave: emitLeave,
   fault: emitFault,
-  entries: writeEntries,
 };
