@@ -29,8 +29,9 @@ function work() {
   parentPort.on('message', ({ mix, batches }) => {
     if (mix === MIXES[0]) {
       const from = performance.now();
-      spin(batches * BATCH);
-      parentPort.postMessage({ ms: performance.now() - from, done: batches * BATCH });
+      let sum = 0;
+      for (let i = 0; i < batches; i++) sum ^= spin(i);
+      parentPort.postMessage({ ms: performance.now() - from, done: batches * BATCH, sum });
       return;
     }
     if (loaded !== mix) runner.load(frames(mix, cpu, threads));
@@ -41,10 +42,10 @@ function work() {
   });
 }
 
-/** As long as about as many packets. */
-function spin(packets) {
-  let x = packets;
-  for (let i = packets * 10; i > 0; i--) x = (Math.imul(x, 0x19660d) + i) | 0;
+/** About as long as a batch of packets. */
+function spin(seed) {
+  let x = seed;
+  for (let i = 0; i < 10 * BATCH; i++) x = (Math.imul(x, 0x19660d) + i) | 0;
   return x;
 }
 
