@@ -1,17 +1,17 @@
-const PAGE_BYTES = 4096;
-
 /** Room for code, in pages of a range: the first that fits is taken. */
 export class CodeSpace {
+  readonly #pageBytes: number;
   /** Free ranges by their first page, ascending: no two touch. */
   readonly #free: { start: number; count: number }[];
 
-  constructor(sizeBytes: number) {
-    this.#free = [{ start: 0, count: Math.floor(sizeBytes / PAGE_BYTES) }];
+  constructor(sizeBytes: number, pageBytes: number) {
+    this.#pageBytes = pageBytes;
+    this.#free = [{ start: 0, count: Math.floor(sizeBytes / pageBytes) }];
   }
 
   /** Bytes from the range's beginning, or undefined if there is no such room. */
   take(sizeBytes: number): number | undefined {
-    const count = Math.ceil(sizeBytes / PAGE_BYTES);
+    const count = Math.ceil(sizeBytes / this.#pageBytes);
     const at = this.#free.findIndex(range => range.count >= count);
     if (at < 0) return undefined;
     const range = this.#free[at];
@@ -19,12 +19,12 @@ export class CodeSpace {
     range.start += count;
     range.count -= count;
     if (range.count === 0) this.#free.splice(at, 1);
-    return start * PAGE_BYTES;
+    return start * this.#pageBytes;
   }
 
   give(offBytes: number, sizeBytes: number): void {
-    const start = offBytes / PAGE_BYTES;
-    const count = Math.ceil(sizeBytes / PAGE_BYTES);
+    const start = offBytes / this.#pageBytes;
+    const count = Math.ceil(sizeBytes / this.#pageBytes);
     const at = this.#free.findIndex(range => range.start > start);
     const index = at < 0 ? this.#free.length : at;
     this.#free.splice(index, 0, { start, count });

@@ -24,7 +24,7 @@ export interface NativeEngineOptions {
 const shared: { host: NativeHost | undefined } = { host: undefined };
 
 /**
- * Runs verified programs in code of the host's own CPU: Linux on x86-64, no compiler, no addon to install. Code works in the machine's
+ * Runs verified programs in code of the host's own CPU: Linux on x86-64 and arm64, no compiler, no addon to install. Code works in the machine's
  * linear memory at its real address. Programs that may reach pointers to kernel objects, and runs with a budget, are
  * WebAssembly's.
  *

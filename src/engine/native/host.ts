@@ -12,6 +12,8 @@ interface HostCpu {
   readonly extended: RegExp;
 }
 const CPUS: Readonly<Record<string, HostCpu>> = {
+  // Nothing is written with what later ones have.
+  arm64: { target: NATIVE_TARGETS.arm64, extended: /(?!)/ },
   x64: { target: NATIVE_TARGETS.x86_64, extended: /^flags\s*:.*\bbmi2\b/m },
 };
 
@@ -38,7 +40,7 @@ export function checkHost(facts?: HostFacts): void {
   throw new FarcallError({
     code: 'run.native-host',
     message: 'programs do not run natively here; --engine wasm runs them everywhere',
-    expected: `Linux on x86-64, Node ${LEAST_NODE} or later`,
+    expected: `Linux on x86-64 or arm64, Node ${LEAST_NODE} or later`,
     found,
   });
 }
@@ -57,4 +59,21 @@ export function hasExtension(): boolean {
   } catch {
     return false;
   }
+}
+
+const AT_PAGESZ = 6n;
+/** The largest there are, where nobody says. */
+const LARGEST_PAGE_BYTES = 65536;
+
+/** Bytes of this host's pages. */
+export function hostPageBytes(): number {
+  try {
+    const bytes = readFileSync('/proc/self/auxv');
+    for (let at = 0; at + 16 <= bytes.length; at += 16) {
+      if (bytes.readBigUInt64LE(at) === AT_PAGESZ) return Number(bytes.readBigUInt64LE(at + 8));
+    }
+  } catch {
+    // Nobody says.
+  }
+  return LARGEST_PAGE_BYTES;
 }

@@ -4,7 +4,7 @@ import type { LinearMemory } from '../../mem/index.ts';
 import { FarcallError, InternalError, u64Of } from '../../util/index.ts';
 import { type Addon, type AddonOptions, loadAddon } from './addon.ts';
 import { CodeSpace } from './code-space.ts';
-import { checkHost, hasExtension } from './host.ts';
+import { checkHost, hasExtension, hostPageBytes } from './host.ts';
 
 /** Address space for code; pages are there when code is. */
 const CODE_BYTES = 1 << 28;
@@ -44,7 +44,7 @@ export class NativeHost {
   readonly #words = new Int32Array(this.#block);
   readonly #view = new DataView(this.#block);
   readonly #codeStart: bigint;
-  readonly #space = new CodeSpace(CODE_BYTES);
+  readonly #space = new CodeSpace(CODE_BYTES, hostPageBytes());
   readonly #gates: (NativeGate | undefined)[] = [];
   /** Whose memory native code is at, and what its buffer was when that was found out. */
   #mem: LinearMemory | undefined;

@@ -1,4 +1,5 @@
 import { BPF_FLAGS, ERRNO } from '../../uapi/index.ts';
+import { InternalError } from '../../util/index.ts';
 import { CodeBuffer } from '../code-buffer.ts';
 import { unsetWords } from '../opt/index.ts';
 import type { Room } from '../room.ts';
@@ -60,6 +61,7 @@ class FunctionWriter<E extends LinearEmission> {
   /** How each block ends, and which begin loops. */
   readonly #ends: Uint8Array;
   readonly #heads: Uint8Array;
+  #tooFar = false;
   returnsZero = true;
 
   constructor(func: AnalyzedFunction, halves: number, how: FunctionHow, target: LinearTarget<E>) {
@@ -78,14 +80,14 @@ class FunctionWriter<E extends LinearEmission> {
   }
 
   write(): WrittenFunction {
-    const { shortBytes } = this.#target;
-    // A function that is short has no long jumps. Otherwise it is found out which are short: code only shrinks from that.
+    // Short jumps are tried where there is hope, otherwise it is found out which are: code only shrinks from long ones.
     this.#short.fill(1);
-    let e = this.#func.rows.n > shortBytes ? undefined : this.#emit(false);
-    if (e === undefined || e.c.length > shortBytes) {
+    let e = this.#func.rows.n > this.#target.shortBytes ? undefined : this.#emit(false);
+    if (e === undefined || this.#tooFar) {
       this.#short.fill(0);
       this.#emit(true);
       e = this.#emit(false);
+      if (this.#tooFar) throw new InternalError('a jump is further than it was found to be');
     }
     return { bytes: e.c.finish(), calls: e.calls, returnsZero: this.returnsZero };
   }
@@ -131,7 +133,10 @@ class FunctionWriter<E extends LinearEmission> {
         if (Math.abs(distance) <= target.shortBytes) this.#short[row] = 1;
       }
     }
-    c.resolve((code, kind, off, distance) => target.patch(code, kind, off, distance));
+    this.#tooFar = false;
+    c.resolve((code, kind, off, distance) => {
+      if (!target.patch(code, kind, off, distance)) this.#tooFar = true;
+    });
     return e;
   }
 

@@ -13,14 +13,14 @@ export interface LinearTarget<E extends LinearEmission> {
   readonly fill: number;
   /** As far as calls reach. */
   readonly mostBytes: number;
-  /** Jumps no further than this take their short form, and functions no longer than this have no others. */
+  /** Jumps no further than this take their short form. */
   readonly shortBytes: number;
   /** What writes a row that knows nothing of the function around it, by its kind. */
   readonly rows: Readonly<Record<number, RowWriter<E>>>;
 
   emission(parts: EmissionParts): E;
-  /** Writes a resolved distance. */
-  patch(code: CodeBuffer, kind: number, off: number, distance: number): void;
+  /** Writes a resolved distance; false where it is too far for its form. */
+  patch(code: CodeBuffer, kind: number, off: number, distance: number): boolean;
   /** Writes the distance of a call, from where `LinearEmission.calls` says. */
   patchCall(view: DataView, off: number, distance: number): void;
 

@@ -77,6 +77,7 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   patch(code, size, off, distance) {
     if (size === 4) code.patchU32(off, distance - 4);
     else code.patchU8(off, distance - 1);
+    return size === 4 || (distance >= -127 && distance <= 128);
   },
   patchCall: (view, off, distance) => view.setInt32(off, distance - 4, true),
   block(e, _, isLoop, most) {

