@@ -3,9 +3,8 @@ import { interpEngine } from '../../src/engine/index.ts';
 import { nativeEngine } from '../../src/engine/native/index.ts';
 import { difference, insnsOutcome } from '../support/engine-outcome.ts';
 import { BareMachine, NOT_HERE, provenNative } from '../support/native-run.ts';
-import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
 import { generateProgram } from '../support/program-generator.ts';
-import { Random } from '../support/random.ts';
+import { PROVEN_DATA_BYTES, provenProgram } from '../support/proven-programs.ts';
 
 // Programs in code of this CPU against the interpreter. test/tools/native-differential.ts runs as many as one likes.
 
@@ -15,11 +14,9 @@ const SEED = Number(process.env.NATIVE_SEED ?? 1);
 describe.skipIf(NOT_HERE !== undefined)(`native code${NOT_HERE === undefined ? '' : `: not on ${NOT_HERE}`}`, () => {
   it('leaves what the interpreter does', () => {
     const engine = nativeEngine();
-    const machine = new BareMachine(OPT_DATA_BYTES);
+    const machine = new BareMachine(PROVEN_DATA_BYTES);
     for (let seed = SEED; seed < SEED + COUNT; seed++) {
-      const r = new Random(seed);
-      const insns = optProgram(r);
-      const start = r.bytes(OPT_DATA_BYTES);
+      const { insns, start } = provenProgram(seed);
       expect([seed, machine.run(engine, insns, start)]).toEqual([seed, machine.run(interpEngine, insns, start)]);
     }
   });

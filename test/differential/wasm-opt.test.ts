@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { insnDef, makeInsn, ProgramBuilder } from '../../src/isa/index.ts';
 import { OPT_PASSES } from '../../src/jit/index.ts';
-import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
+import { provenProgram } from '../support/proven-programs.ts';
 import { interpret, runProven } from '../support/proven-run.ts';
-import { Random } from '../support/random.ts';
 
 // The optimiser's passes, all together and each of them left out, against the interpreter.
 
@@ -15,18 +14,14 @@ const SETS = [[], OPT_PASSES, ...OPT_PASSES.map(pass => [pass])] as const;
 it.each(SETS.map(without => [without.join(' ') || 'nothing', without] as const))('without %s', (_, without) => {
   const each = without.length === 0 ? 4 : 1;
   for (let seed = SEED; seed < SEED + COUNT * each; seed++) {
-    const r = new Random(seed);
-    const insns = optProgram(r);
-    const start = r.bytes(OPT_DATA_BYTES);
+    const { insns, start } = provenProgram(seed);
     expect([seed, ...runProven(insns, start, without)]).toEqual([seed, ...interpret(insns, start)]);
   }
 });
 
 it('written quickly', () => {
   for (let seed = SEED; seed < SEED + COUNT; seed++) {
-    const r = new Random(seed);
-    const insns = optProgram(r);
-    const start = r.bytes(OPT_DATA_BYTES);
+    const { insns, start } = provenProgram(seed);
     expect([seed, ...runProven(insns, start, [], 'quick')]).toEqual([seed, ...interpret(insns, start)]);
   }
 });

@@ -1,14 +1,13 @@
 /**
- * Programs made for the optimiser, against the interpreter: all passes, each left out in turn, and written quickly.
+ * Programs made for the optimiser, half of them of loops, against the interpreter: all passes, each left out in turn, and written quickly.
  *
  *   npx tsx test/tools/differential-opt.ts [COUNT] [FIRST_SEED]
  *
  * Ends with 1 at the first difference, and says which seed and passes it takes.
  */
 import { OPT_PASSES, type OptPass } from '../../src/jit/index.ts';
-import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
+import { provenProgram } from '../support/proven-programs.ts';
 import { interpret, runProven } from '../support/proven-run.ts';
-import { Random } from '../support/random.ts';
 
 const count = Number(process.argv[2] ?? 100_000);
 const first = Number(process.argv[3] ?? 1);
@@ -16,9 +15,7 @@ const sets: readonly (readonly OptPass[])[] = [OPT_PASSES, ...OPT_PASSES.map(pas
 let insnCount = 0;
 
 for (let seed = first; seed < first + count; seed++) {
-  const r = new Random(seed);
-  const insns = optProgram(r);
-  const start = r.bytes(OPT_DATA_BYTES);
+  const { insns, start } = provenProgram(seed);
   insnCount += insns.length;
   const wanted = interpret(insns, start).join();
   const ways = [

@@ -1,5 +1,6 @@
 /**
  * Runs programs in the interpreter and natively in this process, and compares what they leave: R0 and their data.
+ * Half of them are of loops.
  *   npx tsx test/tools/native-differential.ts [--from SEED] [--count N] [--show N]
  */
 import { parseArgs } from 'node:util';
@@ -7,8 +8,7 @@ import { disassemble } from '../../src/asm/index.ts';
 import { interpEngine } from '../../src/engine/index.ts';
 import { nativeEngine } from '../../src/engine/native/index.ts';
 import { BareMachine } from '../support/native-run.ts';
-import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
-import { Random } from '../support/random.ts';
+import { PROVEN_DATA_BYTES, provenProgram } from '../support/proven-programs.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,14 +18,12 @@ const { values } = parseArgs({
   },
 });
 const native = nativeEngine();
-const machine = new BareMachine(OPT_DATA_BYTES);
+const machine = new BareMachine(PROVEN_DATA_BYTES);
 const from = Number(values.from);
 const count = Number(values.count);
 let different = 0;
 for (let seed = from; seed < from + count; seed++) {
-  const r = new Random(seed);
-  const insns = optProgram(r);
-  const start = r.bytes(OPT_DATA_BYTES);
+  const { insns, start } = provenProgram(seed);
   const wanted = machine.run(interpEngine, insns, start);
   const found = machine.run(native, insns, start);
   if (wanted === found) continue;

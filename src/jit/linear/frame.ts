@@ -1,5 +1,5 @@
 import type { Blocks } from '../rows/index.ts';
-import { CALL_HELPER, type Ir, LEAVE, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
+import { AX, CALL_HELPER, type Ir, LEAVE, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
 
 /** Machine registers, as code over the linear memory uses them. */
 export interface LinearRegisters {
@@ -11,6 +11,8 @@ export interface LinearRegisters {
   readonly kept: readonly number[];
   /** Others, that locals may have where nothing is called. */
   readonly free: readonly number[];
+  /** One of `free` that the optimiser's own register, `AX`, is in, if it may have one; it is never live where something is called. */
+  readonly extra?: number;
   /** Where the frame in the linear memory is; one of `kept`. */
   readonly frame: number;
 }
@@ -98,7 +100,8 @@ export function planFunction(
   const isNamed = (register: number): boolean => (named & (1 << register)) !== 0;
   const isKept = (machine: number): boolean => registers.kept.includes(machine);
   const saved: number[] = [];
-  const free: number[] = leaf ? [...registers.free] : [];
+  const taken = (named & (1 << AX)) !== 0 ? registers.extra : undefined;
+  const free: number[] = leaf ? registers.free.filter(machine => machine !== taken) : [];
   const kept: number[] = [];
   for (let r = 1; r < home.length; r++) {
     const machine = home[r];

@@ -88,6 +88,8 @@ export function compileLinear<E extends LinearEmission>(
   const named = options.entries ?? [];
   const { contextSlot } = options;
   const stateAddr = options.stateAddr ?? MAIN_STATE;
+  const without = new Set(options.without ?? []);
+  if (target.registers.extra === undefined) without.add('unroll');
   const { calls, tailCalls } = callsOf(insns);
   const ownCount = findFunctions(insns, named).starts.length - 1;
   const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
@@ -110,7 +112,7 @@ export function compileLinear<E extends LinearEmission>(
     func => (func < ownCount ? known(func) : 0),
     named,
     new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
-    options.without ?? new Set(),
+    without,
   );
   const gates = new GateList();
   const emission: ProgramEmission = {

@@ -1,4 +1,19 @@
-import { ADD, ALU_K, ALU_X, ARENA, EXACT, FP, type Ir, LOAD, NONE, PROBE, STORE_K, STORE_REL, W } from '../rows/ir.ts';
+import {
+  ADD,
+  ALU_K,
+  ALU_X,
+  ARENA,
+  AX,
+  EXACT,
+  FP,
+  type Ir,
+  LOAD,
+  NONE,
+  PROBE,
+  STORE_K,
+  STORE_REL,
+  W,
+} from '../rows/ir.ts';
 import { resultBits } from './masks.ts';
 import type { Window } from './window.ts';
 
@@ -33,8 +48,8 @@ function takeSum(w: Window, i: number): boolean {
   const narrow = w.rows.narrowAddresses;
   if (((flags[from] & W) !== 0 && !narrow) || !w.keepsA(from) || !inReach(w.rows, off[i] + imm[from])) return false;
   if (kind[from] === ALU_X) {
-    // A sum that is read again is better made once.
-    if (!narrow || kind[i] > STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
+    // A sum that is read again is better made once, and AX always is.
+    if (a[i] === AX || !narrow || kind[i] > STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
     w.used[a[i]] = i;
     const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);

@@ -20,6 +20,7 @@ import {
   NOP,
   W,
 } from '../rows/ir.ts';
+import { MIRRORED } from './guards.ts';
 import { resultBits } from './masks.ts';
 import type { Window } from './window.ts';
 
@@ -51,20 +52,6 @@ function taken(sub: number, xh: number, xl: number, yh: number, yl: number): boo
   }
 }
 
-/** The comparison with its operands exchanged. */
-const MIRRORED: Readonly<Record<number, number>> = {
-  [JEQ]: JEQ,
-  [JNE]: JNE,
-  [JSET]: JSET,
-  [JGT]: JLT,
-  [JLT]: JGT,
-  [JGE]: JLE,
-  [JLE]: JGE,
-  [JSGT]: JSLT,
-  [JSLT]: JSGT,
-  [JSGE]: JSLE,
-  [JSLE]: JSGE,
-};
 /** What a signed comparison of numbers that are not negative is. */
 const UNSIGNED: Readonly<Record<number, number>> = {
   [JSGT]: JGT,

@@ -94,13 +94,15 @@ function foldOperation(w: Window, i: number): void {
       b[i] = rows.d[second];
     }
     if (second < 0) return;
-    const lo = imm[second];
+    // Sums may have a number of their own already.
+    const lo = imm[second] + (sub[i] === ADD ? imm[i] : 0);
+    if (lo !== (lo | 0)) return;
     const narrow = (flags[i] & W) !== 0;
     const first = w.constant(a[i]);
-    if (first >= 0 && compute(rows, i, aux[first], imm[first], aux[second], lo)) return;
+    if (first >= 0 && lo === imm[second] && compute(rows, i, aux[first], imm[first], aux[second], lo)) return;
     // Shifts count modulo the width whatever the high half; others need a constant that extends to it.
     const shift = sub[i] === LSH || sub[i] === RSH || sub[i] === ARSH;
-    if (!narrow && !shift && aux[second] !== lo >> 31) return;
+    if (!narrow && !shift && aux[second] !== imm[second] >> 31) return;
     b[i] = NONE;
     imm[i] = lo;
     setOperation(rows, i, !narrow, anyMask);

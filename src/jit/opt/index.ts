@@ -4,4 +4,5 @@ export { foldRows } from './fold.ts';
 export { calleesFirst, inlineCalls, type OptFunction } from './inline.ts';
 export { OPT_PASSES, type OptPass } from './passes.ts';
 export { type FramePlan, planFrame } from './slots.ts';
+export { unrollLoops } from './unroll.ts';
 export { unsetWords } from './unset.ts';

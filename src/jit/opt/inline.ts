@@ -22,6 +22,7 @@ import {
   W,
   ZERO_FRAME,
 } from '../rows/ir.ts';
+import { copyRows } from './row-list.ts';
 
 /** A function as the optimiser has it: rows, which may come from several of a program's functions. */
 export interface OptFunction {
@@ -70,13 +71,6 @@ function examine({ rows }: OptFunction): Callee {
   while (last > 0 && kind[last] === NOP) last--;
   const ok = kind[last] === LEAVE || kind[last] === JA;
   return { ok, sets: KEPT.filter(r => sets.has(r)) };
-}
-
-/** Copies all columns of rows. */
-function copyRows(from: Ir, start: number, end: number, to: Ir, at: number): void {
-  for (const column of ['kind', 'sub', 'd', 'a', 'b', 'flags', 'imm', 'aux', 'off'] as const) {
-    to[column].set(from[column].subarray(start, end), at);
-  }
 }
 
 class Merger {

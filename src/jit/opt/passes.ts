@@ -7,6 +7,7 @@ export const OPT_PASSES = [
   'rotates',
   'addresses',
   'branches',
+  'unroll',
   'slots',
   'narrow',
 ] as const;

@@ -51,8 +51,9 @@ function put(rows: Ir, at: number, source: number, { mask, sub, hi, lo }: Joined
  */
 export function foldRotates(w: Window, i: number): void {
   const { rows } = w;
-  const { kind, sub, a, b, d } = rows;
-  if (kind[i] !== ALU_X || (sub[i] !== OR && sub[i] !== ADD && sub[i] !== XOR)) return;
+  const { kind, sub, a, b, d, imm } = rows;
+  if (kind[i] !== ALU_X || (sub[i] === ADD && imm[i] !== 0) || (sub[i] !== OR && sub[i] !== ADD && sub[i] !== XOR))
+    return;
   const p = w.defined[a[i]];
   const q = w.defined[b[i]];
   if (p < 0 || q < 0 || p === q || kind[p] !== MASK || kind[q] !== MASK) return;

@@ -3,6 +3,7 @@ import {
   ADD,
   ALU_K,
   ARENA,
+  AX,
   CALL_HELPER,
   CALL_KFUNC,
   FP,
@@ -69,7 +70,7 @@ class Escapes {
     const held = this.#held;
     const k = this.#rows.kind[i];
     const calls = k >= CALL_HELPER && k <= TAIL;
-    for (let r = 0; r < 10; r++) {
+    for (let r = 0; r <= AX; r++) {
       if (held[r] === 0) continue;
       if (reads(this.#rows, i, r)) this.#everything();
       if (!calls || r > 5) continue;
@@ -84,7 +85,7 @@ class Escapes {
   /** @param live halves live behind the block */
   endBlock(live: number): void {
     if (!this.any) return;
-    for (let r = 0; r < 10; r++) if (this.#held[r] !== 0 && ((live >>> r) & 0x10001) !== 0) this.#everything();
+    for (let r = 0; r <= AX; r++) if (this.#held[r] !== 0 && ((live >>> r) & 0x10001) !== 0) this.#everything();
     this.#held.fill(0);
     this.any = false;
   }

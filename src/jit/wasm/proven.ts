@@ -8,6 +8,7 @@ import {
   type OptPass,
   planFrame,
   removeDead,
+  unrollLoops,
 } from '../opt/index.ts';
 import { Room } from '../room.ts';
 import { BOTH, decodeUnfixed, findBlocks, LOW } from '../rows/index.ts';
@@ -125,11 +126,20 @@ const usesFrame = ({ kind, a, b, n }: Ir): boolean => {
   return false;
 };
 
-function analyze(func: OptFunction, room: Room, without: ReadonlySet<OptPass>): AnalyzedFunction {
+function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>): AnalyzedFunction {
+  let func = whole;
+  let blocks = findBlocks(func.rows, room);
+  foldRows(func.rows, blocks, room, without);
+  let live = removeDead(func.rows, blocks, room);
+  if (!without.has('unroll')) func = unrollLoops(func);
+  if (func !== whole) {
+    blocks = findBlocks(func.rows, room);
+    // What nobody reads any more is in nobody's way.
+    removeDead(func.rows, blocks, room);
+    foldRows(func.rows, blocks, room, without);
+    live = removeDead(func.rows, blocks, room);
+  }
   const { rows, slots } = func;
-  const blocks = findBlocks(rows, room);
-  foldRows(rows, blocks, room, without);
-  const live = removeDead(rows, blocks, room);
   const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
   if (without.has('narrow')) {
     for (let at = 0; at < blocks.count; at++) live[at] |= (live[at] & 0xffff) << 16;

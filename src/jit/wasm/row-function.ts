@@ -5,6 +5,7 @@ import {
   ALU_K,
   ALU_X,
   ATOMIC,
+  AX,
   BARRIER,
   BSWAP,
   CALL_HELPER,
@@ -174,12 +175,12 @@ class LocalPlan {
       else if (k === TAIL) scratch |= 4;
     }
     let next = params;
-    for (let r = 0; r < 11; r++) if ((wides & (1 << r)) !== 0 && wide[r] < 0) wide[r] = next++;
+    for (let r = 0; r <= AX; r++) if ((wides & (1 << r)) !== 0 && wide[r] < 0) wide[r] = next++;
     const old = (scratch & 8) !== 0 ? next++ : -1;
     if (slotsUsed > 0)
       for (let s = 0; s < localCount; s++) if (slots[s] === 0 && slotIsWide[s] === 1) slots[s] = next++;
     const wideCount = next - params;
-    for (let r = 0; r < 11; r++) if ((lows & (1 << r)) !== 0 && low[r] < 0) low[r] = next++;
+    for (let r = 0; r <= AX; r++) if ((lows & (1 << r)) !== 0 && low[r] < 0) low[r] = next++;
     if (slotsUsed > 0) for (let s = 0; s < localCount; s++) if (slots[s] === 0) slots[s] = next++;
     const label = next++;
     const frame = inMemory ? next++ : -1;
