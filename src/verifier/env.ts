@@ -13,6 +13,7 @@ import { BacktrackState } from './state/backtrack.ts';
 import type { FuncState } from './state/func-state.ts';
 import { IdMap } from './state/idmap.ts';
 import { InsnHistory, NO_ENTRY } from './state/insn-history.ts';
+import { KeptStates } from './state/kept-states.ts';
 import { RegState } from './state/reg.ts';
 import type { VerifierState } from './state/verifier-state.ts';
 import type { JitSupport } from './structure-input.ts';
@@ -39,12 +40,14 @@ export interface PendingState {
 }
 
 /**
- * The states kept for comparison at one place, as a list through `VerifierState.older` (`struct bpf_verifier_state_list`);
- * those that may still be read of also as one through `olderUncleaned`.
+ * The states kept for comparison at one place, as a list through `KeptStates.older` (`struct bpf_verifier_state_list`);
+ * those that may still be read of also as one through `olderUncleaned`. 0 ends a list.
  */
 export class ExploredList {
-  newest: VerifierState | undefined = undefined;
-  newestUncleaned: VerifierState | undefined = undefined;
+  newest = 0;
+  newestUncleaned = 0;
+  /** `KeptStates.completions` when none was left that could be cleaned. */
+  cleanedAt = 0;
   count = 0;
 }
 
@@ -113,6 +116,7 @@ export class VerifierEnv {
   /** The state put aside last, as long as it may be changed; frames for others to come. */
   unsettled: VerifierState | undefined = undefined;
   readonly spareFrames: FuncState[] = [];
+  kept = new KeptStates();
   /** By instruction and call site, see `check/prune.ts`. */
   explored: (ExploredList | undefined)[] = [];
   idGen = 0;

@@ -2,9 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { PendingState, VerifierEnv } from '../env.ts';
 import { Refusal } from '../env.ts';
 import { FuncState, newRegs } from '../state/func-state.ts';
+import { KeptStates } from '../state/kept-states.ts';
 import { VerifierState } from '../state/verifier-state.ts';
 import { VerifierLog } from '../verifier-log.ts';
-import { getLoopEntry, popStack, pushStack, tryPushStack, updateBranchCounts, updateLoopEntry } from './branches.ts';
+import {
+  getLoopEntry,
+  popStack,
+  pushStack,
+  tryPushStack,
+  updateBranchCounts,
+  updateKeptLoopEntry,
+  updateLoopEntry,
+} from './branches.ts';
 
 function makeEnv(): VerifierEnv {
   const curState = new VerifierState();
@@ -12,6 +21,7 @@ function makeEnv(): VerifierEnv {
   const log = new VerifierLog(2);
   return {
     curState,
+    kept: new KeptStates(),
     log,
     pending: [] as PendingState[],
     unsettled: undefined,
@@ -23,14 +33,14 @@ function makeEnv(): VerifierEnv {
   } as unknown as VerifierEnv;
 }
 
-function chain(depth: number): VerifierState[] {
-  const states: VerifierState[] = [];
+/** Keeps what is in hand so often, each time as the child of the state kept before. */
+function chain({ kept, curState }: VerifierEnv, depth: number): number[] {
+  const states: number[] = [];
+  curState.branches = 1;
   for (let i = 0; i < depth; i++) {
-    const state = new VerifierState();
-    state.parent = states[i - 1];
-    state.dfsDepth = i;
-    state.branches = 1;
-    states.push(state);
+    curState.parent = kept.keep(curState, i, false);
+    curState.dfsDepth++;
+    states.push(curState.parent);
   }
   return states;
 }
@@ -38,14 +48,12 @@ function chain(depth: number): VerifierState[] {
 describe('paths put aside', () => {
   it('come back last first, with registers of their own', () => {
     const env = makeEnv();
-    const parent = new VerifierState();
-    parent.branches = 1;
-    env.curState.parent = parent;
+    const [parent] = chain(env, 1);
     env.curState.frames[0].resizeStack(1);
     const aside = pushStack(env, 5, 4, false);
     aside.frames[0].regs[2].id = 6;
     pushStack(env, 9, 8, true);
-    expect(parent.branches).toBe(3);
+    expect(env.kept.branches(parent)).toBe(3);
     env.curState.frames[0].regs[1].id = 77;
     env.curState.frames[0].stack[0].id = 78;
     const { curState } = env;
@@ -79,30 +87,36 @@ describe('paths put aside', () => {
 describe('states on a path', () => {
   it('are complete once all that began there has ended', () => {
     const env = makeEnv();
-    const states = chain(4);
-    states[1].branches = 2;
-    updateBranchCounts(env, states[3]);
-    expect(states.map(s => s.branches)).toEqual([1, 1, 0, 0]);
+    const states = chain(env, 4);
+    env.kept.addBranches(states[1], 1);
+    updateBranchCounts(env, env.curState);
+    expect(states.map(s => env.kept.branches(s))).toEqual([1, 1, 0, 0]);
   });
 
   it('belong to the loop they lead back to', () => {
     const env = makeEnv();
-    const states = chain(4);
-    updateLoopEntry(states[3], states[1]);
-    expect([states[3].loopEntry, states[1].usedAsLoopEntry]).toEqual([states[1], true]);
-    updateLoopEntry(states[1], states[0]);
-    expect(getLoopEntry(states[3])).toBe(states[0]);
-    expect(states[3].loopEntry).toBe(states[0]);
-    updateBranchCounts(env, states[3]);
-    expect(states[2].loopEntry).toBe(states[0]);
+    const { kept, curState } = env;
+    const states = chain(env, 4);
+    updateLoopEntry(kept, curState, states[2]);
+    expect([curState.loopEntry, kept.isUsedAsLoopEntry(states[2])]).toEqual([states[2], true]);
+    updateKeptLoopEntry(kept, states[3], states[1]);
+    expect([kept.loopEntry(states[3]), kept.isUsedAsLoopEntry(states[1])]).toEqual([states[1], true]);
+    updateKeptLoopEntry(kept, states[1], states[0]);
+    expect(getLoopEntry(kept, states[3])).toBe(states[0]);
+    expect(kept.loopEntry(states[3])).toBe(states[0]);
+    curState.loopEntry = 0;
+    updateBranchCounts(env, curState);
+    expect(kept.loopEntry(states[2])).toBe(states[0]);
   });
 
   it('are in no loop with states that are complete, or further down', () => {
-    const states = chain(3);
-    updateLoopEntry(states[0], states[2]);
-    expect(states[0].loopEntry).toBe(undefined);
-    states[1].branches = 0;
-    updateLoopEntry(states[2], states[1]);
-    expect(states[2].loopEntry).toBe(undefined);
+    const env = makeEnv();
+    const { kept } = env;
+    const states = chain(env, 3);
+    updateKeptLoopEntry(kept, states[0], states[2]);
+    expect(kept.loopEntry(states[0])).toBe(0);
+    kept.addBranches(states[1], -1);
+    updateKeptLoopEntry(kept, states[2], states[1]);
+    expect(kept.loopEntry(states[2])).toBe(0);
   });
 });

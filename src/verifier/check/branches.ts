@@ -1,47 +1,72 @@
 import { ERRNO } from '../../uapi/index.ts';
 import type { PendingState, VerifierEnv } from '../env.ts';
 import { printVerifierState } from '../print/state-text.ts';
-import { type FrameImage, imageOf, restoreFrame } from '../state/frame-image.ts';
 import { BPF_MAIN_FUNC, copyFuncState, FuncState, newRegs } from '../state/func-state.ts';
+import type { KeptStates } from '../state/kept-states.ts';
 import { initFuncState } from '../state/marks.ts';
 import { copyVerifierState, NO_FRAMES, VerifierState } from '../state/verifier-state.ts';
 
 /** Paths that may wait to be explored at a time. */
 const BPF_COMPLEXITY_LIMIT_JMP_SEQ = 8192;
 
-/** The topmost entry of the loops a state is in, if it is in any; shortens the way there. */
-export function getLoopEntry(st: VerifierState): VerifierState | undefined {
-  let topmost = st.loopEntry;
-  while (topmost?.loopEntry !== undefined && topmost !== topmost.loopEntry) topmost = topmost.loopEntry;
-  let at: VerifierState | undefined = st;
-  while (at !== undefined && at.loopEntry !== topmost) {
-    const old: VerifierState | undefined = at.loopEntry;
-    at.loopEntry = topmost;
-    at = old;
+/** The topmost entry of the loops that a state with the loop entry `entry` is in; 0 for none. Shortens the way there. */
+function topmostEntry(kept: KeptStates, entry: number): number {
+  if (entry === 0) return 0;
+  let topmost = entry;
+  for (;;) {
+    const next = kept.loopEntry(topmost);
+    if (next === 0 || next === topmost) break;
+    topmost = next;
+  }
+  for (let at = entry; at !== topmost; ) {
+    const next = kept.loopEntry(at);
+    kept.setLoopEntry(at, topmost);
+    at = next;
   }
   return topmost;
 }
 
-/** `cur` leads to `hdr`: where that is on the path in hand, both are in one loop. */
-export function updateLoopEntry(cur: VerifierState, hdr: VerifierState): void {
-  const cur1 = getLoopEntry(cur) ?? cur;
-  const hdr1 = getLoopEntry(hdr) ?? hdr;
-  if (hdr1.branches !== 0 && hdr1.dfsDepth <= cur1.dfsDepth) {
-    cur.loopEntry = hdr;
-    hdr.usedAsLoopEntry = true;
-  }
+/** The topmost entry of the loops a kept state is in; 0 for none. */
+export function getLoopEntry(kept: KeptStates, state: number): number {
+  const topmost = topmostEntry(kept, kept.loopEntry(state));
+  if (topmost !== kept.loopEntry(state)) kept.setLoopEntry(state, topmost);
+  return topmost;
 }
 
-/** A path ended: states all of whose paths have are complete. */
-export function updateBranchCounts(env: VerifierEnv, st: VerifierState | undefined): void {
-  let at = st;
-  while (at !== undefined) {
-    const branches = --at.branches;
-    if (branches === 0 && at.parent !== undefined && at.loopEntry !== undefined)
-      updateLoopEntry(at.parent, at.loopEntry);
+/** A state at depth `dfsDepth` leads to `hdr`: whether that is on the path in hand, so that both are in one loop. */
+function isInLoopOf(kept: KeptStates, dfsDepth: number, hdr: number): boolean {
+  const topmost = getLoopEntry(kept, hdr) || hdr;
+  return kept.branches(topmost) !== 0 && kept.dfsDepth(topmost) <= dfsDepth;
+}
+
+/** The state in hand leads to the kept state `hdr`. Source: `update_loop_entry`. */
+export function updateLoopEntry(kept: KeptStates, cur: VerifierState, hdr: number): void {
+  cur.loopEntry = topmostEntry(kept, cur.loopEntry);
+  const depth = cur.loopEntry === 0 ? cur.dfsDepth : kept.dfsDepth(cur.loopEntry);
+  if (!isInLoopOf(kept, depth, hdr)) return;
+  cur.loopEntry = hdr;
+  kept.useAsLoopEntry(hdr);
+}
+
+/** The same of a kept state that leads to `hdr`. */
+export function updateKeptLoopEntry(kept: KeptStates, state: number, hdr: number): void {
+  if (!isInLoopOf(kept, kept.dfsDepth(getLoopEntry(kept, state) || state), hdr)) return;
+  kept.setLoopEntry(state, hdr);
+  kept.useAsLoopEntry(hdr);
+}
+
+/** The path in hand ended: states all of whose paths have are complete. */
+export function updateBranchCounts(env: VerifierEnv, cur: VerifierState): void {
+  const { kept } = env;
+  let branches = --cur.branches;
+  let { loopEntry, parent } = cur;
+  for (;;) {
+    if (branches === 0 && parent !== 0 && loopEntry !== 0) updateKeptLoopEntry(kept, parent, loopEntry);
     if (branches < 0) env.bug('more paths ended than began');
-    if (branches !== 0) break;
-    at = at.parent;
+    if (branches !== 0 || parent === 0) return;
+    branches = kept.addBranches(parent, -1);
+    loopEntry = kept.loopEntry(parent);
+    parent = kept.parent(parent);
   }
 }
 
@@ -50,9 +75,9 @@ export const takeFrame = (env: VerifierEnv): FuncState =>
   env.spareFrames.pop() ?? new FuncState(BPF_MAIN_FUNC, 0, 0, newRegs());
 
 /** All that a frame of a state put aside holds, on one line of the log. */
-export function printImage(env: VerifierEnv, image: FrameImage): void {
+export function printImage(env: VerifierEnv, image: number): void {
   const frame = takeFrame(env);
-  restoreFrame(frame, image);
+  env.kept.images.restore(frame, image);
   printVerifierState(env, frame, true);
   env.spareFrames.push(frame);
 }
@@ -65,7 +90,7 @@ export function settlePending(env: VerifierEnv): void {
   const state = env.unsettled;
   if (state === undefined) return;
   env.unsettled = undefined;
-  state.images = state.frames.map(frame => imageOf(frame, false));
+  state.image = env.kept.images.capture(state.frames, state.curframe + 1, false);
   env.spareFrames.push(...state.frames);
   state.frames = NO_FRAMES;
 }
@@ -85,11 +110,13 @@ export function popStack(env: VerifierEnv, popLog: boolean): PendingState | unde
     env.spareFrames.push(...cur.frames);
     cur.frames = state.frames;
   } else {
-    const { images } = state;
+    const { images } = env.kept;
     const { frames } = cur;
-    while (frames.length > images.length) env.spareFrames.push(frames.pop() as FuncState);
-    while (frames.length < images.length) frames.push(takeFrame(env));
-    for (let f = 0; f < images.length; f++) restoreFrame(frames[f], images[f]);
+    const count = state.curframe + 1;
+    while (frames.length > count) env.spareFrames.push(frames.pop() as FuncState);
+    while (frames.length < count) frames.push(takeFrame(env));
+    for (let f = 0; f < count; f++) images.restore(frames[f], state.image + f);
+    images.release(state.image, count);
   }
   if (popLog) env.log.reset(elem.logPos);
   env.observer?.pathResumed?.(elem.pathPos);
@@ -127,7 +154,7 @@ export function tryPushStack(
     env.unsettled = undefined;
     return undefined;
   }
-  if (state.parent !== undefined) state.parent.branches++;
+  if (state.parent !== 0) env.kept.addBranches(state.parent, 1);
   return state;
 }
 

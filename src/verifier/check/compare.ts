@@ -15,9 +15,10 @@ import {
 import { MAX_BPF_REG } from '../../isa/index.ts';
 import { type Scalar, scalarEqual, scalarWithin, tnumIn } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import { type FrameImage, isPrecise, regOf, slotOf } from '../state/frame-image.ts';
-import type { FuncState, RefState, StackChunk } from '../state/func-state.ts';
+import { type FrameImages, REGS, SLOTS_HI, SLOTS_LO } from '../state/frame-images.ts';
+import type { FuncState, RefState } from '../state/func-state.ts';
 import { checkIds, checkScalarIds, type IdMap } from '../state/idmap.ts';
+import type { KeptStates } from '../state/kept-states.ts';
 import { ANY_NUMBER, BPF_ADD_CONST, FIRST_SLOT, type RegContent, type RegState, sameInfo } from '../state/reg.ts';
 import {
   STACK_DYNPTR,
@@ -136,39 +137,48 @@ function scalarRegForStack(env: VerifierEnv, slot: RegContent): RegContent | und
   return isStackAllMisc(env, slot) ? ANY_NUMBER : undefined;
 }
 
-function stacksafe(env: VerifierEnv, old: FrameImage, cur: FuncState, idmap: IdMap, exact: ExactLevel): boolean {
+function stacksafe(
+  env: VerifierEnv,
+  images: FrameImages,
+  old: number,
+  cur: FuncState,
+  idmap: IdMap,
+  exact: ExactLevel,
+): boolean {
   const { stack } = cur;
-  const curCount = stack.length;
   if (exact !== NOT_EXACT) {
-    for (let spi = 0; spi < old.placeCount - FIRST_SLOT; spi++) {
-      if (spi >= curCount) return false;
-      const place = FIRST_SLOT + spi;
-      if (!slotsafe(env, slotOf(old, spi), isPrecise(old, place), stack[spi].content, idmap, exact)) return false;
+    const count = images.slotCount(old);
+    if (count > stack.length) return false;
+    for (let spi = 0; spi < count; spi++) {
+      const isPrecise = images.isPrecise(old, FIRST_SLOT + spi);
+      if (!slotsafe(env, images.slotOf(old, spi), isPrecise, stack[spi].content, idmap, exact)) return false;
     }
     return true;
   }
   return (
-    readSlotsSafe(env, old.chunks, 0, old.read32Lo | old.read64Lo, old.preciseLo, stack, idmap) &&
-    readSlotsSafe(env, old.chunks, 32, old.read32Hi | old.read64Hi, old.preciseHi, stack, idmap)
+    readSlotsSafe(env, images, old, SLOTS_LO, stack, idmap) && readSlotsSafe(env, images, old, SLOTS_HI, stack, idmap)
   );
 }
 
-/** Slots of `mask`, which begins with slot `from`: what nobody reads does not matter. */
+/** Slots of a group that are read: what nobody reads does not matter. */
 function readSlotsSafe(
   env: VerifierEnv,
-  chunks: readonly StackChunk[],
-  from: number,
-  mask: number,
-  precise: number,
+  images: FrameImages,
+  image: number,
+  group: typeof SLOTS_LO | typeof SLOTS_HI,
   stack: readonly RegState[],
   idmap: IdMap,
 ): boolean {
+  let mask = images.readMask(image, group);
+  if (mask === 0) return true;
+  const precise = images.preciseMask(image, group);
+  const from = (group - SLOTS_LO) << 5;
   // Bytes of these kinds may be anything.
   const free = env.allowUninitStack ? ALL_MISC : 0;
   for (; mask !== 0; mask &= mask - 1) {
     const bit = mask & -mask;
     const spi = from + 31 - Math.clz32(bit);
-    const old = chunks[spi >> 3][spi & 7];
+    const old = images.capturedSlot(image, spi);
     const types = old.slotTypes;
     if ((types & ~free) === 0) continue;
     if (spi >= stack.length) return false;
@@ -249,63 +259,68 @@ function refsafe(old: readonly RefState[], cur: readonly RefState[], idmap: IdMa
   return true;
 }
 
-function funcStatesEqual(env: VerifierEnv, old: FrameImage, cur: FuncState, exact: ExactLevel): boolean {
-  if (old.head.callbackDepth > cur.callbackDepth) return false;
+function funcStatesEqual(env: VerifierEnv, old: number, cur: FuncState, exact: ExactLevel): boolean {
+  const { images } = env.kept;
+  if (images.callbackDepth(old) > cur.callbackDepth) return false;
   const idmap = env.idmapScratch;
-  const { preciseRegs } = old;
+  const preciseRegs = images.preciseMask(old, REGS);
   const { regs } = cur;
   // What nobody reads does not matter.
-  const compared = exact === NOT_EXACT ? old.read32Regs | old.read64Regs : -1;
-  const { differingReg: first } = old;
-  if (first >= 0) {
-    // Most often the register differs that differed the last time. Ids seen before can only make a difference more.
-    const { count, tmpIdGen } = idmap;
-    const bit = 1 << first;
-    if (
-      (compared & bit) !== 0 &&
-      !regsafe(env, regOf(old, first), (preciseRegs & bit) !== 0, regs[first].content, idmap, exact)
-    )
-      return false;
-    idmap.count = count;
-    idmap.tmpIdGen = tmpIdGen;
-  }
+  const compared = exact === NOT_EXACT ? images.readMask(old, REGS) : -1;
   for (let i = 0; i < MAX_BPF_REG; i++) {
     const bit = 1 << i;
     if ((compared & bit) === 0) continue;
-    if (regsafe(env, regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) continue;
-    old.differingReg = i;
+    if (regsafe(env, images.regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) continue;
+    images.setDifferingReg(old, i);
     return false;
   }
-  return stacksafe(env, old, cur, idmap, exact) && refsafe(old.refs, cur.refs, idmap);
+  return stacksafe(env, images, old, cur, idmap, exact) && refsafe(images.refs(old), cur.refs, idmap);
 }
 
-/** Frames of both were called at the same places. */
-export function sameCallsites(a: VerifierState, b: VerifierState): boolean {
-  if (a.curframe !== b.curframe) return false;
-  for (let i = a.curframe; i >= 0; i--) {
-    if (a.callsiteOf(i) !== b.callsiteOf(i)) return false;
+/** Frames of a kept state and of the one in hand were called at the same places. */
+export function sameCallsites(kept: KeptStates, old: number, cur: VerifierState): boolean {
+  const curframe = kept.curframe(old);
+  if (curframe !== cur.curframe) return false;
+  for (let f = curframe; f >= 0; f--) {
+    if (kept.callsiteOf(old, f) !== cur.frames[f].callsite) return false;
   }
   return true;
 }
 
+/**
+ * Most often the register differs that differed the last time. To look at it alone tells no less: ids seen before can
+ * only make a difference more.
+ */
+function differsAgain(env: VerifierEnv, old: number, cur: VerifierState, exact: ExactLevel): boolean {
+  const { kept, idmapScratch } = env;
+  const { curframe } = cur;
+  if (kept.curframe(old) !== curframe) return true;
+  const { images } = kept;
+  const image = kept.imageOf(old, curframe);
+  const regno = images.differingReg(image);
+  if (regno < 0) return false;
+  const bit = 1 << regno;
+  if (exact === NOT_EXACT && (images.readMask(image, REGS) & bit) === 0) return false;
+  const precise = (images.preciseMask(image, REGS) & bit) !== 0;
+  const { content } = cur.frames[curframe].regs[regno];
+  idmapScratch.reset(env.idGen);
+  return !regsafe(env, images.regOf(image, regno), precise, content, idmapScratch, exact);
+}
+
 /** Whether `cur` needs no look because `old`, a kept state, was found to be safe, and it is a special case of that. */
-export function statesEqual(env: VerifierEnv, old: VerifierState, cur: VerifierState, exact: ExactLevel): boolean {
-  if (!sameCallsites(old, cur)) return false;
+export function statesEqual(env: VerifierEnv, old: number, cur: VerifierState, exact: ExactLevel): boolean {
+  const { kept } = env;
+  if (differsAgain(env, old, cur, exact) || !sameCallsites(kept, old, cur)) return false;
   const idmap = env.idmapScratch;
   idmap.reset(env.idGen);
-  if (old.speculative && !cur.speculative) return false;
-  const oldLock = old.activeLock;
+  if (kept.isSpeculative(old) && !cur.speculative) return false;
+  const { activeLock: oldLock, activePreemptLock } = kept.rare(old);
   const curLock = cur.activeLock;
   if (oldLock?.ptr !== curLock?.ptr) return false;
   if (oldLock !== undefined && curLock !== undefined && !checkIds(oldLock.id, curLock.id, idmap)) return false;
-  if (
-    old.activeRcuLock !== cur.activeRcuLock ||
-    old.activePreemptLock !== cur.activePreemptLock ||
-    old.inSleepable !== cur.inSleepable
-  )
-    return false;
-  for (let i = 0; i <= old.curframe; i++) {
-    if (!funcStatesEqual(env, old.images[i], cur.frames[i], exact)) return false;
+  if (activePreemptLock !== cur.activePreemptLock || !kept.sameSections(old, cur)) return false;
+  for (let f = 0; f <= cur.curframe; f++) {
+    if (!funcStatesEqual(env, kept.imageOf(old, f), cur.frames[f], exact)) return false;
   }
   return true;
 }

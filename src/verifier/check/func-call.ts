@@ -250,5 +250,5 @@ export function prepareFuncExit(env: VerifierEnv): void {
   // Numbers nobody relies on are forgotten, so that the callback's effects converge.
   if (!inCallbackFn) return;
   const previous = findPrevEntry(env, state, env.insnIdx);
-  if (previous !== undefined) widenImpreciseScalars(env, previous, state);
+  if (previous !== 0) widenImpreciseScalars(env, previous, state);
 }

@@ -18,6 +18,7 @@ import { bpf_prog_type } from '../../uapi/index.ts';
 import { btfPrepareFuncArgs } from '../btf/func-args.ts';
 import type { VerifierEnv } from '../env.ts';
 import { BPF_MAIN_FUNC } from '../state/func-state.ts';
+import { KeptStates } from '../state/kept-states.ts';
 import { initFuncState, markDynptrReg, markRegKnownZero, markRegUnknown } from '../state/marks.ts';
 import { BPF_DYNPTR_TYPE_LOCAL, btfInfo, memInfo } from '../state/reg.ts';
 import { VerifierState } from '../state/verifier-state.ts';
@@ -104,6 +105,7 @@ function doCheckCommon(env: VerifierEnv, subprogno: number): void {
   doCheck(env);
   if ((log.level & BPF_LOG_LEVEL2) === 0) log.reset(0);
   env.explored = [];
+  env.kept = new KeptStates();
 }
 
 /** Source: `do_check_main`. */

@@ -43,7 +43,8 @@ function wayBack(env: VerifierEnv, state: VerifierState, from: number): number[]
   const bt = new BacktrackState();
   bt.histEnd = state.insnHistEnd;
   const idxs: number[] = [];
-  for (let i = from; i !== HISTORY_EXHAUSTED; i = getPrevInsnIdx(env, state, i, state.insnHistStart, bt)) idxs.push(i);
+  for (let i = from; i !== HISTORY_EXHAUSTED; i = getPrevInsnIdx(env, state.firstInsnIdx, i, state.insnHistStart, bt))
+    idxs.push(i);
   return idxs;
 }
 

@@ -77,18 +77,18 @@ export const HISTORY_EXHAUSTED = -2;
 
 /**
  * The instruction that came before `insnIdx`: what the history says, or the one before it in the program. Takes what it
- * used off the history (`bt.histEnd`). {@link HISTORY_EXHAUSTED} where the state begins.
+ * used off the history (`bt.histEnd`). {@link HISTORY_EXHAUSTED} where the state begins, with `firstInsnIdx`.
  */
 export function getPrevInsnIdx(
   env: VerifierEnv,
-  st: VerifierState,
+  firstInsnIdx: number,
   insnIdx: number,
   histStart: number,
   bt: BacktrackState,
 ): number {
   const { histEnd } = bt;
   const count = histEnd - histStart;
-  if (insnIdx === st.firstInsnIdx) {
+  if (insnIdx === firstInsnIdx) {
     if (count === 0) return HISTORY_EXHAUSTED;
     // The jump from the state before to this one's first instruction.
     if (count === 1 && env.insnHist.idx[histStart] === insnIdx) return HISTORY_EXHAUSTED;

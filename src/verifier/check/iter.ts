@@ -5,7 +5,6 @@ import { ERRNO } from '../../uapi/index.ts';
 import { btfCheckIterArg } from '../btf/iter-arg.ts';
 import type { VerifierEnv } from '../env.ts';
 import { iterStateStr, iterTypeStr } from '../print/reg-type-text.ts';
-import { contentOf, type FrameImage, isPrecise, slotOf } from '../state/frame-image.ts';
 import {
   markPtrNotNullReg,
   markRegConstZero,
@@ -161,28 +160,33 @@ export function processIterArg(env: VerifierEnv, regno: number, insnIdx: number,
   if (isIterDestroyKfunc(meta)) unmarkStackSlotsIter(env, reg, nrSlots);
 }
 
-/**
- * The nearest state on the path to `cur` that stopped at the same instruction with the same callers: where the loop that
- * `cur` went round began. Source: `find_prev_entry`.
- */
-export function findPrevEntry(
-  env: VerifierEnv,
-  cur: VerifierState | undefined,
-  insnIdx: number,
-): VerifierState | undefined {
-  if (cur === undefined) return undefined;
-  for (let state = exploredState(env, insnIdx)?.newest; state !== undefined; state = state.older) {
-    if (state.insnIdx !== insnIdx || state.branches === 0) continue;
-    if (state.dfsDepth < cur.dfsDepth && sameCallsites(state, cur)) return state;
+/** The newest state on the path in hand above `dfsDepth` that stopped at `insnIdx`, of those `isSame` says; 0 for none. */
+function findEntry(env: VerifierEnv, insnIdx: number, dfsDepth: number, isSame: (state: number) => boolean): number {
+  const { kept } = env;
+  for (let state = exploredState(env, insnIdx)?.newest ?? 0; state !== 0; state = kept.older(state)) {
+    if (kept.insnIdx(state) !== insnIdx || kept.branches(state) === 0) continue;
+    if (kept.dfsDepth(state) < dfsDepth && isSame(state)) return state;
   }
-  return undefined;
+  return 0;
 }
 
+/**
+ * The nearest state on the path to `cur` that stopped at the same instruction with the same callers: where the loop that
+ * `cur` went round began. 0: none. Source: `find_prev_entry`.
+ */
+export const findPrevEntry = (env: VerifierEnv, cur: VerifierState, insnIdx: number): number =>
+  findEntry(env, insnIdx, cur.dfsDepth, state => sameCallsites(env.kept, state, cur));
+
+/** The same for the kept state `parent`, if there is one. */
+export const findPrevEntryOfKept = (env: VerifierEnv, parent: number, insnIdx: number): number =>
+  parent === 0 ? 0 : findEntry(env, insnIdx, env.kept.dfsDepth(parent), state => env.kept.sameCallsites(state, parent));
+
 /** Source: `maybe_widen_reg`. */
-function maybeWidenReg(env: VerifierEnv, old: FrameImage, place: number, rcur: RegState): void {
-  const rold = contentOf(old, place);
+function maybeWidenReg(env: VerifierEnv, old: number, place: number, rcur: RegState): void {
+  const { images } = env.kept;
+  const rold = images.contentOf(old, place);
   if (rold.type !== SCALAR_VALUE || rcur.type !== SCALAR_VALUE) return;
-  if (isPrecise(old, place) || rcur.precise || regsExact(rold, rcur.content, env.idmapScratch)) return;
+  if (images.isPrecise(old, place) || rcur.precise || regsExact(rold, rcur.content, env.idmapScratch)) return;
   markRegUnknownRaw(env, rcur);
 }
 
@@ -190,15 +194,17 @@ function maybeWidenReg(env: VerifierEnv, old: FrameImage, place: number, rcur: R
  * Forgets the numbers in `cur` that nobody relied on and that are not what they were a round ago, in `old`, so that going
  * round changes nothing any more sooner. Source: `widen_imprecise_scalars`.
  */
-export function widenImpreciseScalars(env: VerifierEnv, old: VerifierState, cur: VerifierState): void {
+export function widenImpreciseScalars(env: VerifierEnv, old: number, cur: VerifierState): void {
+  const { kept } = env;
+  const { images } = kept;
   env.idmapScratch.reset(env.idGen);
-  for (let fr = old.curframe; fr >= 0; fr--) {
-    const fold = old.images[fr];
+  for (let fr = kept.curframe(old); fr >= 0; fr--) {
+    const fold = kept.imageOf(old, fr);
     const { regs, stack } = cur.frames[fr];
     for (let i = 0; i < MAX_BPF_REG; i++) maybeWidenReg(env, fold, i, regs[i]);
-    const slots = Math.min(fold.placeCount - FIRST_SLOT, stack.length);
+    const slots = Math.min(images.slotCount(fold), stack.length);
     for (let i = 0; i < slots; i++) {
-      const spilled = slotOf(fold, i).slotTypes >>> 28 === STACK_SPILL;
+      const spilled = images.slotOf(fold, i).slotTypes >>> 28 === STACK_SPILL;
       if (spilled && isSpilledReg(stack[i])) maybeWidenReg(env, fold, FIRST_SLOT + i, stack[i]);
     }
   }
@@ -223,14 +229,14 @@ export function processIterNextCall(env: VerifierEnv, insnIdx: number, meta: Kfu
   }
   if (iterState === BPF_ITER_STATE_ACTIVE) {
     const { parent } = cur;
-    if (parent === undefined || parent.insnIdx !== insnIdx || !sameCallsites(parent, cur)) {
+    if (parent === 0 || env.kept.insnIdx(parent) !== insnIdx || !sameCallsites(env.kept, parent, cur)) {
       refuseUnfinished(env, 'iterParent');
     }
     // Not from `cur`: its parent is the state that was just put down at this very instruction.
-    const prev = findPrevEntry(env, parent, insnIdx);
+    const prev = findPrevEntryOfKept(env, parent, insnIdx);
     const queued = pushStack(env, insnIdx + 1, insnIdx, false, ERRNO.ENOMEM);
     getIterFromState(queued, meta).info = iterInfo(btf, btfId, BPF_ITER_STATE_ACTIVE, iterDepth + 1);
-    if (prev !== undefined) widenImpreciseScalars(env, prev, queued);
+    if (prev !== 0) widenImpreciseScalars(env, prev, queued);
     markPtrNotNullReg(queued.frame.regs[0]);
   }
   iter.info = iterInfo(btf, btfId, BPF_ITER_STATE_DRAINED, iterDepth);

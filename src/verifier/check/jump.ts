@@ -38,7 +38,7 @@ import {
 import { BPF_LOG_LEVEL } from '../verifier-log.ts';
 import { pushStack } from './branches.ts';
 import { INSN_F_DST_REG_STACK, INSN_F_SRC_REG_STACK, pushInsnHistory } from './history.ts';
-import { findPrevEntry, widenImpreciseScalars } from './iter.ts';
+import { findPrevEntryOfKept, widenImpreciseScalars } from './iter.ts';
 import { collectLinkedRegs, syncLinkedRegs } from './linked-regs.ts';
 import { checkRegArg, SRC_OP } from './liveness.ts';
 import { markPtrOrNullRegs, regNotNull } from './null-branch.ts';
@@ -144,10 +144,10 @@ function checkMayGoto(env: VerifierEnv, insn: Insn): void {
   const idx = env.insnIdx;
   if (insn.code !== (BPF_JMP | BPF_JCOND) || insn.src !== 0 || insn.dst !== 0 || insn.imm !== 0 || insn.off === 0)
     env.refuse('mayGotoForm', insn.off, insn.imm);
-  const prevSt = findPrevEntry(env, env.curState.parent, idx);
+  const prevSt = findPrevEntryOfKept(env, env.curState.parent, idx);
   const queuedSt = pushStack(env, idx + 1, idx, false, ERRNO.ENOMEM);
   queuedSt.mayGotoDepth++;
-  if (prevSt !== undefined) widenImpreciseScalars(env, prevSt, queuedSt);
+  if (prevSt !== 0) widenImpreciseScalars(env, prevSt, queuedSt);
   env.insnIdx += insn.off;
 }
 

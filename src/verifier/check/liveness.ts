@@ -22,7 +22,7 @@ import {
   MAX_BPF_REG,
 } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
-import { type FrameImage, liveOf, originOf, setRead, strayPlaceOf } from '../state/frame-image.ts';
+import { REGS, SLOTS_HI, SLOTS_LO } from '../state/frame-images.ts';
 import { markRegUnknownRaw } from '../state/marks.ts';
 import {
   DEF_NOT_SUBREG,
@@ -54,17 +54,18 @@ export function markRegRead(env: VerifierEnv, reg: RegState, flag: number): void
 }
 
 /** The same from a place of a kept state on; `count` states were marked so far. */
-function markRead(env: VerifierEnv, image: FrameImage | undefined, place: number, flag: number, count: number): void {
+function markRead(env: VerifierEnv, image: number, place: number, flag: number, count: number): void {
+  const { images } = env.kept;
   let at = image;
-  while (at !== undefined) {
-    const live = liveOf(at, place);
+  while (at !== 0) {
+    const live = images.liveOf(at, place);
     if ((live & REG_LIVE_DONE) !== 0) env.bug('a state whose paths have all ended is read from');
     if ((live & REG_LIVE_READ) === flag || (live & REG_LIVE_READ64) !== 0) break;
-    setRead(at, place, flag);
+    images.setRead(at, place, flag);
     count++;
     if ((live & REG_LIVE_WRITTEN) !== 0) break;
-    const next = originOf(at, place);
-    place = strayPlaceOf(at, place);
+    const next = images.originOf(at, place);
+    place = images.strayPlaceOf(at, place);
     at = next;
   }
   if (env.longestMarkReadWalk < count) env.longestMarkReadWalk = count;
@@ -208,7 +209,7 @@ function propagateLivenessReg(env: VerifierEnv, reg: RegState, flag: number): bo
   if ((live & REG_LIVE_READ64) !== 0 || (live & REG_LIVE_READ) === flag) return false;
   reg.live = flag === REG_LIVE_READ64 ? (live | flag) & ~REG_LIVE_READ32 : live | flag;
   const written = (live & REG_LIVE_WRITTEN) !== 0;
-  markRead(env, written ? undefined : originFrameOf(reg), originPlaceOf(reg), flag, 1);
+  markRead(env, written ? 0 : originFrameOf(reg), originPlaceOf(reg), flag, 1);
   return true;
 }
 
@@ -221,19 +222,26 @@ function propagateSlots(env: VerifierEnv, stack: RegState[], from: number, read3
   }
 }
 
-/** What a continuation from `vstate`, a kept state, reads, it reads of `vparent` too, which is equivalent to it. */
-export function propagateLiveness(env: VerifierEnv, vstate: VerifierState, vparent: VerifierState): void {
-  if (vparent.curframe !== vstate.curframe) env.bug('liveness of states of different depth');
-  for (let f = 0; f <= vstate.curframe; f++) {
+/** What a continuation from the kept state `vstate` reads, it reads of `vparent` too, which is equivalent to it. */
+export function propagateLiveness(env: VerifierEnv, vstate: number, vparent: VerifierState): void {
+  const { kept } = env;
+  const { images } = kept;
+  const curframe = kept.curframe(vstate);
+  if (vparent.curframe !== curframe) env.bug('liveness of states of different depth');
+  for (let f = 0; f <= curframe; f++) {
     const { regs, stack } = vparent.frames[f];
-    const old = vstate.images[f];
-    for (let i = f < vstate.curframe ? 6 : 0; i < BPF_REG_FP; i++) {
+    const old = kept.imageOf(vstate, f);
+    const read64 = images.read64Mask(old, REGS);
+    const read32 = images.read32Mask(old, REGS);
+    for (let i = f < curframe ? 6 : 0; i < BPF_REG_FP; i++) {
       const bit = 1 << i;
-      if ((old.read64Regs & bit) !== 0) {
+      if ((read64 & bit) !== 0) {
         if (propagateLivenessReg(env, regs[i], REG_LIVE_READ64)) markInsnZext(env, regs[i]);
-      } else if ((old.read32Regs & bit) !== 0) propagateLivenessReg(env, regs[i], REG_LIVE_READ32);
+      } else if ((read32 & bit) !== 0) propagateLivenessReg(env, regs[i], REG_LIVE_READ32);
     }
-    propagateSlots(env, stack, 0, old.read32Lo, old.read64Lo);
-    propagateSlots(env, stack, 32, old.read32Hi, old.read64Hi);
+    for (let group = SLOTS_LO; group <= SLOTS_HI; group++) {
+      const from = (group - SLOTS_LO) << 5;
+      propagateSlots(env, stack, from, images.read32Mask(old, group), images.read64Mask(old, group));
+    }
   }
 }

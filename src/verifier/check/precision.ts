@@ -2,12 +2,10 @@ import { SCALAR_VALUE } from '../../helpers/index.ts';
 import { BPF_ALU, BPF_ALU64, BPF_LD, BPF_LDX, BPF_REG_FP, type Insn } from '../../isa/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import { fmtRegMask, fmtStackMask } from '../state/backtrack.ts';
-import { contentOf, isPrecise, setPrecise, slotOf } from '../state/frame-image.ts';
+import { isScalarAt, REGS, SLOTS_HI, SLOTS_LO } from '../state/frame-images.ts';
 import { BPF_MAIN_FUNC } from '../state/func-state.ts';
 import { NO_ENTRY } from '../state/insn-history.ts';
-import { FIRST_SLOT, type RegContent } from '../state/reg.ts';
-import { STACK_SPILL } from '../state/stack.ts';
-import type { VerifierState } from '../state/verifier-state.ts';
+import { FIRST_SLOT } from '../state/reg.ts';
 import { BPF_LOG_LEVEL2 } from '../verifier-log.ts';
 import { BPF_REGMASK_ARGS, backtrackInsn, slotsText } from './backtrack.ts';
 import { printImage } from './branches.ts';
@@ -17,19 +15,22 @@ import { getInsnHistEntry, getPrevInsnIdx, HISTORY_EXHAUSTED } from './history.t
 const isTold = (env: VerifierEnv): boolean => (env.log.level & BPF_LOG_LEVEL2) !== 0;
 
 /**
- * Makes every scalar of the states before `st` precise: what is left where nobody can tell which ones matter.
+ * Makes every scalar of the states before the one in hand precise: what is left where nobody can tell which ones matter.
  */
-export function markAllScalarsPrecise(env: VerifierEnv, st: VerifierState): void {
+export function markAllScalarsPrecise(env: VerifierEnv): void {
+  const { curState, kept } = env;
+  const { images } = kept;
   const told = isTold(env);
-  if (told) env.verbose(`mark_precise: frame${st.curframe}: falling back to forcing all scalars precise\n`);
+  if (told) env.verbose(`mark_precise: frame${curState.curframe}: falling back to forcing all scalars precise\n`);
   // Precision of a state that is kept only ever grows.
-  for (let at = st.parent; at !== undefined && !at.scalarsForced; at = at.parent) {
-    at.scalarsForced = true;
-    for (let f = 0; f <= at.curframe; f++) {
-      const image = at.images[f];
-      for (let i = 0; i < image.placeCount; i++) {
-        if (i === BPF_REG_FP || isPrecise(image, i) || !isScalarAt(contentOf(image, i), i)) continue;
-        setPrecise(image, i);
+  for (let at = curState.parent; at !== 0 && !kept.areScalarsForced(at); at = kept.parent(at)) {
+    kept.forceScalars(at);
+    for (let f = 0; f <= kept.curframe(at); f++) {
+      const image = kept.imageOf(at, f);
+      const count = images.placeCount(image);
+      for (let i = 0; i < count; i++) {
+        if (i === BPF_REG_FP || images.isPrecise(image, i) || !isScalarAt(images.contentOf(image, i), i)) continue;
+        images.setPrecise(image, i);
         if (!told) continue;
         const name = i < FIRST_SLOT ? `r${i}` : `fp${-(i - FIRST_SLOT + 1) * 8}`;
         env.verbose(`force_precise: frame${f}: forcing ${name} to be precise\n`);
@@ -37,10 +38,6 @@ export function markAllScalarsPrecise(env: VerifierEnv, st: VerifierState): void
     }
   }
 }
-
-/** Whether there is a scalar at that place: in the register, or spilled to the slot. */
-const isScalarAt = (content: RegContent, place: number): boolean =>
-  content.type === SCALAR_VALUE && (place < FIRST_SLOT || content.slotTypes >>> 28 === STACK_SPILL);
 
 /** The exact value of scalar `regno` mattered: it is precise, and so is all it was made from. */
 export function markChainPrecision(env: VerifierEnv, regno: number): void {
@@ -94,14 +91,15 @@ function walkBack(env: VerifierEnv): void {
   const count = env.insns.length;
   if (env.writtenRegs.length !== count) env.writtenRegs = writtenRegs(env.insns);
   const targets = env.writtenRegs;
-  let st = env.curState;
-  let firstIdx = st.firstInsnIdx;
+  const { curState, kept } = env;
+  let { parent, firstInsnIdx: firstIdx, insnHistStart: histStart } = curState;
+  bt.histEnd = curState.insnHistEnd;
+  /** The kept state in hand; 0 for the current one. */
+  let st = 0;
   let lastIdx = env.insnIdx;
   let subseqIdx = -1;
   let skipFirst = true;
   for (;;) {
-    const histStart = st.insnHistStart;
-    bt.histEnd = st.insnHistEnd;
     if (told)
       env.verbose(
         `mark_precise: frame${bt.frame}: last_idx ${lastIdx} first_idx ${firstIdx} subseq_idx ${subseqIdx} \n`,
@@ -115,65 +113,70 @@ function walkBack(env: VerifierEnv): void {
       if (skipFirst) skipFirst = false;
       else if (told || !concernsOthers(targets[i], bt.regMask) || isLinked(env, hist)) {
         if (!backtrackInsn(env, i, subseqIdx, hist, bt, told)) {
-          markAllScalarsPrecise(env, env.curState);
+          markAllScalarsPrecise(env);
           bt.reset();
           return;
         }
         if (bt.empty) return;
       }
       subseqIdx = i;
-      i = getPrevInsnIdx(env, st, i, histStart, bt);
+      i = getPrevInsnIdx(env, firstIdx, i, histStart, bt);
       if (i === HISTORY_EXHAUSTED) break;
       if (i < 0 || i >= count) env.refuse('backtrackIdx', i);
     }
-    if (st.parent === undefined) break;
-    st = st.parent;
-    for (let f = bt.frame; f >= 0; f--) markState(env, st, f, told);
+    if (parent === 0) break;
+    st = parent;
+    parent = kept.parent(st);
+    for (let f = bt.frame; f >= 0; f--) markFrame(env, kept.imageOf(st, f), f, told);
     if (bt.empty) return;
     subseqIdx = firstIdx;
-    lastIdx = st.lastInsnIdx;
-    firstIdx = st.firstInsnIdx;
+    lastIdx = kept.lastInsnIdx(st);
+    firstIdx = kept.firstInsnIdx(st);
+    histStart = kept.insnHistStart(st);
+    bt.histEnd = kept.insnHistEnd(st);
   }
-  markAllScalarsPrecise(env, env.curState);
+  markAllScalarsPrecise(env);
   bt.reset();
 }
 
 /** The beginning of a function that is verified on its own: what is left can only be its arguments. */
-function markArguments(env: VerifierEnv, st: VerifierState): void {
-  const { bt } = env;
-  const frame = st.images[0];
+function markArguments(env: VerifierEnv, st: number): void {
+  const { bt, kept } = env;
+  const { images } = kept;
+  const image = kept.imageOf(st, 0);
+  const head = images.head(image);
   const mask = bt.regMask;
   if (
-    st.curframe !== 0 ||
-    frame.head.subprogno <= 0 ||
-    frame.head.callsite !== BPF_MAIN_FUNC ||
+    kept.curframe(st) !== 0 ||
+    head.subprogno <= 0 ||
+    head.callsite !== BPF_MAIN_FUNC ||
     !bt.stackEmpty ||
     (mask & ~BPF_REGMASK_ARGS) !== 0
   )
-    env.refuse('backtrackEntry', frame.head.subprogno, mask, slotsText(bt));
+    env.refuse('backtrackEntry', head.subprogno, mask, slotsText(bt));
   for (let i = 1; i <= 5; i++) {
     if ((mask & (1 << i)) === 0) continue;
     bt.clearReg(i);
-    if (frame.regs[i].type === SCALAR_VALUE) setPrecise(frame, i);
+    if (images.capturedReg(image, i).type === SCALAR_VALUE) images.setPrecise(image, i);
   }
 }
 
 /** Makes what is asked for precise in one frame of a state; what is so already, or is no scalar, is asked for no more. */
-function markState(env: VerifierEnv, st: VerifierState, f: number, told: boolean): void {
+function markFrame(env: VerifierEnv, image: number, f: number, told: boolean): void {
   const { bt } = env;
-  const image = st.images[f];
+  const { images } = env.kept;
   for (let mask = bt.regMasks[f]; mask !== 0; mask &= mask - 1) {
     const i = 31 - Math.clz32(mask & -mask);
-    if (image.regs[i].type !== SCALAR_VALUE || isPrecise(image, i)) bt.clearFrameReg(f, i);
-    else setPrecise(image, i);
+    if (images.capturedReg(image, i).type !== SCALAR_VALUE || images.isPrecise(image, i)) bt.clearFrameReg(f, i);
+    else images.setPrecise(image, i);
   }
   for (let half = 0; half < 2; half++) {
     for (let mask = half === 0 ? bt.stackLo[f] : bt.stackHi[f]; mask !== 0; mask &= mask - 1) {
       const i = half * 32 + 31 - Math.clz32(mask & -mask);
       const place = FIRST_SLOT + i;
-      if (place >= image.placeCount) env.refuse('backtrackSlot', i, image.placeCount - FIRST_SLOT);
-      if (!isScalarAt(slotOf(image, i), place) || isPrecise(image, place)) bt.clearFrameSlot(f, i);
-      else setPrecise(image, place);
+      if (i >= images.slotCount(image)) env.refuse('backtrackSlot', i, images.slotCount(image));
+      if (!isScalarAt(images.slotOf(image, i), place) || images.isPrecise(image, place)) bt.clearFrameSlot(f, i);
+      else images.setPrecise(image, place);
     }
   }
   if (told) {
@@ -184,27 +187,26 @@ function markState(env: VerifierEnv, st: VerifierState, f: number, told: boolean
 }
 
 /** What had to be precise in an equivalent, kept state has to be in the one in hand. */
-export function propagatePrecision(env: VerifierEnv, old: VerifierState): void {
-  const { bt } = env;
+export function propagatePrecision(env: VerifierEnv, old: number): void {
+  const { bt, kept } = env;
+  const { images } = kept;
   const told = isTold(env);
-  for (let f = old.curframe; f >= 0; f--) {
-    const image = old.images[f];
+  const wanted = (image: number, group: number): number =>
+    images.preciseMask(image, group) & images.readMask(image, group);
+  for (let f = kept.curframe(old); f >= 0; f--) {
+    const image = kept.imageOf(old, f);
     let first = true;
-    for (let mask = image.preciseRegs & (image.read32Regs | image.read64Regs); mask !== 0; mask &= mask - 1) {
+    for (let mask = wanted(image, REGS); mask !== 0; mask &= mask - 1) {
       const i = 31 - Math.clz32(mask & -mask);
-      if (image.regs[i].type !== SCALAR_VALUE) continue;
+      if (images.capturedReg(image, i).type !== SCALAR_VALUE) continue;
       if (told) env.verbose(first ? `frame ${f}: propagating r${i}` : `,r${i}`);
       bt.setFrameReg(f, i);
       first = false;
     }
-    for (let half = 0; half < 2; half++) {
-      let mask =
-        half === 0
-          ? image.preciseLo & (image.read32Lo | image.read64Lo)
-          : image.preciseHi & (image.read32Hi | image.read64Hi);
-      for (; mask !== 0; mask &= mask - 1) {
-        const i = half * 32 + 31 - Math.clz32(mask & -mask);
-        if (!isScalarAt(slotOf(image, i), FIRST_SLOT + i)) continue;
+    for (let group = SLOTS_LO; group <= SLOTS_HI; group++) {
+      for (let mask = wanted(image, group); mask !== 0; mask &= mask - 1) {
+        const i = ((group - SLOTS_LO) << 5) + 31 - Math.clz32(mask & -mask);
+        if (!isScalarAt(images.slotOf(image, i), FIRST_SLOT + i)) continue;
         const off = (-i - 1) * 8;
         if (told) env.verbose(first ? `frame ${f}: propagating fp${off}` : `,fp${off}`);
         bt.setFrameSlot(f, i);

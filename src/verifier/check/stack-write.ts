@@ -96,7 +96,7 @@ function constantReg(reg: RegState, imm: number): RegState {
   reg.subregDef = 0;
   reg.live = 0;
   reg.precise = false;
-  setOrigin(reg, undefined, 0);
+  setOrigin(reg, 0, 0);
   reg.info = NO_INFO;
   markRegKnownRaw(reg, imm >> 31, imm);
   reg.type = SCALAR_VALUE;

@@ -10,12 +10,16 @@ const percentOf = (part: number, whole: number): number => (whole === 0 ? 0 : Ma
 
 /** States kept, by instruction. */
 function keptStates({ env, input }: ExplainCase): Uint32Array {
-  const kept = new Uint32Array(input.insns.length);
-  for (const list of env?.explored ?? []) {
-    for (let state = list?.newest; state !== undefined; state = state.older)
-      if (state.insnIdx < kept.length) kept[state.insnIdx]++;
+  const counts = new Uint32Array(input.insns.length);
+  if (env === undefined) return counts;
+  const { kept, explored } = env;
+  for (const list of explored) {
+    for (let state = list?.newest ?? 0; state !== 0; state = kept.older(state)) {
+      const idx = kept.insnIdx(state);
+      if (idx < counts.length) counts[idx]++;
+    }
   }
-  return kept;
+  return counts;
 }
 
 /** Where the work went: by line, by function, and which loop goes on and on. */

@@ -1,5 +1,4 @@
 import { MAX_BPF_REG } from '../../isa/index.ts';
-import type { FrameImage } from './frame-image.ts';
 import { FIRST_SLOT, NOTHING, REG_LIVE_NONE, type RegContent, RegState } from './reg.ts';
 
 /** A reference the program has to give back (`struct bpf_reference_state`). */
@@ -44,7 +43,7 @@ export const NO_REFS: readonly RefState[] = [];
 export type StackChunk = readonly RegContent[];
 export const NO_CHUNKS: readonly StackChunk[] = [];
 
-/** One frame of the path in hand (`struct bpf_func_state`); states put aside have a `FrameImage` of it. */
+/** One frame of the path in hand (`struct bpf_func_state`); states put aside have an image of it, see `FrameImages`. */
 export class FuncState {
   /** R0..R10 */
   readonly regs: RegState[];
@@ -55,8 +54,9 @@ export class FuncState {
   stack: RegState[] = [];
   /** The stack as it was in the last image: what has not changed is shared with the next one. */
   chunks: readonly StackChunk[] = NO_CHUNKS;
-  /** The frame in the state this one began from: liveness travels along it, place by place. */
-  parent: FrameImage | undefined = undefined;
+  /** The image of the frame in the state this one began from, and its places: liveness travels there, place by place. 0: none. */
+  parent = 0;
+  parentPlaces = 0;
   /** Slots used before, to be used again. */
   readonly #spare: RegState[] = [];
 
@@ -111,7 +111,13 @@ export class FuncState {
     this.refs = NO_REFS;
     this.resizeStack(0);
     this.chunks = NO_CHUNKS;
-    this.parent = undefined;
+    this.beginFrom(0, 0);
+  }
+
+  /** Liveness travels to `image` of so many places from now on. */
+  beginFrom(image: number, places: number): void {
+    this.parent = image;
+    this.parentPlaces = places;
   }
 
   /** Bytes, a multiple of 8. */
@@ -150,7 +156,7 @@ export function copyFuncState(to: FuncState, from: FuncState): void {
   to.head = from.head;
   to.refs = from.refs;
   to.chunks = from.chunks;
-  to.parent = from.parent;
+  to.beginFrom(from.parent, from.parentPlaces);
   to.resizeStack(from.stack.length);
   for (let i = 0; i < MAX_BPF_REG; i++) twin(to.regs[i], from.regs[i]);
   for (let i = 0; i < from.stack.length; i++) twin(to.stack[i], from.stack[i]);

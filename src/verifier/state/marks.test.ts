@@ -13,7 +13,6 @@ import { bpf_map_type } from '../../uapi/index.ts';
 import { isConst, scalarKnown } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { VerifierMap } from '../input.ts';
-import { imageOf } from './frame-image.ts';
 import { FuncState, newRegs } from './func-state.ts';
 import {
   assignScalarIdBeforeMov,
@@ -81,7 +80,7 @@ function makeEnv(privileged = true): { env: VerifierEnv; fake: FakeEnv } {
 describe('marks of a register', () => {
   it('leave what belongs to the place', () => {
     const { env } = makeEnv();
-    const origin = imageOf(new FuncState(-1, 0, 0, newRegs()), false);
+    const origin = 7;
     for (const mark of [markRegUnknownRaw, markRegNotInitRaw, markRegConstZero]) {
       const reg = new RegState();
       reg.live = REG_LIVE_READ64;

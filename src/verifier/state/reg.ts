@@ -2,7 +2,6 @@ import type { Btf } from '../../btf/index.ts';
 import { NOT_INIT, SCALAR_VALUE } from '../../helpers/index.ts';
 import { SCALAR_UNKNOWN, type Scalar } from '../domain/index.ts';
 import type { VerifierMap } from '../input.ts';
-import type { FrameImage } from './frame-image.ts';
 import type { FuncState } from './func-state.ts';
 
 /** Liveness of a register or stack slot within a state (`enum bpf_reg_liveness`). */
@@ -179,7 +178,7 @@ export const FIRST_SLOT = 11;
 /**
  * A register of the path in hand, or 8 bytes of a stack with what is spilled there (`struct bpf_reg_state`,
  * `struct bpf_stack_state`): changed in place. Its content is copied by sharing it, and taken apart again when one
- * of those that share it is written. States put aside keep contents alone, see `FrameImage`.
+ * of those that share it is written. States put aside keep contents alone, see `FrameImages`.
  */
 export class RegState {
   content: RegContent = NOTHING;
@@ -193,7 +192,7 @@ export class RegState {
   place = NO_PLACE;
   /** Liveness travels to {@link originFrame} instead of to the same place of the state the frame began from. */
   strayed = false;
-  originFrame: FrameImage | undefined = undefined;
+  originFrame = 0;
   originPlace = 0;
 
   /** Content that may be written. */
@@ -337,19 +336,19 @@ export function setUnknown(reg: RegState, type: number, precise: boolean): void 
   reg.precise = precise;
 }
 
-/** Where liveness travels from a register: which place of which state, if any. */
-export function originFrameOf(reg: RegState): FrameImage | undefined {
+/** Where liveness travels from a register: which place of which image; 0: nowhere. */
+export function originFrameOf(reg: RegState): number {
   if (reg.strayed) return reg.originFrame;
-  const parent = reg.home?.parent;
+  const { home } = reg;
   // Slots the state before had not touched come from nowhere.
-  return parent !== undefined && reg.place < parent.placeCount ? parent : undefined;
+  return home !== undefined && reg.place < home.parentPlaces ? home.parent : 0;
 }
 export const originPlaceOf = (reg: RegState): number => (reg.strayed ? reg.originPlace : reg.place);
 
-export function setOrigin(reg: RegState, frame: FrameImage | undefined, place: number): void {
+export function setOrigin(reg: RegState, frame: number, place: number): void {
   reg.strayed = false;
-  if (originFrameOf(reg) === frame && (frame === undefined || reg.place === place)) {
-    reg.originFrame = undefined;
+  if (originFrameOf(reg) === frame && (frame === 0 || reg.place === place)) {
+    reg.originFrame = 0;
     return;
   }
   reg.strayed = true;
