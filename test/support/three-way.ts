@@ -35,7 +35,7 @@ export interface ThreeWayConfig {
 /** Chooses where the functions of subject `index` go, which has `stride` bytes of addresses to itself. */
 export interface Place {
   readonly name: string;
-  of(index: number, stride: bigint): (program: string, func: number) => Placement | undefined;
+  of(index: number, stride: bigint, arch?: KernelArch): (program: string, func: number) => Placement | undefined;
 }
 
 /** Something to run: loads itself into a machine and says what came of each run, as text. */
@@ -67,13 +67,23 @@ const TEXT = 0x1000000000n;
 const IMAGES = 0x1020000000n;
 /** Addresses a subject has for itself. */
 const STRIDE = 0x40000n;
-/** … where there are few of them. */
+/** … where there are few of them, or the CPU's shortest call reaches the next subject. */
 const WIDE_STRIDE = 0x400000n;
 export const FEW_SUBJECTS = 7;
 /** Subjects of one executable: more would meet those 32 MB further on. */
 export const MOST_SUBJECTS = 120;
 const FAR = [0x210000000000n, 0x400000000000n, 0x700000000000n];
-const EDGES = [0x2000000n, -0x2000000n, 0x80000000n, -0x80000000n, 0x200000000n, -0x200000000n];
+/** How far the forms of a call reach, both ways. */
+const REACHES: Partial<Record<KernelArch, readonly bigint[]>> = {
+  ppc64: [0x2000000n, 0x80000000n, 0x200000000n],
+  x86_64: [0x80000000n],
+  arm64: [0x8000000n, 0x100000000n],
+  riscv64: [0x100000n, 0x80000000n],
+  s390x: [0x100000000n],
+};
+
+const strideOf = (arch: KernelArch, count: number): bigint =>
+  count <= FEW_SUBJECTS || arch === 'riscv64' ? WIDE_STRIDE : STRIDE;
 
 /** User space: text at 64 GB, images of subject `index` where no other's are. */
 export function userLayout(index: number, stride = STRIDE, arch: KernelArch = 'ppc64'): LayoutRow {
@@ -109,16 +119,18 @@ export const PLACES: Readonly<Record<'near' | 'edge' | 'far', Place>> = {
   near: { name: 'near', of: () => () => undefined },
   edge: {
     name: 'edge',
-    of(index, stride) {
+    of(index, stride, arch = 'ppc64') {
       const base = baseOf(index, stride);
       const random = new Random(index ^ 0x51ab);
       // Each edge once, or images would overlap.
-      const edges = [...EDGES];
+      const edges = (REACHES[arch] ?? []).flatMap(reach => [reach, -reach]);
       return ofFirst(func => {
         const out = func > 0 && edges.length > 0 && random.chance(70);
         if (!out) return { at: base + slotOf(func) };
         const [edge] = edges.splice(random.below(edges.length), 1);
-        return { at: base + edge + BigInt(4 * random.between(-256, 256)) };
+        // As seen from main, or from another caller.
+        const caller = random.chance(50) ? 0 : random.below(func);
+        return { at: base + slotOf(caller) + edge + BigInt(4 * random.between(-256, 256)) };
       });
     },
   },
@@ -156,7 +168,7 @@ function aligned(place: Place, arch: KernelArch): Place {
   return {
     name: place.name,
     of(index, stride) {
-      const inner = place.of(index, stride);
+      const inner = place.of(index, stride, arch);
       return (program, func) => {
         const placement = inner(program, func);
         return placement?.at === undefined ? placement : { at: placement.at & mask };
@@ -228,9 +240,9 @@ export function threeWay(
   placeOf: (index: number) => Place,
   qemu: string | undefined,
 ): ThreeWayResult {
-  const stride = subjects.length <= FEW_SUBJECTS ? WIDE_STRIDE : STRIDE;
   const result: ThreeWayResult = { agreed: 0, runs: 0, skipped: new Map(), differences: [] };
   const target = findTarget(config.target);
+  const stride = strideOf(target.arch, subjects.length);
   const gates = new GateTable();
   const recorded: Recorded[] = [];
   const skip = (reason: string): void => void result.skipped.set(reason, (result.skipped.get(reason) ?? 0) + 1);
