@@ -1,4 +1,5 @@
 import { type ByteOrder, InternalError } from '../util/index.ts';
+import type { Room } from './room.ts';
 
 /** How a fixup's place is filled in once its label has an offset: target's own number. */
 export type FixupKind = number;
@@ -11,7 +12,7 @@ const UNBOUND = -1;
 const FIXUP_INTS = 3;
 
 /** Room that is always kept, and how much is needed for a label at most as a rule. */
-const KEPT_BYTES = 1 << 16;
+const KEPT_BYTES = 1 << 20;
 const LABEL_BYTES = 32;
 const isTooLarge = ({ byteLength }: Uint8Array | Int32Array, labelCount: number): boolean =>
   byteLength > KEPT_BYTES && byteLength > 4 * LABEL_BYTES * labelCount;
@@ -48,7 +49,7 @@ export class CodeBuffer {
     }
     this.#labels.fill(UNBOUND, 0, labelCount);
     this.#labelCount = labelCount;
-    if (isTooLarge(this.#bytes, labelCount)) this.#bytes = new Uint8Array(KEPT_BYTES);
+    if (isTooLarge(this.#bytes, labelCount)) this.#bytes = new Uint8Array(1 << 16);
     if (isTooLarge(this.#fixups, labelCount)) this.#fixups = new Int32Array(64 * FIXUP_INTS);
   }
 
@@ -167,6 +168,13 @@ export class CodeBuffer {
       if (target < 0) throw new InternalError(`code refers to label ${fixups[i + 1]}, which stands nowhere`);
       patch(this, fixups[i + 2], fixups[i], target - fixups[i]);
     }
+  }
+
+  /** A copy of what was written, in a room. */
+  finishIn(room: Room): Uint8Array {
+    const copy = room.bytes(this.#length);
+    copy.set(this.#bytes.subarray(0, this.#length));
+    return copy;
   }
 
   /** A copy of what was written; `same` itself if that is what was written. */

@@ -36,7 +36,8 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 /**
  * The last pass: emits every function with its address and its callees' known, and again until a whole round leaves each
  * byte and each entry as it was. Within one compiler forms only grow, so rounds are bounded by the number of calls and
- * branches; running past that bound is a bug, never a hang.
+ * branches; running past that bound is a bug, never a hang. A function is what it was while no entry has changed since it
+ * was emitted: same inputs, same bytes.
  */
 export function link(steps: Steps, parts: readonly Part[]): Linked {
   // One table, filled before the pass: compilers hold on to it, so its elements are replaced, never the table.
@@ -44,15 +45,24 @@ export function link(steps: Steps, parts: readonly Part[]): Linked {
   let images = parts.map(part => part.first);
   const slotCount = parts.reduce((sum, part) => sum + part.input.insns.length, 0);
   const limit = 16 + 4 * slotCount;
+  // How many entries had changed when each was emitted.
+  let changes = 0;
+  const emittedAt = new Array<number>(parts.length).fill(-1);
   for (let rounds = 1; rounds <= limit; rounds++) {
     let changed = false;
     const next: CompiledFunc[] = [];
     for (let i = 0; i < parts.length; i++) {
       steps.enter('compile[', i, '] extra round ', rounds);
+      if (emittedAt[i] === changes) {
+        next.push(images[i]);
+        continue;
+      }
+      emittedAt[i] = changes;
       const image = parts[i].compiler.emit(parts[i].slot.addr, callees);
       if (image.entryOff !== images[i].entryOff || image.localEntryOff !== images[i].localEntryOff) {
         callees[i] = calleeOf(parts[i].slot.addr, image);
         changed = true;
+        changes++;
       }
       if (!sameBytes(image.bytes, images[i].bytes)) changed = true;
       next.push(image);

@@ -8,12 +8,22 @@ const KEPT_BYTES = 1 << 20;
  * Whoever calls {@link clear} ends the life of every array handed out before.
  */
 export class Room {
-  #buffer = new ArrayBuffer(0);
+  #buffer: ArrayBuffer;
   #usedBytes = 0;
+  /** Bytes from here on were never handed out: they are zeroes. */
+  #freshFrom = 0;
+
+  /** @param sizeBytes what there is room for from the start */
+  constructor(sizeBytes = 0) {
+    this.#buffer = new ArrayBuffer(sizeBytes);
+  }
 
   clear(): void {
     this.#usedBytes = 0;
-    if (this.#buffer.byteLength > KEPT_BYTES) this.#buffer = new ArrayBuffer(0);
+    if (this.#buffer.byteLength > KEPT_BYTES) {
+      this.#buffer = new ArrayBuffer(0);
+      this.#freshFrom = 0;
+    }
   }
 
   #take(sizeBytes: number): number {
@@ -23,20 +33,44 @@ export class Room {
       return at;
     }
     // Arrays handed out keep the buffer they are in.
-    this.#buffer = new ArrayBuffer(Math.max(1 << 14, 2 * this.#buffer.byteLength, 2 * sizeBytes));
+    this.#buffer = new ArrayBuffer(Math.max(1 << 13, 2 * this.#buffer.byteLength, 2 * sizeBytes));
     this.#usedBytes = sizeBytes;
+    this.#freshFrom = 0;
     return 0;
   }
 
-  /** `length` zeroes. */
-  bytes(length: number): Uint8Array {
+  /** Whether bytes handed out at `at` have to be cleared; remembers that they are in use now. */
+  #isUsed(at: number): boolean {
+    const used = at < this.#freshFrom;
+    if (this.#usedBytes > this.#freshFrom) this.#freshFrom = this.#usedBytes;
+    return used;
+  }
+
+  /** `length` zeroes, or as many of `value`. */
+  bytes(length: number, value = 0): Uint8Array {
     const at = this.#take((length + 3) & ~3);
-    return new Uint8Array(this.#buffer, at, length).fill(0);
+    const array = new Uint8Array(this.#buffer, at, length);
+    return this.#isUsed(at) || value !== 0 ? array.fill(value) : array;
+  }
+
+  /** `length` zeroes, or as many of `value`. */
+  shorts(length: number, value = 0): Uint16Array {
+    const at = this.#take((2 * length + 3) & ~3);
+    const array = new Uint16Array(this.#buffer, at, length);
+    return this.#isUsed(at) || value !== 0 ? array.fill(value) : array;
   }
 
   /** `length` zeroes, or as many of `value`. */
   ints(length: number, value = 0): Int32Array {
     const at = this.#take(4 * length);
-    return new Int32Array(this.#buffer, at, length).fill(value);
+    const array = new Int32Array(this.#buffer, at, length);
+    return this.#isUsed(at) || value !== 0 ? array.fill(value) : array;
   }
+}
+
+/** A copy of an array, in a room. */
+export function intsIn(room: Room, array: Int32Array): Int32Array {
+  const copy = room.ints(array.length);
+  copy.set(array);
+  return copy;
 }

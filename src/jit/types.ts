@@ -141,7 +141,10 @@ export interface FuncCompiler {
    * @param callees the shared `aux->func` table: by subprog
    */
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc;
-  /** Nobody will call {@link emit} again: memory may serve the next function. What was emitted stays. */
+  /**
+   * Nobody will call {@link emit} again: memory may serve the next function. What was emitted with callees known stays;
+   * the arrays of first passes do not.
+   */
   free?(): void;
 }
 

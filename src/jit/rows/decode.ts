@@ -37,6 +37,7 @@ import {
 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import type { ByteOrder } from '../../util/index.ts';
+import type { Room } from '../room.ts';
 import { type FuncInput, JitError } from '../types.ts';
 import {
   ADD,
@@ -113,10 +114,10 @@ export type IsMask = (hi: number, lo: number) => boolean;
  * Slots to rows. Jumps to jumps go where those go. Throws JitError for what no JIT takes (jumps that leave the function,
  * codes the verifier has replaced before).
  *
- * @param buffer where the rows live: at least `ir.ROW_BYTES` zeroes a slot
+ * @param room where the rows live; default a room of their own
  */
-export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, buffer?: ArrayBuffer): Ir {
-  return decodeSlots(func, order, isMask, false, new Ir(func.insns.length, buffer));
+export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, room?: Room): Ir {
+  return decodeSlots(func, order, isMask, false, new Ir(func.insns.length, room));
 }
 
 /** A function before the verifier's fixups: it may have packet loads and `may_goto`, and divisors may be 0. */

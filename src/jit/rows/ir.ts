@@ -1,3 +1,5 @@
+import { Room } from '../room.ts';
+
 /**
  * A function as code generators work on it: one row of columns for each slot, three operands instead of BPF's two. Rows keep
  * their slot's number; a row folded into a later one becomes NOP, so that slots, labels and line tables stay as they are.
@@ -136,8 +138,9 @@ export const SIGNED = 8;
 /** `sub` of ATOMIC beside the operations' nibbles. */
 export const XCHG = 0xe;
 
-/** Bytes of one row in all columns. */
-export const ROW_BYTES = 18;
+/** Bytes of one row in all columns, and what columns are rounded up by. */
+const ROW_BYTES = 18;
+const ROUNDING_BYTES = 24;
 
 export class Ir {
   /** Slots. */
@@ -160,17 +163,17 @@ export class Ir {
   /** CMPXCHG: where R0 is before it, by slot. */
   readonly compared = new Map<number, number>();
 
-  /** @param buffer at least {@link ROW_BYTES} zeroes for each slot */
-  constructor(n: number, buffer = new ArrayBuffer(ROW_BYTES * n)) {
+  /** @param room where the columns live; default a room of their own */
+  constructor(n: number, room = new Room(ROW_BYTES * n + ROUNDING_BYTES)) {
     this.n = n;
-    this.imm = new Int32Array(buffer, 0, n);
-    this.aux = new Int32Array(buffer, 4 * n, n);
-    this.off = new Int32Array(buffer, 8 * n, n);
-    this.kind = new Uint8Array(buffer, 12 * n, n);
-    this.sub = new Uint8Array(buffer, 13 * n, n);
-    this.d = new Uint8Array(buffer, 14 * n, n).fill(NONE);
-    this.a = new Uint8Array(buffer, 15 * n, n).fill(NONE);
-    this.b = new Uint8Array(buffer, 16 * n, n).fill(NONE);
-    this.flags = new Uint8Array(buffer, 17 * n, n);
+    this.imm = room.ints(n);
+    this.aux = room.ints(n);
+    this.off = room.ints(n);
+    this.kind = room.bytes(n);
+    this.sub = room.bytes(n);
+    this.d = room.bytes(n, NONE);
+    this.a = room.bytes(n, NONE);
+    this.b = room.bytes(n, NONE);
+    this.flags = room.bytes(n);
   }
 }

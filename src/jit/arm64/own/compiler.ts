@@ -1,4 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
+import { DESK } from '../../desk.ts';
+import { intsIn } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { dsbNsh, isb } from '../encode.ts';
 import * as alu from './alu.ts';
@@ -52,8 +54,11 @@ const EMIT: readonly ((e: Emission, i: number) => void)[] = (() => {
 })();
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const found = scan(func);
-  const live = liveness(found);
+  const kept = DESK.lend();
+  const { room } = DESK;
+  room.clear();
+  const found = scan(func, kept);
+  const live = liveness(found, kept, room);
   fold(found, live);
   const leaf = !found.calls && !func.exceptionBoundary && !func.exceptionCallback;
   const map = registerMap(leaf);
@@ -61,10 +66,11 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     func,
     env,
     scan: found,
+    kept,
     frame: planFrame(func, found.calls, found.tailCalls, keptOf(found, map)),
     map,
     live,
-    results: placeResults(found, live),
+    results: placeResults(found, live, kept, room),
     lse: env.cpu !== 'armv8-a',
     lastExit: found.kind.lastIndexOf(K.exit),
   };
@@ -95,32 +101,39 @@ class OwnCompiler implements FuncCompiler {
 
   constructor(unit: Unit) {
     this.#unit = unit;
-    this.#forms = new Forms(unit.scan.n);
-    this.#emission = new Emission(unit);
+    this.#forms = new Forms(unit.scan.n, unit.kept);
+    this.#emission = new Emission(unit, this.#forms);
   }
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
-    // The first pass is no emission forms have to grow from.
-    const forms = callees === undefined ? new Forms(this.#unit.scan.n) : this.#forms;
+    const forms = this.#forms;
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
       const done = this.#emitOnce(forms, at, callees);
-      if (done !== undefined) return done;
+      if (done === undefined) continue;
+      // The first pass is no emission forms have to grow from.
+      if (callees === undefined) forms.clear();
+      return done;
     }
   }
 
+  free(): void {
+    DESK.giveBack(this.#unit.kept);
+  }
+
   #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
-    const { scan: found, frame, func, map } = this.#unit;
+    const { scan: found, frame, func, map, kept } = this.#unit;
     const { n, kind, leader } = found;
     const e = this.#emission;
-    e.begin(forms, at, callees);
+    e.begin(at, callees);
+    DESK.room.clear();
     const prologue = prologueOf(frame, func.index);
     for (const word of prologue.words) e.w(word);
     if (found.arena) {
       const start = func.arena?.kernVmStart ?? 0n;
       e.constant(map[BASE], hi32(start), lo32(start));
     }
-    const slotOffs = new Int32Array(n + 1);
+    const slotOffs = DESK.room.ints(n + 1);
     for (let i = 0; i < n; i++) {
       slotOffs[i] = e.here;
       if (leader[i] === 1) e.leader();
@@ -133,11 +146,11 @@ class OwnCompiler implements FuncCompiler {
     if (e.grew) return undefined;
     forms.words.set(e.lengths);
     return {
-      bytes: e.buffer.finish(),
+      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
       entryOff: 0,
       localEntryOff: 4 * prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs,
+      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
       sites: e.sites,
       extable: e.extable,
     };

@@ -1,5 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
+import type { Room } from '../../room.ts';
 import type { Callee, CallSite, ExtableEntry, FuncInput, TargetEnv } from '../../types.ts';
 import { branchKind, FIX_26, oppositeBranch, withDistance } from '../compare.ts';
 import { type ConstantPlan, planConstant } from '../constant.ts';
@@ -15,6 +17,8 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly scan: Scan;
+  /** Where its arrays live. */
+  readonly kept: Room;
   readonly frame: Frame;
   /** Machine registers by BPF register. */
   readonly map: Uint8Array;
@@ -32,13 +36,19 @@ export class Forms {
   /** Words of slots with addresses in them. */
   readonly words: Uint8Array;
 
-  constructor(n: number) {
-    this.far = new Uint8Array(n);
-    this.words = new Uint8Array(n);
+  constructor(n: number, kept: Room) {
+    this.far = kept.bytes(n);
+    this.words = kept.bytes(n);
+  }
+
+  /** As if nothing had been emitted. */
+  clear(): void {
+    this.far.fill(0);
+    this.words.fill(0);
   }
 }
 
-/** One emission of a function: the code written so far, and what is known of registers here. */
+/** One emission of a function, on the desk until it is done: the code written so far, and what is known of registers here. */
 export class Emission implements WordSink {
   readonly unit: Unit;
   readonly scan: Scan;
@@ -47,7 +57,7 @@ export class Emission implements WordSink {
   readonly epilogue: readonly number[];
   readonly leaveLabel: number;
   readonly lengths: Uint8Array;
-  forms: Forms;
+  readonly forms: Forms;
   located = false;
   callees: readonly Callee[] | undefined;
   sites: CallSite[] = [];
@@ -65,20 +75,19 @@ export class Emission implements WordSink {
   #compareValue = 0;
   readonly #plans = new Map<number, Map<number, ConstantPlan>>();
 
-  constructor(unit: Unit) {
+  constructor(unit: Unit, forms: Forms) {
     this.unit = unit;
+    this.forms = forms;
     this.scan = unit.scan;
     this.frame = unit.frame;
     const { n } = unit.scan;
-    this.buffer = new CodeBuffer('little', n + 1, 4 * n + 256);
-    this.lengths = new Uint8Array(n);
+    this.buffer = DESK.buffer('little');
+    this.lengths = unit.kept.bytes(n);
     this.leaveLabel = n;
     this.epilogue = [...teardownOf(unit.frame), ret()];
-    this.forms = new Forms(0);
   }
 
-  begin(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.forms = forms;
+  begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
     this.callees = callees;
     this.located = at !== undefined;
     this.#atHi = at === undefined ? 0 : hi32(at);

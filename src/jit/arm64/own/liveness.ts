@@ -1,4 +1,5 @@
 import { BPF_CMPXCHG } from '../../../isa/index.ts';
+import type { Room } from '../../room.ts';
 import { K, NO, type Scan } from './scan.ts';
 
 const ARGS = 0b111110;
@@ -26,28 +27,29 @@ function before(scan: Scan, i: number, live: number, args: Uint8Array): number {
 }
 
 /** Where blocks begin: leaders, and what stands behind jumps. One more element than blocks, the end. */
-function blockStarts(scan: Scan): Int32Array {
+function blockStarts(scan: Scan, room: Room): Int32Array {
   const { n, leader, kind } = scan;
-  const starts: number[] = [];
+  const starts = room.ints(n + 1);
+  let count = 0;
   let fresh = true;
   for (let i = 0; i < n; i++) {
-    if (fresh || leader[i] === 1) starts.push(i);
+    if (fresh || leader[i] === 1) starts[count++] = i;
     fresh = kind[i] === K.jump || kind[i] === K.branch || kind[i] === K.exit;
   }
-  starts.push(n);
-  return Int32Array.from(starts);
+  starts[count] = n;
+  return starts.subarray(0, count + 1);
 }
 
 /**
  * Registers R1 to R5 that may have been set since the last call, at each call: no call is passed others. Forward over
  * blocks; each is looked at again only when more may be set at its start.
  */
-function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Array): Uint8Array {
+function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Array, room: Room): Uint8Array {
   const { n, kind, d } = scan;
   const count = start.length - 1;
-  const args = new Uint8Array(n);
-  const set = new Uint8Array(count);
-  const seen = new Uint8Array(count);
+  const args = room.bytes(n);
+  const set = room.bytes(count);
+  const seen = room.bytes(count);
   const stack: number[] = [];
   const reach = (block: number, more: number): void => {
     if (block < 0 || (seen[block] === 1 && (set[block] | more) === set[block])) return;
@@ -74,24 +76,27 @@ function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Arr
 /**
  * Registers live behind each slot, as bits. A worklist over blocks, last first; each is looked at again only when one it
  * leads to grew, which happens at most as often as there are registers.
+ *
+ * @param kept where the answer lives
+ * @param room for what it is found with
  */
-export function liveness(scan: Scan): Uint16Array {
+export function liveness(scan: Scan, kept: Room, room: Room): Uint16Array {
   const { n, kind, to } = scan;
-  const start = blockStarts(scan);
+  const start = blockStarts(scan, room);
   const count = start.length - 1;
-  const blockOf = new Int32Array(n);
+  const blockOf = room.ints(n);
   for (let block = 0; block < count; block++) blockOf.fill(block, start[block], start[block + 1]);
-  const next = new Int32Array(count).fill(-1);
-  const taken = new Int32Array(count).fill(-1);
+  const next = room.ints(count, -1);
+  const taken = room.ints(count, -1);
   for (let block = 0; block < count; block++) {
     const last = start[block + 1] - 1;
     if (kind[last] === K.jump || kind[last] === K.branch) taken[block] = blockOf[to[last]];
     if (kind[last] !== K.jump && kind[last] !== K.exit && block + 1 < count) next[block] = block + 1;
   }
-  const args = argsOf(scan, start, next, taken);
+  const args = argsOf(scan, start, next, taken, room);
   // Predecessors as lists: at most two edges a block.
-  const head = new Int32Array(count).fill(-1);
-  const link = new Int32Array(2 * count);
+  const head = room.ints(count, -1);
+  const link = room.ints(2 * count);
   for (let block = 0; block < count; block++) {
     for (let side = 0; side < 2; side++) {
       const target = side === 0 ? next[block] : taken[block];
@@ -100,9 +105,9 @@ export function liveness(scan: Scan): Uint16Array {
       head[target] = 2 * block + side;
     }
   }
-  const live = new Uint16Array(count);
-  const stack = new Int32Array(count);
-  const queued = new Uint8Array(count).fill(1);
+  const live = room.shorts(count);
+  const stack = room.ints(count);
+  const queued = room.bytes(count, 1);
   let depth = 0;
   for (let block = 0; block < count; block++) stack[depth++] = block;
   const out = (block: number): number =>
@@ -121,7 +126,7 @@ export function liveness(scan: Scan): Uint16Array {
       stack[depth++] = from;
     }
   }
-  const behind = new Uint16Array(n);
+  const behind = kept.shorts(n);
   for (let block = 0; block < count; block++) {
     let set = out(block);
     for (let i = start[block + 1] - 1; i >= start[block]; i--) {

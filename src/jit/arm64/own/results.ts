@@ -1,4 +1,5 @@
 import { BPF_CMPXCHG } from '../../../isa/index.ts';
+import type { Room } from '../../room.ts';
 import { CALL_RESULT, RESULT } from './registers.ts';
 import { K, type Scan } from './scan.ts';
 
@@ -17,10 +18,12 @@ export interface Results {
  * A value is what definitions reach common uses: slots are joined (union-find) along every way on which R0 is live.
  *
  * @param live registers live behind each slot
+ * @param kept where the answer lives
+ * @param room for what it is found with
  */
-export function placeResults(scan: Scan, live: Uint16Array): Results {
+export function placeResults(scan: Scan, live: Uint16Array, kept: Room, room: Room): Results {
   const { n, kind, d, a, b, to, insns } = scan;
-  const parent = new Int32Array(n);
+  const parent = room.ints(n);
   for (let i = 0; i < n; i++) parent[i] = i;
   const find = (slot: number): number => {
     let at = slot;
@@ -31,7 +34,7 @@ export function placeResults(scan: Scan, live: Uint16Array): Results {
     return at;
   };
   /** The value slot `i` reads: some slot behind which it is; −1 while none is known. */
-  const reads = new Int32Array(n).fill(-1);
+  const reads = room.ints(n, -1);
   const defines = (i: number): boolean => d[i] === 0 && kind[i] !== K.nothing;
   const swaps = (i: number): boolean => kind[i] === K.atomic && insns[i].imm === BPF_CMPXCHG;
   const wants = (i: number): boolean =>
@@ -52,14 +55,14 @@ export function placeResults(scan: Scan, live: Uint16Array): Results {
     if (i + 1 < n && kind[i] !== K.jump && kind[i] !== K.exit) edge(i, i + 1);
     if (kind[i] === K.jump || kind[i] === K.branch) edge(i, to[i]);
   }
-  const apart = new Uint8Array(n);
+  const apart = room.bytes(n);
   for (let i = 0; i < n; i++) {
     if (((live[i] & 1) !== 0 || defines(i)) && ((live[i] & 2) !== 0 || (d[i] === 1 && kind[i] !== K.nothing))) {
       apart[find(i)] = 1;
     }
   }
-  const into = new Uint8Array(n).fill(RESULT);
-  const out = new Uint8Array(n);
+  const into = kept.bytes(n, RESULT);
+  const out = kept.bytes(n);
   for (let i = 0; i < n; i++) {
     out[i] = apart[find(i)] === 1 ? RESULT : CALL_RESULT;
     if (reads[i] >= 0) into[i] = apart[find(reads[i])] === 1 ? RESULT : CALL_RESULT;

@@ -30,6 +30,7 @@ import {
   TAIL_CALL,
 } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
+import type { Room } from '../../room.ts';
 import { type FuncInput, JitError } from '../../types.ts';
 
 /** What a slot does, as emission and liveness ask it. */
@@ -96,19 +97,21 @@ export function unsupported(insn: Insn, slot: number): JitError {
 /**
  * Reads a function. Throws JitError for what no JIT takes: codes the verifier has replaced before, registers there are
  * not, jumps that leave the function.
+ *
+ * @param kept where the columns live
  */
-export function scan(func: FuncInput): Scan {
+export function scan(func: FuncInput, kept: Room): Scan {
   const { insns } = func;
   const n = insns.length;
   const found: Scan = {
     n,
     insns,
-    kind: new Uint8Array(n),
-    d: new Uint8Array(n).fill(NO),
-    a: new Uint8Array(n).fill(NO),
-    b: new Uint8Array(n).fill(NO),
-    to: new Int32Array(n),
-    leader: new Uint8Array(n + 1),
+    kind: kept.bytes(n),
+    d: kept.bytes(n, NO),
+    a: kept.bytes(n, NO),
+    b: kept.bytes(n, NO),
+    to: kept.ints(n),
+    leader: kept.bytes(n + 1),
     calls: false,
     tailCalls: false,
     arena: false,

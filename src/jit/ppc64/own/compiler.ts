@@ -1,16 +1,18 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
+import type { Room } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { trap } from '../encode.ts';
 import { wayTo } from './address.ts';
 import { allocate, NO_REG } from './allocate.ts';
+import { Bench } from './bench.ts';
 import { targetOf } from './call-rows.ts';
 import { combine } from './combine.ts';
-import { Desk } from './desk.ts';
 import { Emission } from './emission.ts';
 import { emitRows } from './emit-rows.ts';
-import { FORM_BYTES, Forms } from './forms.ts';
+import { Forms } from './forms.ts';
 import { type OwnAbi, type Prologue, planFrame, prologueOf } from './frame.ts';
 import { isMask } from './mask.ts';
 import { type CalleeCount, chooseStubs, Stubs } from './stubs.ts';
@@ -24,11 +26,11 @@ const PATIENCE = 8;
 const DESCRIPTOR = 24;
 
 /** Everything no address changes: rows, registers, frame. */
-function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi, desk: Desk, memory: ArrayBuffer): Unit {
-  const { room } = desk;
-  const facts = desk.factsOf(env);
+function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi, bench: Bench, kept: Room): Unit {
+  const { room } = DESK;
+  const facts = bench.factsOf(env);
   room.clear();
-  const rows = decode(func, abi.order, isMask, memory);
+  const rows = decode(func, abi.order, isMask, kept);
   const blocks = findBlocks(rows, room);
   combine(rows, blocks, room);
   const live = liveIn(rows, blocks, room);
@@ -67,13 +69,13 @@ function prepare(func: FuncInput, env: TargetEnv, abi: OwnAbi, desk: Desk, memor
   };
 }
 
-/** What compiles functions of an ABI in own mode, all on one desk: no two are compiled at the same time. */
+/** What compiles functions of an ABI in own mode, all on one bench: no two are compiled at the same time. */
 export function ownCompilers(abi: OwnAbi): (func: FuncInput, env: TargetEnv) => FuncCompiler {
-  let desk: Desk | undefined;
+  let bench: Bench | undefined;
   return (func, env) => {
-    desk ??= new Desk(abi.order);
-    const memory = desk.lend((ir.ROW_BYTES + FORM_BYTES) * func.insns.length);
-    return new OwnCompiler(prepare(func, env, abi, desk, memory), desk, memory);
+    bench ??= new Bench();
+    const kept = DESK.lend();
+    return new OwnCompiler(prepare(func, env, abi, bench, kept), bench, kept);
   };
 }
 
@@ -84,43 +86,49 @@ class OwnCompiler implements FuncCompiler {
 
   /** Without and with r2 loaded. */
   readonly #prologues: (Prologue | undefined)[] = [undefined, undefined];
-  /** The last emission's. */
+  /** The last emission with callees known. */
   #last: CompiledFunc | undefined;
 
-  readonly #desk: Desk;
+  readonly #bench: Bench;
   /** Of rows and forms; undefined once given back. */
-  #memory: ArrayBuffer | undefined;
+  #kept: Room | undefined;
 
-  constructor(unit: Unit, desk: Desk, memory: ArrayBuffer) {
+  constructor(unit: Unit, bench: Bench, kept: Room) {
     this.#unit = unit;
-    this.#desk = desk;
-    this.#memory = memory;
-    this.#forms = new Forms(unit.rows.n, memory, ir.ROW_BYTES * unit.rows.n);
-    this.#emission = new Emission(unit, this.#forms, desk);
+    this.#bench = bench;
+    this.#kept = kept;
+    this.#forms = new Forms(unit.rows.n, kept);
+    this.#emission = new Emission(unit, this.#forms, bench);
   }
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
     const forms = this.#forms;
-    if (this.#memory === undefined)
-      throw new InternalError(`function ${this.#unit.func.index} is compiled after its end`);
+    const kept = this.#kept;
+    if (kept === undefined) throw new InternalError(`function ${this.#unit.func.index} is compiled after its end`);
     // A void emission has made something longer, and usually everything that had to be.
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
-      const done = this.#emitOnce(forms, at, callees);
+      const done = this.#emitOnce(forms, at, callees, kept);
       if (done === undefined) continue;
-      this.#last = done;
       // The first pass is no emission forms have to grow from.
       if (callees === undefined) forms.clear();
+      else this.#last = done;
       return done;
     }
   }
 
   free(): void {
-    if (this.#memory !== undefined) this.#desk.giveBack(this.#memory);
-    this.#memory = undefined;
+    if (this.#kept !== undefined) DESK.giveBack(this.#kept);
+    this.#kept = undefined;
+    this.#bench.clear();
   }
 
-  #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
+  #emitOnce(
+    forms: Forms,
+    at: bigint | undefined,
+    callees: readonly Callee[] | undefined,
+    kept: Room,
+  ): CompiledFunc | undefined {
     const { rows, abi, func, allocation, env, addressRows } = this.#unit;
     const e = this.#emission;
     e.begin(at, callees);
@@ -146,11 +154,11 @@ class OwnCompiler implements FuncCompiler {
     if (e.stubLengths.size > 0) for (const [key, words] of e.stubLengths) forms.stubWords.set(key, words);
     if (abi.descriptors) writeDescriptor(e.buffer, (at ?? 0n) + BigInt(DESCRIPTOR), env.space.kernelToc);
     return {
-      bytes: e.buffer.finish(this.#last?.bytes),
+      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(this.#last?.bytes),
       entryOff: descriptorBytes,
       localEntryOff: descriptorBytes + 4 * prologue.localEntry,
       tailEntryOff: descriptorBytes + TAIL_ENTRY_BYTES,
-      slotOffs: slotOffsOf(e.buffer, rows.n, codeEnd, this.#last?.slotOffs),
+      slotOffs: slotOffsOf(e.buffer, rows.n, codeEnd, callees === undefined ? kept : undefined, this.#last?.slotOffs),
       sites: e.sites,
       extable: e.extable,
     };
@@ -192,13 +200,19 @@ class OwnCompiler implements FuncCompiler {
 }
 
 /** Where each slot's code begins, which is where its label stands, and all of it ends; `same` if nothing moved. */
-function slotOffsOf(buffer: CodeBuffer, n: number, end: number, same: Int32Array | undefined): Int32Array {
+function slotOffsOf(
+  buffer: CodeBuffer,
+  n: number,
+  end: number,
+  kept: Room | undefined,
+  same: Int32Array | undefined,
+): Int32Array {
   if (same !== undefined && same[n] === end) {
     let i = 0;
     while (i < n && same[i] === buffer.offsetOf(i)) i++;
     if (i === n) return same;
   }
-  const slotOffs = new Int32Array(n + 1);
+  const slotOffs = kept?.ints(n + 1) ?? new Int32Array(n + 1);
   for (let i = 0; i < n; i++) slotOffs[i] = buffer.offsetOf(i);
   slotOffs[n] = end;
   return slotOffs;

@@ -1,11 +1,12 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
 import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { addi, addis, addpcis, b, bc, ld, mr, nop } from '../encode.ts';
 import { FRAME, IN_FRAME, NO_REG, SCRATCH0, SCRATCH1, SCRATCH2 } from './allocate.ts';
+import type { Bench } from './bench.ts';
 import { type ConstantPlan, isPrefixed, placeConstant, planConstant } from './constant.ts';
-import type { Desk } from './desk.ts';
 import type { Forms } from './forms.ts';
 import { epilogueOf, type Frame } from './frame.ts';
 import { ha, isHaLo, isS16 } from './numbers.ts';
@@ -81,20 +82,17 @@ export class Emission {
   #recordRegister = NO_REG;
   #recordNarrow = false;
 
-  readonly #desk: Desk;
-
-  /** @param desk nobody else's from {@link begin} until the emission is done */
-  constructor(unit: Unit, forms: Forms, desk: Desk) {
-    this.#desk = desk;
+  /** @param bench nobody else's from {@link begin} until the emission is done, and so is the desk */
+  constructor(unit: Unit, forms: Forms, bench: Bench) {
     this.unit = unit;
     this.rows = unit.rows;
     this.frame = unit.frame;
     const n = unit.rows.n;
-    this.buffer = desk.buffer;
-    this.#knownHi = desk.knownHi;
-    this.#knownLo = desk.knownLo;
-    this.#rest = desk.rest;
-    this.stubLengths = desk.stubLengths;
+    this.buffer = DESK.buffer(unit.abi.order);
+    this.#knownHi = bench.knownHi;
+    this.#knownLo = bench.knownLo;
+    this.#rest = bench.rest;
+    this.stubLengths = bench.stubLengths;
     this.lengths = NONE_YET;
     this.endLabel = n;
     this.leaveLabel = n + 1;
@@ -105,8 +103,8 @@ export class Emission {
   /** Starts over, at an address if there is one. */
   begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
     const { forms } = this;
-    this.#desk.room.clear();
-    this.lengths = this.#desk.room.bytes(this.unit.rows.n);
+    DESK.room.clear();
+    this.lengths = DESK.room.bytes(this.unit.rows.n);
     this.callees = callees;
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);

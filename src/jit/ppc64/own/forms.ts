@@ -1,7 +1,5 @@
+import type { Room } from '../../room.ts';
 import type { Target } from './targets.ts';
-
-/** Bytes of what {@link Forms} keep of one slot. */
-export const FORM_BYTES = 2;
 
 /**
  * What one emission has to tell the next: forms only grow, so that emitting again until nothing changes comes to an end.
@@ -22,10 +20,10 @@ export class Forms {
   /** Words of a stub last time, by its key. */
   readonly stubWords = new Map<string, number>();
 
-  /** @param off where {@link FORM_BYTES} zeroes a slot begin in `buffer` */
-  constructor(slots: number, buffer: ArrayBuffer, off: number) {
-    this.far = new Uint8Array(buffer, off, slots);
-    this.words = new Uint8Array(buffer, off + slots, slots);
+  /** @param kept where what is told of slots lives */
+  constructor(slots: number, kept: Room) {
+    this.far = kept.bytes(slots);
+    this.words = kept.bytes(slots);
   }
 
   /** As if nothing had been emitted. */

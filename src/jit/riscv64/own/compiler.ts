@@ -1,4 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
+import { DESK } from '../../desk.ts';
+import { intsIn } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate } from './allocate.ts';
 import { combine } from './combine.ts';
@@ -20,9 +22,11 @@ const LONG_BRANCH = 3;
 
 /** Everything no address changes: rows, registers, frame. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const rows = decode(func);
+  const kept = DESK.lend();
+  DESK.room.clear();
+  const rows = decode(func, kept);
   combine(rows);
-  const together = pruneDead(rows);
+  const together = pruneDead(rows, DESK.room);
   const allocation = allocate(rows, func, together);
   let lastLeave = -1;
   let tails = false;
@@ -36,6 +40,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     func,
     env,
     rows,
+    kept,
     allocation,
     frame: planFrame(func, allocation, tails),
     constants: new Constants(bits, bits),
@@ -55,23 +60,27 @@ export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
 
 class OwnCompiler implements FuncCompiler {
   readonly #unit: Unit;
-  readonly #forms: Uint8Array;
   readonly #emission: Emission;
 
   constructor(unit: Unit) {
     this.#unit = unit;
-    this.#forms = new Uint8Array(unit.rows.n);
     this.#emission = new Emission(unit);
   }
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
-    // The first pass is no emission forms have to grow from.
-    const forms = callees === undefined ? new Uint8Array(this.#unit.rows.n) : this.#forms;
+    const { forms } = this.#emission;
     for (let round = 0; ; round++) {
       if (round === PATIENCE) this.#lengthen(forms);
-      const done = this.#emitOnce(forms, at, callees);
-      if (done !== undefined) return done;
+      const done = this.#emitOnce(at, callees);
+      if (done === undefined) continue;
+      // The first pass is no emission forms have to grow from.
+      if (callees === undefined) forms.fill(0);
+      return done;
     }
+  }
+
+  free(): void {
+    DESK.giveBack(this.#unit.kept);
   }
 
   #lengthen(forms: Uint8Array): void {
@@ -82,26 +91,23 @@ class OwnCompiler implements FuncCompiler {
     }
   }
 
-  #emitOnce(
-    forms: Uint8Array,
-    at: bigint | undefined,
-    callees: readonly Callee[] | undefined,
-  ): CompiledFunc | undefined {
-    const { rows } = this.#unit;
+  #emitOnce(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
+    const { rows, kept } = this.#unit;
     const e = this.#emission;
-    e.begin(forms, at, callees);
+    e.begin(at, callees);
+    DESK.room.clear();
     const localEntryOff = emitPrologue(e);
-    const slotOffs = new Int32Array(rows.n + 1);
+    const slotOffs = DESK.room.ints(rows.n + 1);
     emitRows(e, slotOffs);
     slotOffs[rows.n] = e.here;
     e.resolve();
     if (e.grew) return undefined;
     return {
-      bytes: e.buffer.finish(),
+      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
       entryOff: 0,
       localEntryOff,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs,
+      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
       sites: e.sites,
       extable: e.extable,
     };

@@ -33,6 +33,7 @@ import {
   ZEXT_IMM,
 } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
+import type { Room } from '../../room.ts';
 import { type FuncInput, JitError } from '../../types.ts';
 import * as ir from './ir.ts';
 
@@ -49,10 +50,12 @@ function unsupported(insn: Insn, slot: number): JitError {
 /**
  * Slots to rows, and which of them are jumped to. Throws JitError for what no JIT takes (jumps that leave the function,
  * codes the verifier has replaced before).
+ *
+ * @param kept where the rows live
  */
-export function decode(func: FuncInput): ir.Ir {
+export function decode(func: FuncInput, kept: Room): ir.Ir {
   const { insns } = func;
-  const rows = new ir.Ir(insns.length);
+  const rows = new ir.Ir(insns.length, kept);
   const zx = func.verifierZext ? ir.W : ir.W | ir.ZX;
   for (let i = 0; i < insns.length; i++) {
     const insn = insns[i];

@@ -1,5 +1,6 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { compress, compressedBranch, compressedJump, isPrime } from '../compress.ts';
 import { add, addi, addiw, addUw, auipc, branch, EQ, jal, jalr, NE, SP, slli, srli, ZERO } from '../encode.ts';
@@ -40,7 +41,7 @@ const CLOBBERED = 0xf003fce2 | 0;
 
 /**
  * An emission of a function: the code written so far, and what is known of registers at this place. {@link begin} starts
- * over; `forms` is what has to stay from one emission to the next: by slot, how long its branch or call has become.
+ * over, and has the desk until the emission is done; `forms` is what has to stay from one emission to the next: by slot, how long its branch or call has become.
  */
 export class Emission {
   readonly unit: Unit;
@@ -48,7 +49,7 @@ export class Emission {
   readonly buffer: CodeBuffer;
   readonly leaveLabel: number;
   readonly endLabel: number;
-  forms: Uint8Array;
+  readonly forms: Uint8Array;
   /** Low and high half of the image's address; `located` false while it has none. */
   located = false;
   atHi = 0;
@@ -66,14 +67,13 @@ export class Emission {
     this.unit = unit;
     this.rows = unit.rows;
     const { n } = unit.rows;
-    this.buffer = new CodeBuffer('little', n + 2, 4 * n + 64);
+    this.buffer = DESK.buffer('little');
     this.leaveLabel = n;
     this.endLabel = n + 1;
-    this.forms = new Uint8Array(0);
+    this.forms = unit.kept.bytes(n);
   }
 
-  begin(forms: Uint8Array, at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.forms = forms;
+  begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
     this.callees = callees;
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);

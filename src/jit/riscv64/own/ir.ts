@@ -1,3 +1,5 @@
+import type { Room } from '../../room.ts';
+
 /**
  * A function as own mode works on it: one row of columns for each slot, three operands instead of BPF's two. Rows keep
  * their slot's number; a row folded into another one, or whose result nobody reads, becomes NOP.
@@ -125,18 +127,17 @@ export class Ir {
   readonly aux: Int32Array;
   readonly off: Int32Array;
 
-  constructor(n: number) {
+  /** @param kept where the columns live */
+  constructor(n: number, kept: Room) {
     this.n = n;
-    const bytes = new Uint8Array(5 * n);
-    const ints = new Int32Array(3 * n);
-    this.kind = bytes.subarray(0, n);
-    this.sub = bytes.subarray(n, 2 * n);
-    this.d = bytes.subarray(2 * n, 3 * n).fill(NONE);
-    this.a = bytes.subarray(3 * n, 4 * n).fill(NONE);
-    this.b = bytes.subarray(4 * n).fill(NONE);
-    this.flags = new Uint16Array(n);
-    this.imm = ints.subarray(0, n);
-    this.aux = ints.subarray(n, 2 * n);
-    this.off = ints.subarray(2 * n);
+    this.kind = kept.bytes(n);
+    this.sub = kept.bytes(n);
+    this.d = kept.bytes(n, NONE);
+    this.a = kept.bytes(n, NONE);
+    this.b = kept.bytes(n, NONE);
+    this.flags = kept.shorts(n);
+    this.imm = kept.ints(n);
+    this.aux = kept.ints(n);
+    this.off = kept.ints(n);
   }
 }

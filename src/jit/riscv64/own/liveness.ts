@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import * as ir from './ir.ts';
 
 /*
@@ -100,24 +101,27 @@ class Blocks {
   readonly #predAt: Int32Array;
   readonly #preds: Int32Array;
 
-  constructor(rows: ir.Ir) {
+  readonly #room: Room;
+
+  constructor(rows: ir.Ir, room: Room) {
+    this.#room = room;
     this.#rows = rows;
     const { n, kind, flags } = rows;
     const ends = (k: number): boolean => k === ir.JA || k === ir.LEAVE || k === ir.JCC_K || k === ir.JCC_X;
-    this.#of = new Int32Array(n);
+    this.#of = room.ints(n);
     let count = 0;
     for (let i = 0; i < n; i++) {
       if (i > 0 && ((flags[i] & ir.LEADER) !== 0 || ends(kind[i - 1]))) count++;
       this.#of[i] = count;
     }
     this.count = n === 0 ? 0 : count + 1;
-    this.starts = new Int32Array(this.count + 1).fill(n);
+    this.starts = room.ints(this.count + 1, n);
     for (let i = n - 1; i >= 0; i--) this.starts[this.#of[i]] = i;
-    this.liveIn = new Int32Array(this.count);
-    this.#predAt = new Int32Array(this.count + 2);
+    this.liveIn = room.ints(this.count);
+    this.#predAt = room.ints(this.count + 2);
     for (let k = 0; k < this.count; k++) this.#each(k, to => this.#predAt[to + 2]++);
     for (let k = 0; k <= this.count; k++) this.#predAt[k + 1] += this.#predAt[k];
-    this.#preds = new Int32Array(this.#predAt[this.count + 1]);
+    this.#preds = room.ints(this.#predAt[this.count + 1]);
     for (let k = 0; k < this.count; k++) {
       this.#each(k, to => {
         this.#preds[this.#predAt[to + 1]++] = k;
@@ -144,10 +148,12 @@ class Blocks {
 
   /** Finds what is live; each block is visited again only when a half more is live behind it. */
   solve(): void {
-    const work: number[] = [];
-    const queued = new Uint8Array(this.count).fill(1);
-    for (let k = 0; k < this.count; k++) work.push(k);
-    for (let block = work.pop(); block !== undefined; block = work.pop()) {
+    const work = this.#room.ints(this.count);
+    const queued = this.#room.bytes(this.count, 1);
+    let depth = 0;
+    while (depth < this.count) work[depth] = depth++;
+    while (depth > 0) {
+      const block = work[--depth];
       queued[block] = 0;
       let live = this.liveOut(block);
       for (let i = this.starts[block + 1] - 1; i >= this.starts[block]; i--) live = before(this.#rows, i, live);
@@ -157,7 +163,7 @@ class Blocks {
         const pred = this.#preds[at];
         if (queued[pred] !== 0) continue;
         queued[pred] = 1;
-        work.push(pred);
+        work[depth++] = pred;
       }
     }
   }
@@ -166,11 +172,12 @@ class Blocks {
 /**
  * Drops rows nobody reads and zero extensions nobody needs, and says which high halves are read.
  *
+ * @param room for what is found on the way
  * @returns whether R0 and R1 are ever live together, so that they cannot share a register
  */
-export function pruneDead(rows: ir.Ir): boolean {
+export function pruneDead(rows: ir.Ir, room: Room): boolean {
   const { kind, sub, d, a, b, flags } = rows;
-  const blocks = new Blocks(rows);
+  const blocks = new Blocks(rows, room);
   blocks.solve();
   let together = blocks.count > 0 && meet(blocks.liveIn[0]);
   for (let block = 0; block < blocks.count; block++) {

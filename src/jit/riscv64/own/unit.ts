@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import type { FuncInput, TargetEnv } from '../../types.ts';
 import type { Allocation } from './allocate.ts';
 import type { Constants } from './constant.ts';
@@ -9,6 +10,8 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly rows: Ir;
+  /** Where its arrays live. */
+  readonly kept: Room;
   readonly allocation: Allocation;
   readonly frame: Frame;
   readonly constants: Constants;

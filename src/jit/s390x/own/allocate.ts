@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import { type Blocks, ir, isDead, liveBefore, liveOut } from '../../rows/index.ts';
 import { LOCAL_R0 } from './split-result.ts';
 
@@ -37,10 +38,17 @@ const registersOf = (live: number): number => (live | (live >>> 16)) & 0xffff;
  * R1 … R5 where the C ABI has them, R0 where results are unless R1 is needed there at the same time, what lives across
  * calls in r13 and below, everything else in whatever is free. Marks rows whose high half is read; drops dead ones.
  */
-export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: number, flatArena: boolean): Allocation {
-  const defined = definedAfter(rows, blocks, index);
-  const conflicts = new Int32Array(16);
-  const related = new Int32Array(16);
+export function allocate(
+  rows: ir.Ir,
+  blocks: Blocks,
+  live: Int32Array,
+  index: number,
+  flatArena: boolean,
+  room: Room,
+): Allocation {
+  const defined = definedAfter(rows, blocks, index, room);
+  const conflicts = room.ints(16);
+  const related = room.ints(16);
   let crossing = 0;
   let calls = false;
   let set = 0;
@@ -84,7 +92,7 @@ export function allocate(rows: ir.Ir, blocks: Blocks, live: Int32Array, index: n
   const usesBase = !flatArena && blocks.count > 0 && ((registersOf(set) >>> ir.BASE) & 1) !== 0;
   if (usesBase) edges(ir.BASE, registersOf(set) & entryDefined(index));
 
-  const home = new Uint8Array(16).fill(NO_REG);
+  const home = room.bytes(16, NO_REG);
   for (let r = 1; r <= 5; r++) home[r] = r + 1;
   home[ir.FP] = FRAME;
   home[14] = T0;
@@ -133,19 +141,19 @@ function liveBeforeDead(rows: ir.Ir, i: number, set: number): number {
 const entryDefined = (index: number): number => (index === 0 ? 0b110 : 0b111110) | (1 << ir.BASE);
 
 /** Behind each row: registers that some way there has set. Others hold nobody's value. */
-function definedAfter(rows: ir.Ir, blocks: Blocks, index: number): Uint16Array {
+function definedAfter(rows: ir.Ir, blocks: Blocks, index: number, room: Room): Uint16Array {
   const { count, start, taken, next } = blocks;
   const { kind, d } = rows;
-  const out = new Uint16Array(rows.n);
-  const into = new Int32Array(count);
+  const out = room.shorts(rows.n);
+  const into = room.ints(count);
   const step = (i: number, before: number): number => {
     let now = before;
     if (isCall(kind[i])) now &= ~0b111111;
     if (d[i] !== ir.NONE && kind[i] !== ir.NOP) now |= 1 << d[i];
     return now;
   };
-  const stack = new Int32Array(count);
-  const queued = new Uint8Array(count);
+  const stack = room.ints(count);
+  const queued = room.bytes(count);
   let depth = 0;
   const push = (at: number, now: number, first: boolean): void => {
     if (at < 0 || (!first && (into[at] | now) === into[at])) return;

@@ -1,5 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
-import { Room } from '../../room.ts';
+import { DESK } from '../../desk.ts';
+import { intsIn } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate, NO_REG } from './allocate.ts';
@@ -16,14 +17,16 @@ import type { Unit } from './unit.ts';
 const PATIENCE = 8;
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const rows = decode(func, 'big', isMask);
+  const kept = DESK.lend();
+  const { room } = DESK;
+  room.clear();
+  const rows = decode(func, 'big', isMask, kept);
   const flatArena = func.arena === undefined || func.arena.kernVmStart === 0n;
-  const room = new Room();
   const blocks = findBlocks(rows, room);
   foldMoves(rows);
   const live = liveIn(rows, blocks, room);
   splitResult(rows, blocks, live);
-  const found = allocate(rows, blocks, live, func.index, flatArena);
+  const found = allocate(rows, blocks, live, func.index, flatArena, room);
   let { saved } = found;
   let lastLeave = -1;
   let tailCalls = false;
@@ -40,6 +43,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     func,
     env,
     rows,
+    kept,
     allocation,
     frame: planFrame(func, allocation, tailCalls),
     z15: env.cpu !== 'z13',
@@ -63,41 +67,48 @@ class OwnCompiler implements FuncCompiler {
 
   constructor(unit: Unit) {
     this.#unit = unit;
-    this.#forms = new Forms(unit.rows.n);
-    this.#emission = new Emission(unit);
+    this.#forms = new Forms(unit.rows.n, unit.kept);
+    this.#emission = new Emission(unit, this.#forms);
   }
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
-    // The first pass is no emission forms have to grow from.
-    const forms = callees === undefined ? new Forms(this.#unit.rows.n) : this.#forms;
+    const forms = this.#forms;
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
-      const done = this.#emitOnce(forms, at, callees);
-      if (done !== undefined) return done;
+      const done = this.#emitOnce(at, callees);
+      if (done === undefined) continue;
+      // The first pass is no emission forms have to grow from.
+      if (callees === undefined) forms.clear();
+      return done;
     }
   }
 
-  #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
-    const { rows, frame, func, allocation } = this.#unit;
+  free(): void {
+    DESK.giveBack(this.#unit.kept);
+  }
+
+  #emitOnce(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
+    const { rows, frame, func, allocation, kept } = this.#unit;
     const e = this.#emission;
-    e.begin(forms, at, callees);
+    e.begin(at, callees);
+    DESK.room.clear();
     const prologue = prologueOf(frame, func.index);
     for (const insn of prologue.words) e.w(insn);
     if (allocation.base !== NO_REG) {
       const start = func.arena?.kernVmStart ?? 0n;
       e.load(allocation.base, hi32(start), lo32(start));
     }
-    const slotOffs = new Int32Array(rows.n + 1);
+    const slotOffs = DESK.room.ints(rows.n + 1);
     emitRows(e, slotOffs);
     slotOffs[rows.n] = e.buffer.length;
     e.resolve();
     if (e.grew) return undefined;
     return {
-      bytes: e.buffer.finish(),
+      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
       entryOff: 0,
       localEntryOff: prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs,
+      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
       sites: e.sites,
       extable: e.extable,
     };

@@ -1,5 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
+import type { Room } from '../../room.ts';
 import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { brc, brcl, la, lay, lengthOf, lgr, llgfr } from '../encode.ts';
@@ -11,8 +13,13 @@ import type { Unit } from './unit.ts';
 /** What lives on from one emission to the next: which slots need the long form of their branch or call. Only grows. */
 export class Forms {
   readonly far: Uint8Array;
-  constructor(n: number) {
-    this.far = new Uint8Array(n);
+  constructor(n: number, kept: Room) {
+    this.far = kept.bytes(n);
+  }
+
+  /** As if nothing had been emitted. */
+  clear(): void {
+    this.far.fill(0);
   }
 }
 
@@ -20,7 +27,7 @@ const FIX_16 = 0;
 const FIX_32 = 1;
 const HIGH = 0x100000000;
 
-/** An emission of a function: the code so far, and which registers' high halves are known to be 0 at this place. */
+/** An emission of a function, on the desk until it is done: the code so far, and which registers' high halves are known to be 0 at this place. */
 export class Emission {
   readonly unit: Unit;
   readonly rows: ir.Ir;
@@ -30,7 +37,7 @@ export class Emission {
   readonly leaveLabel: number;
   /** Returns but the last jump to its code, which is longer than a jump. */
   readonly sharesLeave: boolean;
-  forms: Forms;
+  readonly forms: Forms;
   located = false;
   atHi = 0;
   atLo = 0;
@@ -42,20 +49,19 @@ export class Emission {
   grew = false;
   #zero = 0;
 
-  constructor(unit: Unit) {
+  constructor(unit: Unit, forms: Forms) {
+    this.forms = forms;
     this.unit = unit;
     this.rows = unit.rows;
     this.frame = unit.frame;
     const { n } = unit.rows;
-    this.buffer = new CodeBuffer('big', n + 1, 5 * n + 64);
+    this.buffer = DESK.buffer('big');
     this.leaveLabel = n;
     this.epilogue = epilogueOf(unit.frame);
     this.sharesLeave = lengthSum(this.epilogue) > 4;
-    this.forms = new Forms(0);
   }
 
-  begin(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.forms = forms;
+  begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
     this.callees = callees;
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);

@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import type { ir } from '../../rows/index.ts';
 import type { FuncInput, TargetEnv } from '../../types.ts';
 import type { Allocation } from './allocate.ts';
@@ -8,6 +9,8 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly rows: ir.Ir;
+  /** Where its arrays live. */
+  readonly kept: Room;
   readonly allocation: Allocation;
   readonly frame: Frame;
   readonly z15: boolean;

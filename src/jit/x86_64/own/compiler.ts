@@ -1,5 +1,7 @@
 import { BPF_ALU, BPF_ALU64, BPF_JMP, BPF_JMP32, CALL, EXIT, LD_IMM64, TAIL_CALL } from '../../../isa/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
+import { DESK } from '../../desk.ts';
+import { intsIn } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { movImm } from '../encode.ts';
 import { emitAlu, emitConstant } from './alu-rows.ts';
@@ -20,7 +22,10 @@ const MOST_DISPLACED = 0x7fff0000n;
 
 /** Everything no address changes. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const facts = factsOf(func);
+  const kept = DESK.lend();
+  const { room } = DESK;
+  room.clear();
+  const facts = factsOf(func, kept);
   const { space, userLimit } = env;
   const start = func.arena?.kernVmStart ?? 0n;
   const arenaInRegister = facts.arena && start >= MOST_DISPLACED;
@@ -29,11 +34,12 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   return {
     func,
     env,
+    kept,
     facts,
     reg,
     frame,
     v3: env.cpu === 'x86-64-v3',
-    held: facts.wantsFree ? heldBehind(func.insns, facts, func.index === 0) : undefined,
+    held: facts.wantsFree ? heldBehind(func.insns, facts, func.index === 0, kept, room) : undefined,
     signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
     userHi: hi32(userLimit),
     userLo: lo32(userLimit),
@@ -55,17 +61,25 @@ interface Made {
 /** Compiles one function in own mode. */
 export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   const unit = prepare(func, env);
-  const kept = new Forms(func.insns.length);
+  const forms = new Forms(func.insns.length, unit.kept);
   let last: Made | undefined;
   return {
     emit(at, callees) {
-      // The first pass is no emission forms have to grow from.
-      if (callees === undefined) return emitUntilStable(unit, new Forms(func.insns.length), at, callees);
+      if (callees === undefined) {
+        const first = emitUntilStable(unit, forms, at, callees);
+        // It is no emission forms have to grow from.
+        forms.clear();
+        last = undefined;
+        return first;
+      }
       const entries = callees.map(callee => callee.entry);
       // Same inputs, same bytes.
       if (last === undefined || last.at !== at || entries.some((entry, i) => entry !== last?.entries[i]))
-        last = { at, entries, compiled: emitUntilStable(unit, kept, at, callees) };
+        last = { at, entries, compiled: emitUntilStable(unit, forms, at, callees) };
       return last.compiled;
+    },
+    free() {
+      DESK.giveBack(unit.kept);
     },
   };
 }
@@ -94,7 +108,7 @@ function emitOnce(
   const n = unit.func.insns.length;
   emitPrologue(c, unit.frame);
   if (unit.arenaInRegister) movImm(c, ARENA, unit.arenaHi, unit.arenaLo);
-  const slotOffs = new Int32Array(n + 1);
+  const slotOffs = DESK.room.ints(n + 1);
   emitSlots(e, slotOffs);
   slotOffs[n] = c.length;
   c.bind(n);
@@ -104,11 +118,11 @@ function emitOnce(
   e.resolve();
   if (e.grew) return undefined;
   return {
-    bytes: c.finish(),
+    bytes: callees === undefined ? c.finishIn(unit.kept) : c.finish(),
     entryOff: 0,
     localEntryOff: 0,
     tailEntryOff: unit.frame.isMain ? TAIL_ENTRY_BYTES : 0,
-    slotOffs,
+    slotOffs: callees === undefined ? intsIn(unit.kept, slotOffs) : slotOffs.slice(),
     sites: e.sites,
     extable: e.extable,
   };

@@ -1,6 +1,7 @@
 import type { Insn } from '../../../isa/index.ts';
-import { InternalError } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
+import { hi32, InternalError, lo32 } from '../../../util/index.ts';
+import type { CodeBuffer } from '../../code-buffer.ts';
+import { DESK } from '../../desk.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { JCC8, JCC32, JMP8, JMP32 } from '../encode.ts';
 import type { Forms } from './forms.ts';
@@ -20,7 +21,7 @@ export interface FarCallee {
 }
 
 /**
- * One emission of a function: the code written so far, and what is known of registers at this place. Everything here is
+ * One emission of a function, on the desk until it is done: the code written so far, and what is known of registers at this place. Everything here is
  * thrown away afterwards; what has to stay for the next emission is in {@link Forms}.
  */
 export class Emission {
@@ -40,7 +41,7 @@ export class Emission {
   readonly extable: ExtableEntry[] = [];
   readonly farCallees = new Map<string, FarCallee>();
   readonly stubLabels = new Map<string, number>();
-  readonly jumps = new Jumps();
+  readonly jumps: Jumps;
   /** Something needs a longer form: this emission is void. */
   grew = false;
   /** x86-64 registers whose upper half is known to be 0, a bit each; all where nobody comes. */
@@ -55,12 +56,18 @@ export class Emission {
     this.reg = unit.reg;
     this.forms = forms;
     this.callees = callees;
-    this.c = new CodeBuffer('little', n + 2, 5 * n + 128);
+    const { room } = DESK;
+    room.clear();
+    this.jumps = new Jumps(room);
+    this.c = DESK.buffer('little');
+    this.c.reset(n + 2);
     this.leaveLabel = n + 1;
-    this.#zxAt = new Int32Array(n).fill(-1);
+    this.#zxAt = room.ints(n, -1);
+    this.knownHi = room.ints(16);
+    this.knownLo = room.ints(16);
     this.located = at !== undefined;
-    this.atHi = at === undefined ? 0 : Number(BigInt.asIntN(32, at >> 32n));
-    this.atLo = at === undefined ? 0 : Number(BigInt.asIntN(32, at));
+    this.atHi = at === undefined ? 0 : hi32(at);
+    this.atLo = at === undefined ? 0 : lo32(at);
   }
 
   /** Whether an address is within 32 bits of byte `off` of the image; the distance is then in {@link distance}. */
@@ -92,8 +99,8 @@ export class Emission {
   isKnown(register: number): boolean {
     return (this.#known & (1 << register)) !== 0;
   }
-  readonly knownHi = new Int32Array(16);
-  readonly knownLo = new Int32Array(16);
+  readonly knownHi: Int32Array;
+  readonly knownLo: Int32Array;
   #known = 0;
   isZeroExtended(register: number): boolean {
     return (this.zx & (1 << register)) !== 0;

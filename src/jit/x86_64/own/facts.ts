@@ -1,5 +1,6 @@
 import { BPF_JMP, BPF_JMP32, CALL, EXIT, type Insn, LD_IMM64, TAIL_CALL } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
+import type { Room } from '../../room.ts';
 import { type FuncInput, JitError } from '../../types.ts';
 import { effectOf, OP_END } from './effect.ts';
 
@@ -52,12 +53,16 @@ function checkRegisters(insn: Insn, slot: number): number {
   return effect;
 }
 
-/** Throws JitError for registers there are none of and jumps that leave the function. */
-export function factsOf({ insns }: FuncInput): Facts {
+/**
+ * Throws JitError for registers there are none of and jumps that leave the function.
+ *
+ * @param kept where the columns live
+ */
+export function factsOf({ insns }: FuncInput, kept: Room): Facts {
   const n = insns.length;
-  const leaders = new Uint8Array(n + 1);
-  const loopHeads = new Uint8Array(n + 1);
-  const targets = new Int32Array(n).fill(-1);
+  const leaders = kept.bytes(n + 1);
+  const loopHeads = kept.bytes(n + 1);
+  const targets = kept.ints(n, -1);
   let used = 0;
   let calls = false;
   let tailCalls = false;

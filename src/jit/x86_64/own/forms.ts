@@ -1,3 +1,5 @@
+import type { Room } from '../../room.ts';
+
 /** What emissions of one function agreed on so far. Entries only grow, so that emitting again ends. */
 export class Forms {
   /** By slot: its jump takes 32 bits. */
@@ -7,8 +9,15 @@ export class Forms {
   /** Callees out of reach that share a jump behind the code, by key. */
   readonly stubs = new Set<string>();
 
-  constructor(slots: number) {
-    this.near = new Uint8Array(slots);
-    this.far = new Uint8Array(slots);
+  constructor(slots: number, kept: Room) {
+    this.near = kept.bytes(slots);
+    this.far = kept.bytes(slots);
+  }
+
+  /** As if nothing had been emitted. */
+  clear(): void {
+    this.near.fill(0);
+    this.far.fill(0);
+    if (this.stubs.size > 0) this.stubs.clear();
   }
 }

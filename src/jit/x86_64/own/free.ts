@@ -1,4 +1,5 @@
 import { CALL, EXIT, type Insn, LD_IMM64 } from '../../../isa/index.ts';
+import type { Room } from '../../room.ts';
 import { effectOf } from './effect.ts';
 import type { Facts } from './facts.ts';
 
@@ -14,23 +15,26 @@ const CLOBBERED = 0b111111;
  * function was given nor anything wrote since the last call holds nothing, whoever seems to read it.
  *
  * Everything counts as held in functions whose loops are nested too deep for {@link MOST_ROUNDS}.
+ *
+ * @param kept where the answer lives
+ * @param room for what it is found with
  */
-export function heldBehind(insns: readonly Insn[], facts: Facts, isMain: boolean): Uint16Array {
+export function heldBehind(insns: readonly Insn[], facts: Facts, isMain: boolean, kept: Room, room: Room): Uint16Array {
   const n = insns.length;
   const { targets } = facts;
-  const effects = new Int32Array(n);
-  const second = new Uint8Array(n);
+  const effects = room.ints(n);
+  const second = room.bytes(n);
   for (let i = 0; i < n; i++) {
     effects[i] = effectOf(insns[i]);
     if (insns[i].code === LD_IMM64 && i + 1 < n) second[++i] = 1;
   }
   const falls = (i: number): boolean => insns[i].code !== EXIT && !(targets[i] >= 0 && insns[i].code >> 4 === 0);
-  const live = new Uint16Array(n + 1);
-  const written = new Uint16Array(n + 1);
+  const live = room.shorts(n + 1);
+  const written = room.shorts(n + 1);
   written[0] = isMain ? 0b10 : ARGS;
   let rounds = 0;
   for (let changed = true; changed; rounds++) {
-    if (rounds === MOST_ROUNDS) return new Uint16Array(n).fill(ALL);
+    if (rounds === MOST_ROUNDS) return kept.shorts(n, ALL);
     changed = false;
     for (let i = n - 1; i >= 0; i--) {
       if (second[i] === 1) {
@@ -58,7 +62,7 @@ export function heldBehind(insns: readonly Insn[], facts: Facts, isMain: boolean
       }
     }
   }
-  const held = new Uint16Array(n);
+  const held = kept.shorts(n);
   for (let i = 0; i < n; i++) {
     const behind = (falls(i) ? live[i + 1] : 0) | (targets[i] >= 0 ? live[targets[i]] : 0);
     held[i] = behind & (written[i] | (effects[i] >>> 16));

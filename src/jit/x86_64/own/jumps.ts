@@ -1,31 +1,45 @@
+import type { Room } from '../../room.ts';
+
 /** Bytes of a jump of 8 bits, and what one of 32 bits takes more. */
 const SHORT_BYTES = 2;
 const JMP_GROWTH = 3;
 const JCC_GROWTH = 4;
 /** Rounds in which jumps push each other apart before all grow. */
 const MOST_ROUNDS = 64;
+/** Jumps there is room for from the start. */
+const FEW = 64;
 
 /** The jumps of one emission that come in two lengths, in order. */
 export class Jumps {
   #count = 0;
   /** Where each begins, and where it goes: a label. */
-  #offs: Int32Array = new Int32Array(64);
-  #labels: Int32Array = new Int32Array(64);
-  #slots: Int32Array = new Int32Array(64);
-  #conditional: Uint8Array = new Uint8Array(64);
+  #offs: Int32Array;
+  #labels: Int32Array;
+  #slots: Int32Array;
+  #conditional: Uint8Array;
+  readonly #room: Room;
+
+  /** @param room where they live: cleared no sooner than they are done with */
+  constructor(room: Room) {
+    this.#room = room;
+    this.#offs = room.ints(FEW);
+    this.#labels = room.ints(FEW);
+    this.#slots = room.ints(FEW);
+    this.#conditional = room.bytes(FEW);
+  }
 
   add(off: number, label: number, slot: number, conditional: boolean): void {
     const at = this.#count++;
     if (at === this.#offs.length) {
       const grown = (from: Int32Array): Int32Array => {
-        const to = new Int32Array(2 * at);
+        const to = this.#room.ints(2 * at);
         to.set(from);
         return to;
       };
       this.#offs = grown(this.#offs);
       this.#labels = grown(this.#labels);
       this.#slots = grown(this.#slots);
-      const flags = new Uint8Array(2 * at);
+      const flags = this.#room.bytes(2 * at);
       flags.set(this.#conditional);
       this.#conditional = flags;
     }
@@ -53,15 +67,15 @@ export class Jumps {
    */
   grow(near: Uint8Array, offsetOf: (label: number) => number): boolean {
     const count = this.#count;
-    const places = new Int32Array(count);
-    const indexes = new Int32Array(count);
+    const places = this.#room.ints(count);
+    const indexes = this.#room.ints(count);
     for (let i = 0; i < count; i++) {
       places[i] = offsetOf(this.#labels[i]);
       indexes[i] = this.#before(places[i]);
     }
     // Bytes that jumps before the one with this index grew by in this call.
-    const grownBy = new Int32Array(count + 1);
-    const grew = new Uint8Array(count);
+    const grownBy = this.#room.ints(count + 1);
+    const grew = this.#room.bytes(count);
     let any = false;
     for (let round = 0; ; round++) {
       let changed = false;

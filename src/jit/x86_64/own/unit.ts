@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import type { FuncInput, TargetEnv } from '../../types.ts';
 import type { Facts } from './facts.ts';
 import type { Frame } from './frame.ts';
@@ -6,6 +7,8 @@ import type { Frame } from './frame.ts';
 export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
+  /** Where its arrays live. */
+  readonly kept: Room;
   readonly facts: Facts;
   /** Where BPF's registers live. */
   readonly reg: readonly number[];

@@ -1,13 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
-import { CodeBuffer } from '../../code-buffer.ts';
-import { Room } from '../../room.ts';
 import type { TargetEnv } from '../../types.ts';
 import type { EnvFacts } from './unit.ts';
-
-/** What is lent at least, and what is worth keeping. */
-const SPARE_BYTES = 1 << 11;
-const MOST_SPARE_BYTES = 1 << 16;
-const MOST_SPARE = 8;
 
 function factsOf({ space, userLimit, cpu, pcrel }: TargetEnv): EnvFacts {
   return {
@@ -23,12 +16,8 @@ function factsOf({ space, userLimit, cpu, pcrel }: TargetEnv): EnvFacts {
   };
 }
 
-/**
- * What functions are compiled on, one after the other: memory whose content no pass and no emission leaves to the next.
- */
-export class Desk {
-  readonly room = new Room();
-  readonly buffer: CodeBuffer;
+/** What emissions of this CPU find on their side of the desk: memory whose content none leaves to the next. */
+export class Bench {
   /** Constants known to be in registers, as halves; which ones are valid the emission knows. */
   readonly knownHi = new Int32Array(32);
   readonly knownLo = new Int32Array(32);
@@ -37,21 +26,7 @@ export class Desk {
   /** Words of stubs, by key. */
   readonly stubLengths = new Map<string, number>();
 
-  /** Memory given back, the last on top. */
-  readonly #spare: ArrayBuffer[] = [];
   #facts: { readonly env: TargetEnv; readonly facts: EnvFacts } | undefined;
-
-  constructor(order: 'little' | 'big') {
-    this.buffer = new CodeBuffer(order);
-  }
-
-  /** At least `sizeBytes` zeroes for somebody to keep until {@link giveBack}, or for good. */
-  lend(sizeBytes: number): ArrayBuffer {
-    const spare = this.#spare.pop();
-    if (spare === undefined || spare.byteLength < sizeBytes) return new ArrayBuffer(Math.max(SPARE_BYTES, sizeBytes));
-    new Uint8Array(spare, 0, sizeBytes).fill(0);
-    return spare;
-  }
 
   /** What a program's functions are told of the machine, found once for all of them. */
   factsOf(env: TargetEnv): EnvFacts {
@@ -59,9 +34,8 @@ export class Desk {
     return this.#facts.facts;
   }
 
-  /** Takes back what was lent, and forgets the program it was lent for. */
-  giveBack(buffer: ArrayBuffer): void {
+  /** Forgets the last program. */
+  clear(): void {
     this.#facts = undefined;
-    if (this.#spare.length < MOST_SPARE && buffer.byteLength <= MOST_SPARE_BYTES) this.#spare.push(buffer);
   }
 }

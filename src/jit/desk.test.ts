@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { xlatedOf } from '../../../../test/support/xlated.ts';
-import { ProgramBuilder, R0, R1, R2 } from '../../../isa/index.ts';
-import { createKernelSpace, defaultLayout, kernelImage } from '../../../kernels/index.ts';
-import { InternalError, toHex } from '../../../util/index.ts';
-import { type JitOptions, jitProgram } from '../../driver.ts';
-import type { FuncInput, TargetEnv } from '../../types.ts';
-import { PPC64LE } from '../target.ts';
+import { xlatedOf } from '../../test/support/xlated.ts';
+import { ProgramBuilder, R0, R1, R2 } from '../isa/index.ts';
+import { createKernelSpace, defaultLayout, kernelImage } from '../kernels/index.ts';
+import { InternalError, toHex } from '../util/index.ts';
+import { type JitOptions, jitProgram } from './driver.ts';
+import { PPC64LE } from './ppc64/target.ts';
+import type { FuncInput, TargetEnv } from './types.ts';
 
 const space = () => createKernelSpace(defaultLayout('ppc64'), kernelImage('6.12-ppc64el'));
 
