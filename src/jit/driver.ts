@@ -1,15 +1,15 @@
-import { bpfSymbolName, type ImageSlot, type KernelSpace, type Placement } from '../kernels/index.ts';
+import type { ImageSlot, KernelSpace, Placement } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
-import { InternalError } from '../util/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
-import { dumpEncodingOf, encodeForDump } from './dump-form.ts';
+import { dumpEncodingOf } from './dump-form.ts';
 import { interpreted } from './fallback.ts';
 import { link, type Part } from './link.ts';
-import { funcTag, tagHashOf, xlatedTag } from './prog-tags.ts';
+import { tagHashOf, xlatedTag } from './prog-tags.ts';
 import type { DumpEncoding, JitedFunc, JitedProgram, JitFailure, JitResult } from './program.ts';
+import { type Publication, PublishedFunc, PublishedProgram } from './published.ts';
 import { funcInput, type Marked, markCalls, NoSubprog } from './split.ts';
 import { type FaultInjector, Steps } from './steps.ts';
-import type { CompiledFunc, FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
+import type { FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
 import { JitError } from './types.ts';
 
 export interface JitOptions {
@@ -81,16 +81,17 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
     return { ok: true, prog: publish(parts) };
 
     function publish(made: readonly Part[]): JitedProgram {
-      const linked = link(steps, made);
+      const { images, callees, rounds } = link(steps, made);
+      const publication: Publication = { xlated, marked, env, hash, tag };
       const funcs: JitedFunc[] = made.map((part, index) => {
         steps.enter('write image[', index, ']');
-        const image = linked.images[index];
+        const image = images[index];
         if (image.bytes.length > part.slot.sizeBytes) throw new JitError(ERRNO.ENOTSUPP, UNSTABLE);
         slots[index] = space.trim(part.slot, image.bytes.length);
         space.write(slots[index], image.bytes);
         steps.enter('lock_ro[', index, ']');
         if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
-        return finish(part, image, slots[index], marked, xlated, tag, hash, space.layout.modules.start);
+        return new PublishedFunc(publication, part.input, image, slots[index]);
       });
       for (const func of funcs) {
         steps.enter('kallsyms_add[', func.index, ']');
@@ -98,25 +99,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
         symbols.push(func.addr);
       }
       const encoding = options.encoding ?? dumpEncodingOf(xlated.kernel.version);
-      return {
-        jited: true,
-        xlated,
-        target,
-        cpu: env.cpu,
-        mode,
-        space,
-        aux: {
-          func: linked.callees,
-          funcCount: multi ? funcs.length - xlated.hiddenSubprogCount : 0,
-          realFuncCount: multi ? funcs.length : 0,
-        },
-        funcs,
-        tag,
-        insns: encodeForDump(xlated, marked, encoding),
-        encoding,
-        rounds: linked.rounds,
-        free: undo,
-      };
+      return new PublishedProgram(publication, target, funcs, { callees, rounds, encoding, free: undo });
     }
   } catch (error) {
     undo();
@@ -159,49 +142,10 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
 }
 
 function kfuncResolver(xlated: XlatedProgram, space: KernelSpace): FuncInput['kfuncAddr'] {
+  if (xlated.kfuncs.length === 0) return () => undefined;
   const byCall = new Map(xlated.kfuncs.map(kfunc => [`${kfunc.imm} ${kfunc.off}`, kfunc.name]));
   return (imm, off) => {
     const name = byCall.get(`${imm} ${off}`);
     return name === undefined ? undefined : space.symbolAddr(name);
-  };
-}
-
-function finish(
-  { input }: Part,
-  image: CompiledFunc,
-  slot: ImageSlot,
-  marked: Marked,
-  xlated: XlatedProgram,
-  tag: string,
-  hash: TagHash,
-  modulesStart: bigint,
-): JitedFunc {
-  const { index } = input;
-  const subprog = xlated.subprogs[index];
-  const own = input.isFunc ? funcTag(xlated, marked, subprog, hash, modulesStart) : tag;
-  const main = index === 0;
-  const name = subprog.name !== '' ? subprog.name : main ? xlated.name : 'F';
-  const addr = slot.addr;
-  if (image.slotOffs.length !== input.insns.length + 1)
-    throw new InternalError(`${input.insns.length} slots, ${image.slotOffs.length} offsets`);
-  return {
-    index,
-    name,
-    symbol: bpfSymbolName(main ? tag : own, name === '' ? undefined : name),
-    tag: own,
-    slot,
-    addr,
-    bytes: image.bytes,
-    jitedLen: image.jitedLen ?? image.bytes.length,
-    bpfFunc: addr,
-    entry: addr + BigInt(image.entryOff),
-    localEntry: addr + BigInt(image.localEntryOff),
-    tailEntry: addr + BigInt(image.tailEntryOff),
-    insns: input.insns,
-    start: subprog.start,
-    slotOffs: image.slotOffs,
-    lineOffs: image.lineOffs ?? image.slotOffs,
-    sites: image.sites,
-    extable: image.extable,
   };
 }

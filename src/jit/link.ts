@@ -20,10 +20,13 @@ export interface Linked {
   readonly rounds: number;
 }
 
+/** Most offsets are 0, and numbers of 64 bits are objects. */
+export const offsetFrom = (addr: bigint, offBytes: number): bigint => (offBytes === 0 ? addr : addr + BigInt(offBytes));
+
 const calleeOf = (addr: bigint, image: CompiledFunc): Callee => ({
   bpfFunc: addr,
-  entry: addr + BigInt(image.entryOff),
-  localEntry: addr + BigInt(image.localEntryOff),
+  entry: offsetFrom(addr, image.entryOff),
+  localEntry: offsetFrom(addr, image.localEntryOff),
 });
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

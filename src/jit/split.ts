@@ -51,7 +51,7 @@ export function findSubprog(subprogs: readonly Subprog[], slot: number): number 
  * @param enter told before each look-up, by slot
  */
 export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: number) => void): Marked {
-  const marked = insns.slice();
+  let marked: Insn[] | undefined;
   const callImm = new Map<number, number>();
   const funcRefs = new Map<number, number>();
   for (let slot = 0; slot < insns.length; slot++) {
@@ -66,13 +66,15 @@ export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: numb
     const callee = findSubprog(subprogs, target);
     if (callee < 0) throw new NoSubprog(target);
     callImm.set(slot, insn.imm);
-    if (call) marked[slot] = makeInsn(insn.code, insn.dst, insn.src, callee, 1);
-    else {
+    if (call) {
+      marked ??= insns.slice();
+      marked[slot] = makeInsn(insn.code, insn.dst, insn.src, callee, 1);
+    } else {
       funcRefs.set(slot, callee);
       slot++;
     }
   }
-  return { insns: marked, callImm, funcRefs };
+  return { insns: marked ?? insns, callImm, funcRefs };
 }
 
 /** Whether a program may end through `bpf_throw`. */
@@ -99,7 +101,7 @@ export function funcInput(
   return {
     index,
     isFunc: xlated.subprogs.length > 1,
-    insns: marked.insns.slice(subprog.start, subprog.end),
+    insns: xlated.subprogs.length > 1 ? marked.insns.slice(subprog.start, subprog.end) : marked.insns,
     funcRefs: refsWithin(marked.funcRefs, subprog),
     stackDepthBytes: subprog.stackDepthBytes,
     tailCallReachable: subprog.tailCallReachable,

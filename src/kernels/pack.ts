@@ -46,8 +46,8 @@ export class ProgPack implements AddressRange {
 
   /** Counts every chunk of the pack that `[start, end)` touches up or down. */
   #count(start: bigint, end: bigint, by: 1 | -1): void {
-    const from = start > this.start ? Number(start - this.start) : 0;
-    const to = end < this.end ? Number(end - this.start) : this.#chunkCount * CHUNK_BYTES;
+    const from = Math.max(0, Number(start - this.start));
+    const to = Math.min(Number(end - this.start), this.#chunkCount * CHUNK_BYTES);
     const first = Math.floor(from / CHUNK_BYTES);
     const last = Math.ceil(to / CHUNK_BYTES);
     if (last > this.#uses.length) this.#grow(last);

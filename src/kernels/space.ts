@@ -53,6 +53,8 @@ interface Written extends AddressRange, SpaceImage {}
 
 const hex = (addr: bigint): string => `0x${BigInt.asUintN(64, addr).toString(16)}`;
 const roundUp = (value: bigint, step: number): bigint => ((value + BigInt(step) - 1n) / BigInt(step)) * BigInt(step);
+/** As roundUp, for sizes. */
+const sizeUp = (sizeBytes: number, step: number): number => Math.ceil(sizeBytes / step) * step;
 
 function badPlacement(message: string, expected: string, found: string): FarcallError {
   return new FarcallError({ code: 'arg.placement', message, expected, found });
@@ -135,19 +137,18 @@ class Space implements KernelSpace {
       return this.#place(sizeBytes, placement);
     }
     const { packBytes, pageBytes } = this.layout;
-    const inPack = roundUp(BigInt(sizeBytes + HEADER_BYTES + PACK_HOLE_BYTES), CHUNK_BYTES);
+    const inPack = sizeUp(sizeBytes + HEADER_BYTES + PACK_HOLE_BYTES, CHUNK_BYTES);
     if (packBytes > 0 && inPack <= packBytes) {
-      if (!this.#affords(Number(inPack))) return undefined;
-      const pack = this.#packWith(Number(inPack));
-      if (pack === undefined) return undefined;
-      return this.#record('pack', pack.find(Number(inPack))!, inPack, sizeBytes, CHUNK_BYTES);
+      if (!this.#affords(inPack)) return undefined;
+      const start = this.#findChunks(inPack);
+      return start === undefined ? undefined : this.#record('pack', start, inPack, sizeBytes, CHUNK_BYTES);
     }
     const hole = packBytes > 0 ? PACK_HOLE_BYTES : PAGES_HOLE_BYTES;
-    const total = roundUp(BigInt(sizeBytes + HEADER_BYTES + hole), pageBytes);
-    if (!this.#affords(Number(total))) return undefined;
-    const start = this.#findArea(total);
+    const total = sizeUp(sizeBytes + HEADER_BYTES + hole, pageBytes);
+    if (!this.#affords(total)) return undefined;
+    const start = this.#findArea(BigInt(total));
     if (start === undefined) return undefined;
-    this.#areas.add({ start, end: start + total });
+    this.#areas.add({ start, end: start + BigInt(total) });
     return this.#record('pages', start, total, sizeBytes, pageBytes);
   }
 
@@ -157,12 +158,12 @@ class Space implements KernelSpace {
       throw new InternalError(`image at ${hex(held.addr)}: ${held.sizeBytes} bytes trimmed to ${sizeBytes}`);
     }
     // Pages of single images stay: the kernel gives whole areas back only.
-    const used = held.addr + BigInt(sizeBytes) - held.start;
-    const end = held.kind === 'placed' ? held.start + used : held.start + roundUp(used, CHUNK_BYTES);
-    if (held.kind !== 'pages' && end < held.end) {
+    const used = Number(held.addr - held.start) + sizeBytes;
+    const charged = held.kind === 'placed' ? used : sizeUp(used, CHUNK_BYTES);
+    if (held.kind !== 'pages' && charged < held.charged) {
+      const end = held.start + BigInt(charged);
       this.#count(held.start, held.end, 'give');
       this.#count(held.start, end, 'take');
-      const charged = Number(end - held.start);
       this.#charged -= held.charged - charged;
       held.charged = charged;
       held.end = end;
@@ -178,7 +179,7 @@ class Space implements KernelSpace {
     if (bytes.length > held.sizeBytes) {
       throw new InternalError(`image at ${hex(held.addr)}: ${bytes.length} bytes put where ${held.sizeBytes} fit`);
     }
-    this.#put(held.addr, bytes.slice());
+    this.#put(held.addr, bytes);
   }
 
   release(slot: ImageSlot): void {
@@ -239,13 +240,12 @@ class Space implements KernelSpace {
   }
 
   /** Enters a reservation of `total` bytes from `start` on, code behind its header and a hole. */
-  #record(kind: 'pack' | 'pages', start: bigint, total: bigint, sizeBytes: number, unitBytes: number): ImageSlot {
-    const hole = Math.min(Number(total) - (sizeBytes + HEADER_BYTES), unitBytes - HEADER_BYTES);
+  #record(kind: 'pack' | 'pages', start: bigint, total: number, sizeBytes: number, unitBytes: number): ImageSlot {
+    const hole = Math.min(total - (sizeBytes + HEADER_BYTES), unitBytes - HEADER_BYTES);
     const random = this.#options.random;
     const at = random === undefined ? START_BYTES : Math.floor(random() * hole);
     const addr = start + BigInt(HEADER_BYTES + at - (at % this.#codeAlign));
-    const charged = Number(total);
-    return this.#enter({ start, end: start + total, addr, sizeBytes, charged, kind });
+    return this.#enter({ start, end: start + BigInt(total), addr, sizeBytes, charged: total, kind });
   }
 
   #enter(held: Reserved): ImageSlot {
@@ -261,16 +261,18 @@ class Space implements KernelSpace {
     for (const pack of this.#packs) if (pack.start < end && start < pack.end) pack[how](start, end);
   }
 
-  /** A pack with that much room, a new one if need be. */
-  #packWith(bytes: number): ProgPack | undefined {
-    const roomy = this.#packs.find(pack => pack.find(bytes) !== undefined);
-    if (roomy !== undefined) return roomy;
+  /** That much room in a pack, in a new one if need be. */
+  #findChunks(bytes: number): bigint | undefined {
+    for (const pack of this.#packs) {
+      const found = pack.find(bytes);
+      if (found !== undefined) return found;
+    }
     const start = this.#findArea(BigInt(this.layout.packBytes));
     if (start === undefined) return undefined;
     const pack = new ProgPack(start, this.layout.packBytes);
     this.#packs.push(pack);
     this.#areas.add({ start, end: pack.end, pack });
-    return pack;
+    return pack.find(bytes);
   }
 
   /** The lowest place for whole pages in the image region, with an unmapped page behind, as vmalloc() gives. */

@@ -178,7 +178,7 @@ export interface KernelSpace {
   reserve(sizeBytes: number, placement?: Placement): ImageSlot | undefined;
   /** Gives the tail behind the first `sizeBytes` back. */
   trim(slot: ImageSlot, sizeBytes: number): ImageSlot;
-  /** Puts bytes at a reserved slot, in place of those that were there. */
+  /** Puts bytes at a reserved slot, in place of those that were there. They are not copied: nobody changes them from now on. */
   write(slot: ImageSlot, bytes: Uint8Array): void;
   /** Gives slot and bytes back; unknown slots are an InternalError. */
   release(slot: ImageSlot): void;

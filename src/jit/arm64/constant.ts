@@ -68,6 +68,7 @@ export type ConstantPlan = readonly number[];
 
 /** The shortest way to a constant: movz or movn and movk, a bitmask, or a bitmask and one movk. One to four words. */
 export function planConstant(hi: number, lo: number): ConstantPlan {
+  if (hi === 0 && (lo & ~0xffff) === 0) return [movz(W, 0, lo)];
   const halves = [lo & 0xffff, lo >>> 16, hi & 0xffff, hi >>> 16];
   const zeros = halves.filter(half => half === 0).length;
   const ones = halves.filter(half => half === 0xffff).length;

@@ -11,7 +11,7 @@ import { planFrame, prologueOf, TAIL_ENTRY_BYTES } from './frame.ts';
 import { emitBranch, emitJump } from './jump.ts';
 import { liveness } from './liveness.ts';
 import * as memory from './memory.ts';
-import { BASE, registerMap } from './registers.ts';
+import { BASE, FRAME, registerMap } from './registers.ts';
 import { placeResults } from './results.ts';
 import { K, NO, type Scan, scan } from './scan.ts';
 
@@ -78,14 +78,16 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
 
 /** Registers a callee keeps that the function uses. */
 function keptOf({ n, kind, d, a, b, arena }: Scan, map: Uint8Array): number[] {
-  const used = new Uint8Array(64);
-  for (let i = 0; i < n; i++) {
-    if (kind[i] === K.nothing) continue;
-    for (const register of [d[i], a[i], b[i]]) if (register !== NO) used[map[register]] = 1;
+  let named = 0;
+  for (let i = 0; i < n; i++) if (kind[i] !== K.nothing) named |= (1 << d[i]) | (1 << a[i]) | (1 << b[i]);
+  named = (named & ~(1 << NO)) | (arena ? 1 << BASE : 0);
+  let used = 0;
+  for (let register = 0; register < map.length; register++) {
+    if ((named & (1 << register)) !== 0 && map[register] !== FRAME) used |= 1 << map[register];
   }
-  if (arena) used[map[BASE]] = 1;
   const kept: number[] = [];
-  for (let register = FIRST_KEPT; register <= LAST_KEPT; register++) if (used[register] === 1) kept.push(register);
+  for (let register = FIRST_KEPT; register <= LAST_KEPT; register++)
+    if ((used & (1 << register)) !== 0) kept.push(register);
   return kept;
 }
 

@@ -1,3 +1,4 @@
+import type { Room } from '../../room.ts';
 import type { FuncInput } from '../../types.ts';
 import * as ir from './ir.ts';
 
@@ -33,7 +34,7 @@ export interface Allocation {
 }
 
 /** Names registers in place of BPF's. `together`: R0 and R1 need a register each. */
-export function allocate(rows: ir.Ir, func: FuncInput, together: boolean): Allocation {
+export function allocate(rows: ir.Ir, func: FuncInput, together: boolean, room: Room): Allocation {
   const { n, kind, d, a, b, flags } = rows;
   let mentioned = 0;
   let written = 0;
@@ -57,7 +58,7 @@ export function allocate(rows: ir.Ir, func: FuncInput, together: boolean): Alloc
     const passes = calls && func.index !== 0;
     if ((mentioned & (1 << r)) === 0 && !passes && !tails) free.push(A0 + r - 1);
   }
-  const map = new Uint8Array(256).fill(NO_REG);
+  const map = room.bytes(256, NO_REG);
   map[0] = r0;
   for (let r = 1; r <= 5; r++) map[r] = A0 + r - 1;
   map[ir.FP] = FRAME;

@@ -27,7 +27,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   const rows = decode(func, kept);
   combine(rows);
   const together = pruneDead(rows, DESK.room);
-  const allocation = allocate(rows, func, together);
+  const allocation = allocate(rows, func, together, DESK.room);
   let lastLeave = -1;
   let tails = false;
   for (let i = 0; i < rows.n; i++) {
