@@ -63,6 +63,7 @@ export function encodeForDump(
   encoding: DumpEncoding,
 ): Insn[] {
   const out = insns.slice();
+  let calls = 0;
   for (const [slot, distance] of marked.callImm) {
     const insn = insns[slot];
     const func = marked.funcRefs.get(slot);
@@ -71,7 +72,7 @@ export function encodeForDump(
       out[slot + 1] = makeInsn(0, 0, 0, 0, func);
       continue;
     }
-    const callee = marked.insns[slot].off;
+    const callee = marked.callees[calls++];
     const { off, imm } = LOCAL_CALLS[encoding](slot, distance, callee, at => findSubprog(subprogs, at));
     out[slot] = makeInsn(insn.code, insn.dst, insn.src, off, imm);
   }

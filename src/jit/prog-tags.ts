@@ -1,7 +1,7 @@
 import { type Insn, LD_IMM64, makeInsn } from '../isa/index.ts';
 import type { Subprog, XlatedProgram } from '../verifier/index.ts';
 import { isSince, pseudoMapInsn } from './dump-form.ts';
-import type { Marked } from './split.ts';
+import { type Marked, markedInsns } from './split.ts';
 import { progTag } from './tag.ts';
 import type { TagHash } from './types.ts';
 
@@ -21,6 +21,7 @@ export function xlatedTag({ original, kernel }: XlatedProgram, hash: TagHash): s
  * stands for it, beside the function's number in `off`.
  *
  * @param modulesStart MODULES_VADDR, or VMALLOC_START where a CPU has no such
+ * @param own its marked slots
  */
 export function funcTag(
   xlated: XlatedProgram,
@@ -28,21 +29,25 @@ export function funcTag(
   subprog: Subprog,
   hash: TagHash,
   modulesStart: bigint,
+  own: readonly Insn[] = markedInsns(xlated, marked, subprog),
 ): string {
-  const insns: Insn[] = marked.insns.slice(subprog.start, subprog.end);
-  for (let slot = 0; slot + 1 < insns.length; slot++) {
-    const insn = insns[slot];
+  let insns: Insn[] | undefined;
+  for (let slot = 0; slot + 1 < own.length; slot++) {
+    const insn = own[slot];
     if (insn.code !== LD_IMM64) continue;
     const callee = marked.funcRefs.get(subprog.start + slot);
     const pair =
       callee === undefined
-        ? pseudoMapInsn(xlated.maps, insn, insns[slot + 1])
+        ? pseudoMapInsn(xlated.maps, insn, own[slot + 1])
         : [
             makeInsn(insn.code, insn.dst, insn.src, callee, Number(BigInt.asIntN(32, modulesStart))),
             makeInsn(0, 0, 0, 0, Number(BigInt.asIntN(32, modulesStart >> 32n))),
           ];
-    if (pair !== undefined) [insns[slot], insns[slot + 1]] = pair;
+    if (pair !== undefined) {
+      insns ??= own.slice();
+      [insns[slot], insns[slot + 1]] = pair;
+    }
     slot++;
   }
-  return progTag(insns, hash, xlated.kernel.order);
+  return progTag(insns ?? own, hash, xlated.kernel.order);
 }

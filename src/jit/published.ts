@@ -62,7 +62,6 @@ export class PublishedFunc implements JitedFunc {
     this.index = index;
     this.name = subprog.name !== '' ? subprog.name : index === 0 ? xlated.name : 'F';
     this.start = subprog.start;
-    this.symbol = bpfSymbolName(index === 0 ? tag : this.tag, this.name);
     this.slot = slot;
     this.addr = addr;
     this.bytes = image.bytes;
@@ -72,6 +71,7 @@ export class PublishedFunc implements JitedFunc {
     this.localEntry = offsetFrom(addr, image.localEntryOff);
     this.tailEntry = offsetFrom(addr, image.tailEntryOff);
     this.insns = insns;
+    this.symbol = bpfSymbolName(index === 0 ? tag : this.tag, this.name);
     this.slotOffs = image.slotOffs;
     this.lineOffs = image.lineOffs ?? image.slotOffs;
     this.sites = image.sites;
@@ -82,7 +82,8 @@ export class PublishedFunc implements JitedFunc {
   get tag(): string {
     if (this.#tag === undefined) {
       const { xlated, marked, hash, env } = this.#publication;
-      this.#tag = funcTag(xlated, marked, xlated.subprogs[this.index], hash, env.space.layout.modules.start);
+      const { start } = env.space.layout.modules;
+      this.#tag = funcTag(xlated, marked, xlated.subprogs[this.index], hash, start, this.insns);
     }
     return this.#tag;
   }

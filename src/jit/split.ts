@@ -21,14 +21,40 @@ export class NoSubprog extends Error {
   }
 }
 
-/** A program marked for compilation: pass A of `jit_subprogs`. */
+/**
+ * A program marked for compilation: pass A of `jit_subprogs`. Local calls hold `off` = callee, `imm` = 1; a placeholder
+ * that x86's JIT does not take for a call of nothing. Slots are marked where a function's are taken out of the program.
+ */
 export interface Marked {
-  /** Local calls hold `off` = callee, `imm` = 1; a placeholder that x86's JIT does not take for a call of nothing. */
-  readonly insns: readonly Insn[];
   /** Distances the marking overwrote, by slot (`aux.call_imm`). */
   readonly callImm: ReadonlyMap<number, number>;
+  /** Slots of local calls, ascending, and the callee of each. */
+  readonly callSlots: readonly number[];
+  readonly callees: readonly number[];
   /** Callee of each `ld_imm64` of a function, by slot. */
   readonly funcRefs: ReadonlyMap<number, number>;
+}
+
+/** The marked slots of one function. */
+export function markedInsns(
+  { insns }: XlatedProgram,
+  { callSlots, callees }: Marked,
+  { start, end }: Subprog,
+): readonly Insn[] {
+  if (callSlots.length === 0 && start === 0 && end === insns.length) return insns;
+  const own = insns.slice(start, end);
+  let at = 0;
+  for (let high = callSlots.length; at < high; ) {
+    const mid = (at + high) >> 1;
+    if (callSlots[mid] < start) at = mid + 1;
+    else high = mid;
+  }
+  for (; at < callSlots.length && callSlots[at] < end; at++) {
+    const slot = callSlots[at];
+    const { code, dst, src } = insns[slot];
+    own[slot - start] = makeInsn(code, dst, src, callees[at], 1);
+  }
+  return own;
 }
 
 /** Number of the function that begins at `slot`, by binary search; -1 for none (`find_subprog`). */
@@ -51,8 +77,9 @@ export function findSubprog(subprogs: readonly Subprog[], slot: number): number 
  * @param enter told before each look-up, by slot
  */
 export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: number) => void): Marked {
-  let marked: Insn[] | undefined;
   const callImm = new Map<number, number>();
+  const callSlots: number[] = [];
+  const callees: number[] = [];
   const funcRefs = new Map<number, number>();
   for (let slot = 0; slot < insns.length; slot++) {
     const insn = insns[slot];
@@ -67,14 +94,14 @@ export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: numb
     if (callee < 0) throw new NoSubprog(target);
     callImm.set(slot, insn.imm);
     if (call) {
-      marked ??= insns.slice();
-      marked[slot] = makeInsn(insn.code, insn.dst, insn.src, callee, 1);
+      callSlots.push(slot);
+      callees.push(callee);
     } else {
       funcRefs.set(slot, callee);
       slot++;
     }
   }
-  return { insns: marked ?? insns, callImm, funcRefs };
+  return { callImm, callSlots, callees, funcRefs };
 }
 
 /** Whether a program may end through `bpf_throw`. */
@@ -101,7 +128,7 @@ export function funcInput(
   return {
     index,
     isFunc: xlated.subprogs.length > 1,
-    insns: xlated.subprogs.length > 1 ? marked.insns.slice(subprog.start, subprog.end) : marked.insns,
+    insns: markedInsns(xlated, marked, subprog),
     funcRefs: refsWithin(marked.funcRefs, subprog),
     stackDepthBytes: subprog.stackDepthBytes,
     tailCallReachable: subprog.tailCallReachable,

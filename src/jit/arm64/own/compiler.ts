@@ -54,7 +54,7 @@ const EMIT: readonly ((e: Emission, i: number) => void)[] = (() => {
 })();
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend();
+  const kept = DESK.lend(func.insns.length);
   const { room } = DESK;
   room.clear();
   const found = scan(func, kept);
@@ -77,7 +77,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
 }
 
 /** Registers a callee keeps that the function uses. */
-function keptOf({ n, kind, d, a, b, arena }: Scan, map: Uint8Array): number[] {
+function keptOf({ n, kind, d, a, b, arena }: Scan, map: readonly number[]): number[] {
   let named = 0;
   for (let i = 0; i < n; i++) if (kind[i] !== K.nothing) named |= (1 << d[i]) | (1 << a[i]) | (1 << b[i]);
   named = (named & ~(1 << NO)) | (arena ? 1 << BASE : 0);

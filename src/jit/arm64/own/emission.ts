@@ -21,7 +21,7 @@ export interface Unit {
   readonly kept: Room;
   readonly frame: Frame;
   /** Machine registers by BPF register. */
-  readonly map: Uint8Array;
+  readonly map: readonly number[];
   /** BPF registers live behind each slot. */
   readonly live: Uint16Array;
   readonly results: Results;

@@ -26,6 +26,6 @@ export const BASE = 12;
 const CALLING = [RESULT, 0, 1, 2, 3, 4, 19, 20, 21, 22, FRAME, 8, 28] as const;
 const LEAF = [RESULT, 0, 1, 2, 3, 4, 5, 6, 13, 14, FRAME, 8, 15] as const;
 
-export function registerMap(leaf: boolean): Uint8Array {
-  return Uint8Array.from(leaf ? LEAF : CALLING);
+export function registerMap(leaf: boolean): readonly number[] {
+  return leaf ? LEAF : CALLING;
 }

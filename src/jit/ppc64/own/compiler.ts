@@ -74,7 +74,7 @@ export function ownCompilers(abi: OwnAbi): (func: FuncInput, env: TargetEnv) => 
   let bench: Bench | undefined;
   return (func, env) => {
     bench ??= new Bench();
-    const kept = DESK.lend();
+    const kept = DESK.lend(func.insns.length);
     return new OwnCompiler(prepare(func, env, abi, bench, kept), bench, kept);
   };
 }

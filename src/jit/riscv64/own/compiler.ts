@@ -22,7 +22,7 @@ const LONG_BRANCH = 3;
 
 /** Everything no address changes: rows, registers, frame. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend();
+  const kept = DESK.lend(func.insns.length);
   DESK.room.clear();
   const rows = decode(func, kept);
   combine(rows);

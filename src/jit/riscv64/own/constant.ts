@@ -91,32 +91,44 @@ function basic(high: number, low: number, zba: boolean, out: number[]): number[]
   return out;
 }
 
+/** A sequence that is looked at. */
+const TRIED: number[] = [];
+
 function find(hi: number, lo: number, zba: boolean, zbb: boolean): Steps {
   let best: Steps = basic(hi, lo, zba, []);
+  if (best.length <= 2) return best;
   let bytes = bytesOf(best);
-  const consider = (steps: Steps): void => {
-    const size = bytesOf(steps);
-    if (size > bytes || (size === bytes && steps.length >= best.length)) return;
-    best = steps;
+  const zeros = trailing(hi, lo);
+  if (best.length === 4 && bytes <= 6) {
+    // Fewer bytes than 6 have only c.li and c.slli.
+    const odd = sarLo(hi, lo, zeros & 63);
+    const isShorter = bytes === 6 && zeros > 0 && odd >= -32 && odd < 32 && sarHi(hi, zeros & 63) === odd >> 31;
+    return isShorter ? [LI, odd, SLLI, zeros] : best;
+  }
+  /** Another number, and a step that makes this one of it. */
+  const consider = (high: number, low: number, step: number, imm: number): void => {
+    TRIED.length = 0;
+    basic(high, low, zba, TRIED).push(step, imm);
+    const size = bytesOf(TRIED);
+    if (size > bytes || (size === bytes && TRIED.length >= best.length)) return;
+    best = TRIED.slice();
     bytes = size;
   };
-  if (best.length <= 2) return best;
-  const zeros = trailing(hi, lo);
-  if (zeros > 0 && zeros < 64) consider([...basic(sarHi(hi, zeros), sarLo(hi, lo, zeros), zba, []), SLLI, zeros]);
+  if (zeros > 0 && zeros < 64) consider(sarHi(hi, zeros), sarLo(hi, lo, zeros), SLLI, zeros);
   const lead = hi < 0 ? 0 : leading(hi, lo);
   if (lead > 0) {
     const [h, l] = [shlHi(hi, lo, lead), shlLo(lo, lead)];
-    consider([...basic(h, l, zba, []), SRLI, lead]);
+    consider(h, l, SRLI, lead);
     const ones = lead < 32 ? (1 << lead) - 1 : -1;
     const onesHigh = lead <= 32 ? 0 : lead === 64 ? -1 : (1 << (lead - 32)) - 1;
-    consider([...basic(h | onesHigh, l | ones, zba, []), SRLI, lead]);
-    if (zba && lead === 32) consider([...basic(-1, lo, zba, []), ZEXT, 0]);
+    consider(h | onesHigh, l | ones, SRLI, lead);
+    if (zba && lead === 32) consider(-1, lo, ZEXT, 0);
   }
   if (zbb && best.length > 4) {
     for (let by = 1; by < 64; by++) {
       const h = shlHi(hi, lo, by) | shrHi(hi, 64 - by);
       const l = shlLo(lo, by) | shrLo(hi, lo, 64 - by);
-      if (h === l >> 31 && l >= -2048 && l < 2048) consider([LI, l, RORI, by]);
+      if (h === l >> 31 && l >= -2048 && l < 2048) consider(h, l, RORI, by);
     }
   }
   return best;
@@ -158,6 +170,9 @@ export class Constants {
       : { steps, bytes, head: undefined, tail: 0 };
   }
 }
+
+/** The instruction of one step, on `rd`. */
+export const stepWord = (step: number, rd: number, imm: number): number => STEP[step](rd, imm);
 
 /** The instructions of a sequence, on `rd`. */
 export function stepWords(steps: Steps, rd: number, each: (word: number) => void): void {

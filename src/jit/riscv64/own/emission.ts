@@ -5,7 +5,7 @@ import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { compress, compressedBranch, compressedJump, isPrime } from '../compress.ts';
 import { add, addi, addiw, addUw, auipc, branch, EQ, jal, jalr, NE, SP, slli, srli, ZERO } from '../encode.ts';
 import { FRAME } from './allocate.ts';
-import { stepWords } from './constant.ts';
+import { stepWord } from './constant.ts';
 import type * as ir from './ir.ts';
 import type { Unit } from './unit.ts';
 
@@ -125,7 +125,12 @@ export class Emission {
     if (to !== from) this.w(addi(to, from, 0));
   }
   load(register: number, hi: number, lo: number): void {
-    stepWords(this.unit.constants.plan(hi, lo).steps, register, word => this.w(word));
+    if (hi === lo >> 31 && isS12(lo)) {
+      this.w(addi(register, ZERO, lo));
+      return;
+    }
+    const { steps } = this.unit.constants.plan(hi, lo);
+    for (let k = 0; k < steps.length; k += 2) this.w(stepWord(steps[k], register, steps[k + 1]));
   }
   /** A register that holds a signed number of 32 bits: `scratch`, or x0. */
   constant(value: number, scratch: number): number {

@@ -17,7 +17,7 @@ import type { Unit } from './unit.ts';
 const PATIENCE = 8;
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend();
+  const kept = DESK.lend(func.insns.length);
   const { room } = DESK;
   room.clear();
   const rows = decode(func, 'big', isMask, kept);

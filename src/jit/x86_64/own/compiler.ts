@@ -22,7 +22,7 @@ const MOST_DISPLACED = 0x7fff0000n;
 
 /** Everything no address changes. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend();
+  const kept = DESK.lend(func.insns.length);
   const { room } = DESK;
   room.clear();
   const facts = factsOf(func, kept);

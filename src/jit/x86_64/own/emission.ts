@@ -12,6 +12,11 @@ import type { Unit } from './unit.ts';
 const FIX_8 = 1;
 const FIX_32 = 4;
 
+/** As the desk's memory, nobody's for longer than an emission. */
+const JUMPS = new Jumps();
+const KNOWN_HI = new Int32Array(16);
+const KNOWN_LO = new Int32Array(16);
+
 /** A callee out of reach: where it is, and how often it is called. */
 export interface FarCallee {
   readonly hi: number;
@@ -41,7 +46,7 @@ export class Emission {
   readonly extable: ExtableEntry[] = [];
   readonly farCallees = new Map<string, FarCallee>();
   readonly stubLabels = new Map<string, number>();
-  readonly jumps: Jumps;
+  readonly jumps = JUMPS;
   /** Something needs a longer form: this emission is void. */
   grew = false;
   /** x86-64 registers whose upper half is known to be 0, a bit each; all where nobody comes. */
@@ -58,13 +63,11 @@ export class Emission {
     this.callees = callees;
     const { room } = DESK;
     room.clear();
-    this.jumps = new Jumps(room);
+    this.jumps.clear();
     this.c = DESK.buffer('little');
     this.c.reset(n + 2);
     this.leaveLabel = n + 1;
     this.#zxAt = room.ints(n, -1);
-    this.knownHi = room.ints(16);
-    this.knownLo = room.ints(16);
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
@@ -99,8 +102,8 @@ export class Emission {
   isKnown(register: number): boolean {
     return (this.#known & (1 << register)) !== 0;
   }
-  readonly knownHi: Int32Array;
-  readonly knownLo: Int32Array;
+  readonly knownHi = KNOWN_HI;
+  readonly knownLo = KNOWN_LO;
   #known = 0;
   isZeroExtended(register: number): boolean {
     return (this.zx & (1 << register)) !== 0;
@@ -200,7 +203,7 @@ export class Emission {
 
   /** Fills jumps in; marks those that do not reach. */
   resolve(): void {
-    if (this.jumps.grow(this.forms.near, label => this.c.offsetOf(label))) {
+    if (this.jumps.grow(this.forms.near, label => this.c.offsetOf(label), DESK.room)) {
       this.grew = true;
       return;
     }

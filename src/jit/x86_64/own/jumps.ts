@@ -6,40 +6,41 @@ const JMP_GROWTH = 3;
 const JCC_GROWTH = 4;
 /** Rounds in which jumps push each other apart before all grow. */
 const MOST_ROUNDS = 64;
-/** Jumps there is room for from the start. */
+/** Jumps there is room for from the start, and for how many room is kept. */
 const FEW = 64;
+const MANY = 1 << 16;
 
-/** The jumps of one emission that come in two lengths, in order. */
+/** The jumps of one emission that come in two lengths, in order. One set serves all emissions. */
 export class Jumps {
   #count = 0;
   /** Where each begins, and where it goes: a label. */
-  #offs: Int32Array;
-  #labels: Int32Array;
-  #slots: Int32Array;
-  #conditional: Uint8Array;
-  readonly #room: Room;
+  #offs = new Int32Array(FEW);
+  #labels = new Int32Array(FEW);
+  #slots = new Int32Array(FEW);
+  #conditional = new Uint8Array(FEW);
 
-  /** @param room where they live: cleared no sooner than they are done with */
-  constructor(room: Room) {
-    this.#room = room;
-    this.#offs = room.ints(FEW);
-    this.#labels = room.ints(FEW);
-    this.#slots = room.ints(FEW);
-    this.#conditional = room.bytes(FEW);
+  /** None any more. */
+  clear(): void {
+    this.#count = 0;
+    if (this.#offs.length <= MANY) return;
+    this.#offs = new Int32Array(FEW);
+    this.#labels = new Int32Array(FEW);
+    this.#slots = new Int32Array(FEW);
+    this.#conditional = new Uint8Array(FEW);
   }
 
   add(off: number, label: number, slot: number, conditional: boolean): void {
     const at = this.#count++;
     if (at === this.#offs.length) {
-      const grown = (from: Int32Array): Int32Array => {
-        const to = this.#room.ints(2 * at);
+      const grown = (from: Int32Array): Int32Array<ArrayBuffer> => {
+        const to = new Int32Array(2 * at);
         to.set(from);
         return to;
       };
       this.#offs = grown(this.#offs);
       this.#labels = grown(this.#labels);
       this.#slots = grown(this.#slots);
-      const flags = this.#room.bytes(2 * at);
+      const flags = new Uint8Array(2 * at);
       flags.set(this.#conditional);
       this.#conditional = flags;
     }
@@ -64,18 +65,21 @@ export class Jumps {
   /**
    * Makes every jump long whose label 8 bits do not reach, those that get out of reach by it included. True: some grew,
    * and the code has to be emitted again.
+   *
+   * @param room for what is found on the way
    */
-  grow(near: Uint8Array, offsetOf: (label: number) => number): boolean {
+  grow(near: Uint8Array, offsetOf: (label: number) => number, room: Room): boolean {
     const count = this.#count;
-    const places = this.#room.ints(count);
-    const indexes = this.#room.ints(count);
+    if (count === 0) return false;
+    const places = room.ints(count);
+    const indexes = room.ints(count);
     for (let i = 0; i < count; i++) {
       places[i] = offsetOf(this.#labels[i]);
       indexes[i] = this.#before(places[i]);
     }
     // Bytes that jumps before the one with this index grew by in this call.
-    const grownBy = this.#room.ints(count + 1);
-    const grew = this.#room.bytes(count);
+    const grownBy = room.ints(count + 1);
+    const grew = room.bytes(count);
     let any = false;
     for (let round = 0; ; round++) {
       let changed = false;
