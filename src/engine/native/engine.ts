@@ -1,3 +1,5 @@
+import type { LinearProgram } from '../../jit/index.ts';
+import { CodeCache } from '../code-cache.ts';
 import type { Engine, EngineHost } from '../types.ts';
 import { machineOf, wasmEngine } from '../wasm/engine.ts';
 import type { LinkHelper } from '../wasm/link-helpers.ts';
@@ -16,12 +18,17 @@ export interface NativeEngineOptions {
    */
   readonly unverified?: Unverified;
   readonly addon?: AddonOptions;
+  /** Compiled programs; default those of every engine made without one. */
+  readonly cache?: CodeCache<LinearProgram>;
   /** What programs call in place of JavaScript; default what maps do. */
   readonly linkHelper?: LinkHelper;
 }
 
 /** One addon a thread: it is never unloaded. */
-const shared: { host: NativeHost | undefined } = { host: undefined };
+const shared: { host: NativeHost | undefined; readonly cache: CodeCache<LinearProgram> } = {
+  host: undefined,
+  cache: new CodeCache(),
+};
 
 /**
  * Runs verified programs in code of the host's own CPU: Linux on x86-64 and arm64, no compiler, no addon to install. Code works in the machine's
@@ -38,7 +45,11 @@ export function nativeEngine(options: NativeEngineOptions = {}): Engine {
   }
   const own = native;
   const machines = new WeakMap<EngineHost, NativeMachine>();
-  const how = { cache: new ModuleCache(), linkHelper: options.linkHelper ?? linkMapOps };
+  const how = {
+    cache: new ModuleCache(),
+    nativeCache: options.cache ?? shared.cache,
+    linkHelper: options.linkHelper ?? linkMapOps,
+  };
   return {
     name: 'native',
     load(program, host) {

@@ -1,6 +1,7 @@
 import { CALL } from '../../isa/index.ts';
 import { type Gate, helperImport, JitError, kfuncImport, type LinearProgram, RUN_STATE } from '../../jit/index.ts';
 import { FarcallError, hi32, lo32 } from '../../util/index.ts';
+import type { CodeCache } from '../code-cache.ts';
 import { DEFAULT_INSN_BUDGET } from '../interp/index.ts';
 import type { EngineProgram, LoadedProgram, ProgramRunner, RunnerOptions, RunOptions, RunResult } from '../types.ts';
 import { type CompileHow, prepareCode, shapesIn } from '../wasm/compile-program.ts';
@@ -15,6 +16,11 @@ const TAIL_CALL = 12;
 
 /** What a program that nobody verified does: runs anyway, in WebAssembly with every access checked, or not at all. */
 export type Unverified = 'refuse' | 'wasm' | 'dangerous';
+
+/** How programs are compiled, natively and otherwise. */
+export interface NativeHow extends CompileHow {
+  readonly nativeCache: CodeCache<LinearProgram>;
+}
 
 /** A program's native code, at its place. */
 export interface NativeCode {
@@ -41,7 +47,7 @@ export class NativeLoaded implements LoadedProgram {
   readonly program: EngineProgram;
   readonly wasm: WasmLoaded;
   readonly #machine: NativeMachine;
-  readonly #how: CompileHow;
+  readonly #how: NativeHow;
   readonly #unverified: Unverified;
   readonly #hasTailCalls: boolean;
   /** Through the dangerous door. */
@@ -50,7 +56,7 @@ export class NativeLoaded implements LoadedProgram {
   #tried = false;
   #ready = false;
 
-  constructor(program: EngineProgram, machine: NativeMachine, how: CompileHow, unverified: Unverified) {
+  constructor(program: EngineProgram, machine: NativeMachine, how: NativeHow, unverified: Unverified) {
     const verified = program.proof?.ok === true;
     this.#taken = unverified === 'dangerous' && !verified;
     this.program = this.#taken ? taken(program) : program;
@@ -89,13 +95,15 @@ export class NativeLoaded implements LoadedProgram {
       probeReads: false,
       funcBase: this.wasm.functions?.start ?? 0,
     });
-    const firstGate = native.nextGate;
+    const target = hostTarget();
     let program: LinearProgram;
     try {
       const { gateAddr, extended } = native;
-      const verifiedSlots = this.#taken ? 0 : this.program.insns.length;
-      const own = { gateAddr, gateBase: firstGate, extended, verifiedSlots };
-      program = hostTarget().compile(insns, { ...options, ...shapesIn(host), ...own });
+      const own = { extended, verifiedSlots: this.#taken ? 0 : this.program.insns.length };
+      const key = JSON.stringify({ ...options, ...own, gateAddr: gateAddr.toString() });
+      program = this.#how.nativeCache.get(insns, key, () =>
+        target.compile(insns, { ...options, ...shapesIn(host), ...own, gateAddr }),
+      );
     } catch (error) {
       if (error instanceof JitError) return undefined;
       throw error;
@@ -105,8 +113,8 @@ export class NativeLoaded implements LoadedProgram {
       functionSlots: [],
       calls: program.calls,
     });
-    native.addGates(program.gates.map(gate => this.#gate(gate, imports)));
-    const placed = native.place(program.bytes);
+    const firstGate = native.addGates(program.gates.map(gate => this.#gate(gate, imports)));
+    const placed = native.place(target.numbered(program, firstGate));
     const at = (off: number): bigint => placed.address + BigInt(off);
     const { run, repeat, packet, batch } = program.entries;
     return {

@@ -78,22 +78,18 @@ export class NativeHost {
   addGates(gates: readonly NativeGate[]): number {
     return this.#gates.push(...gates) - gates.length;
   }
-  /** The number the next gates get. */
-  get nextGate(): number {
-    return this.#gates.length;
-  }
   dropGates(first: number, count: number): void {
     this.#gates.fill(undefined, first, first + count);
   }
 
   /** Puts code where it can run: in pages that are written first and then nothing but executed. Throws `run.native-load`. */
-  place(code: Uint8Array): PlacedCode {
+  place(code: Uint8Array<ArrayBuffer>): PlacedCode {
     const sizeBytes = code.length;
     const offBytes = this.#space.take(sizeBytes);
     if (offBytes === undefined) throw noCode(`${CODE_BYTES} bytes of code are there already`);
     const address = this.#codeStart + BigInt(offBytes);
     this.#setAddress(WORD.args, address);
-    this.#addon.place(code.slice().buffer);
+    this.#addon.place(code.buffer);
     this.#clearArgs();
     if (this.#words[WORD.out] !== 0) {
       this.#space.give(offBytes, sizeBytes);

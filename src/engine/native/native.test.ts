@@ -5,12 +5,20 @@ import { describe, expect, it } from 'vitest';
 import { TAKEN_PROOF } from '../../../test/support/taken-proof.ts';
 import { assemble } from '../../asm/index.ts';
 import { interpEngine } from '../../engine/index.ts';
+import type { LinearProgram } from '../../jit/index.ts';
 import { createMachine } from '../../machine/index.ts';
 import { bpf_prog_type } from '../../uapi/index.ts';
 import { FarcallError } from '../../util/index.ts';
 import type { Verdict } from '../../verifier/index.ts';
 import { CodeSpace } from './code-space.ts';
-import { checkHost, loadAddon, type NativeEngineOptions, nativeEngine, unsupportedBecause } from './index.ts';
+import {
+  CodeCache,
+  checkHost,
+  loadAddon,
+  type NativeEngineOptions,
+  nativeEngine,
+  unsupportedBecause,
+} from './index.ts';
 
 const { BPF_PROG_TYPE_SOCKET_FILTER: FILTER, BPF_PROG_TYPE_XDP: XDP } = bpf_prog_type;
 const REQUEST = { dataIn: new Uint8Array(64) };
@@ -112,6 +120,18 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
     // bpf_get_stackid of no map at all.
     const text = 'r6 = r1\nr2 = 0\nr3 = 0\ncall 999\nr0 = 0\nexit';
     expect(run(text).fault).toMatchObject({ kind: 'bad-call', insnIdx: 3 });
+  });
+
+  it('compiles nothing when a program is loaded again, and calls what is its own', () => {
+    const cache = new CodeCache<LinearProgram>();
+    const engine = nativeEngine({ cache });
+    const insns = llvm('r6 = r1\nr2 = 0\ncall 999\nr0 = 0\nexit');
+    for (let n = 1; n <= 3; n++) {
+      const machine = createMachine({ engine });
+      const fault = machine.run(machine.loadInsns(`p${n}`, FILTER, insns, [], TAKEN_PROOF), REQUEST).fault;
+      expect(fault).toMatchObject({ kind: 'bad-call', insnIdx: 2, prog: `p${n}` });
+    }
+    expect([cache.hits, cache.misses]).toEqual([2, 1]);
   });
 
   it('callbacks run natively, and those of the interpreter count as much', () => {

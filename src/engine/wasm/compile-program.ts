@@ -111,5 +111,5 @@ export function compileProgram(
   kind: CodeKind,
 ): CompiledProgram {
   const { insns, options } = prepareCode(program, host, linkHelper, kind);
-  return cache.get(insns, options, () => translateProgram(insns, { ...options, ...shapesIn(host) }));
+  return cache.module(insns, options, () => translateProgram(insns, { ...options, ...shapesIn(host) }));
 }

@@ -11,7 +11,7 @@ export type Gate =
 
 /** What all functions of a program are written with. */
 export interface ProgramEmission {
-  /** Number of a gate's first use; the same gate gets the same one. */
+  /** Number of a gate in the program; the same gate gets the same one. */
   gate(gate: Gate): number;
   /** Address of the code that calls gates. */
   readonly gateHi: number;
@@ -49,6 +49,8 @@ export class LinearEmission implements EmissionParts {
   readonly short: Uint8Array;
   /** Calls of functions of the program: where their distance is, and whom they call. */
   readonly calls: { readonly offBytes: number; readonly callee: number }[] = [];
+  /** Where the numbers of gates are. */
+  readonly gateOffs: number[] = [];
   /** What is known of BPF registers: see `knownBehind`. */
   known = 0;
 

@@ -36,6 +36,7 @@ const LEFT_PROGRAM = WASM_FAULTS.indexOf('left-program');
 export interface WrittenFunction {
   readonly bytes: Uint8Array;
   readonly calls: LinearEmission['calls'];
+  readonly gateOffs: readonly number[];
   /** It always returns a number of 32 bits. */
   readonly returnsZero: boolean;
 }
@@ -89,7 +90,7 @@ class FunctionWriter<E extends LinearEmission> {
       e = this.#emit(false);
       if (this.#tooFar) throw new InternalError('a jump is further than it was found to be');
     }
-    return { bytes: e.c.finish(), calls: e.calls, returnsZero: this.returnsZero };
+    return { bytes: e.c.finish(), calls: e.calls, gateOffs: e.gateOffs, returnsZero: this.returnsZero };
   }
 
   /** @param trial finds out which jumps are short */

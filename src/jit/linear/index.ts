@@ -3,7 +3,7 @@ export * from './addon.ts';
 export { type EmissionParts, type Gate, LinearEmission, type ProgramEmission } from './emission.ts';
 export type { LinearEntries } from './entries.ts';
 export type { FunctionFrame, LinearRegisters, LocalHome } from './frame.ts';
-export { compileLinear, type LinearOptions, type LinearProgram } from './program.ts';
+export { compileLinear, type LinearOptions, type LinearProgram, numberGates } from './program.ts';
 export { type Reciprocal, reciprocal } from './reciprocal.ts';
 export type { LinearTarget, RowWriter } from './target.ts';
 export { isExact, isNarrow, isWide, isZero, type MaskPlan, planMask } from './zero-extended.ts';

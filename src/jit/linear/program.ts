@@ -31,8 +31,6 @@ export interface LinearOptions {
   readonly verifiedSlots?: number;
   /** Address of the code that calls gates; see `NodeAddon`. */
   readonly gateAddr: bigint;
-  /** What is added to a gate's number in the program's list. */
-  readonly gateBase: number;
   helperShape?(id: number): CallShape;
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
 }
@@ -45,8 +43,9 @@ export interface LinearProgram {
   readonly functionOffs: readonly number[];
   /** Where code enters that is called from outside; the registers are in `LinearEntries`. */
   readonly entries: LinearEntries;
-  /** What it calls outside, by number. */
+  /** What it calls outside, by number, and where those numbers are in the code. */
   readonly gates: readonly Gate[];
+  readonly gateOffs: readonly number[];
   readonly tailCalls: boolean;
   readonly calls: ReturnType<typeof callsOf>['calls'];
 }
@@ -116,7 +115,7 @@ export function compileLinear<E extends LinearEmission>(
   );
   const gates = new GateList();
   const emission: ProgramEmission = {
-    gate: (gate: Gate) => options.gateBase + gates.number(gate),
+    gate: (gate: Gate) => gates.number(gate),
     gateHi: Number(BigInt.asIntN(32, options.gateAddr >> 32n)),
     gateLo: Number(BigInt.asIntN(32, options.gateAddr)),
     stateAddr,
@@ -156,6 +155,7 @@ export function compileLinear<E extends LinearEmission>(
       target.patchCall(view, from, offs[callee] - from);
     }
   }
+  const gateOffs = indexes.flatMap(index => (written[index] as WrittenFunction).gateOffs.map(off => offs[index] + off));
   if (bytes.length > target.mostBytes) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
   const inTable = indexes.filter(index => pinned[index] === KNOWN);
   const entry = (name: EntryName): number | undefined => {
@@ -174,7 +174,20 @@ export function compileLinear<E extends LinearEmission>(
       batch: entry('batch'),
     },
     gates: gates.gates,
+    gateOffs,
     tailCalls,
     calls,
   };
+}
+
+/** A program's code with its gates numbered from `first` on. */
+export function numberGates<E extends LinearEmission>(
+  { bytes, gateOffs }: LinearProgram,
+  first: number,
+  target: LinearTarget<E>,
+): Uint8Array<ArrayBuffer> {
+  const code = new Uint8Array(bytes);
+  const view = new DataView(code.buffer);
+  for (const off of gateOffs) target.patchGate(view, off, first);
+  return code;
 }

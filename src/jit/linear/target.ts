@@ -23,6 +23,8 @@ export interface LinearTarget<E extends LinearEmission> {
   patch(code: CodeBuffer, kind: number, off: number, distance: number): boolean;
   /** Writes the distance of a call, from where `LinearEmission.calls` says. */
   patchCall(view: DataView, off: number, distance: number): void;
+  /** Adds to a gate's number, at one of `LinearEmission.gateOffs`. */
+  patchGate(view: DataView, off: number, add: number): void;
 
   /**
    * A block begins.

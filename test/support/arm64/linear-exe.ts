@@ -200,7 +200,7 @@ export function runLinear(qemu: string, runs: readonly LinearRun[], dataBytes: n
   const view = new DataView(bytes.buffer);
   runs.forEach(({ insns, data, stackDepths }, n) => {
     const shapes = { args: 2, returns: true };
-    const options = { gateAddr: BigInt(TEXT + gate), gateBase: 0, stackDepths, helperShape: () => shapes };
+    const options = { gateAddr: BigInt(TEXT + gate), stackDepths, helperShape: () => shapes };
     const program = target.compile(insns, options);
     const entry = table - DATA + ENTRY_BYTES * n;
     view.setBigUint64(entry, BigInt(at + program.entries.run), true);

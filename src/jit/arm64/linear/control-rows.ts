@@ -31,6 +31,8 @@ import {
   LOAD,
   ldr,
   mov,
+  movk,
+  movz,
   ret,
   STORE,
   sub,
@@ -111,7 +113,10 @@ export function emitChoice(e: Arm64Emission, jump: number, row: number): void {
 /** Calls a gate. R0 stays what it was; of the others that calls may change nothing does. */
 function callGate(e: Arm64Emission, gate: Gate, slot: number): void {
   const { program } = e;
-  e.constant(GATE, 0, program.gate(gate));
+  const number = program.gate(gate);
+  e.gateOffs.push(e.c.length);
+  e.w(movz(W, GATE, number));
+  e.w(movk(W, GATE, number >>> 16, 1));
   e.constant(GATE_SLOT, 0, slot);
   e.constant(T0, program.gateHi, program.gateLo);
   e.w(blr(T0));

@@ -39,6 +39,9 @@ import { emitMask } from './mask.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
 import { REGISTERS } from './registers.ts';
 
+/** What movz and movk have in bits 5 to 20. */
+const halfword = (word: number): number => (word >>> 5) & 0xffff;
+
 /** As far as the shortest branch reaches: 32 KB, of which tbz takes the first word. */
 const SHORT_BYTES = 0x7f00;
 
@@ -76,6 +79,12 @@ export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
     return word !== undefined;
   },
   patchCall: (view, off, distance) => view.setInt32(off, bl(distance), true),
+  patchGate(view, off, add) {
+    const [low, high] = [view.getInt32(off, true), view.getInt32(off + 4, true)];
+    const number = halfword(low) + (halfword(high) << 16) + add;
+    view.setInt32(off, low + ((number & 0xffff) - halfword(low)) * 32, true);
+    view.setInt32(off + 4, high + ((number >>> 16) - halfword(high)) * 32, true);
+  },
   block(e, joins) {
     if (joins) e.forgetPointers();
   },

@@ -49,6 +49,8 @@ import { RAX, RCX, RDI, RDX, RSP } from '../registers.ts';
 import { LOAD_OP, STORE_OP, type X86Emission } from './emission.ts';
 import { ADDRESS, HOME, MEMORY, SCRATCH } from './registers.ts';
 
+/** mov eax, imm32 */
+const MOV_EAX = 0xb8;
 const FIX_8 = 1;
 const FIX_32 = 4;
 
@@ -129,7 +131,9 @@ export function emitComparison(e: X86Emission, i: number): number {
 /** Calls a gate: eax is its number, edx the slot; behind it eax is what it returned and rdx where the block of calls is. */
 function callGate(e: X86Emission, gate: Gate, slot: number): void {
   const { c, program } = e;
-  movImm(c, RAX, 0, program.gate(gate));
+  c.u8(MOV_EAX);
+  e.gateOffs.push(c.length);
+  c.u32(program.gate(gate));
   movImm(c, RDX, 0, slot);
   movImm64(c, ADDRESS, program.gateHi, program.gateLo);
   callReg(c, ADDRESS);

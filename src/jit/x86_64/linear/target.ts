@@ -80,6 +80,7 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
     return size === 4 || (distance >= -127 && distance <= 128);
   },
   patchCall: (view, off, distance) => view.setInt32(off, distance - 4, true),
+  patchGate: (view, off, add) => view.setInt32(off, view.getInt32(off, true) + add, true),
   block(e, _, isLoop, most) {
     if (isLoop) alignLoop(e, most);
   },
