@@ -152,12 +152,32 @@ class Writer {
     if (through) b.mov(pointer, r.below(1000));
   }
 
+  /** Whether bits are 0: high ones more often than not. */
+  #test(label: string): void {
+    const r = this.#r;
+    const b = this.#b;
+    const tested = reg(this.#number());
+    const mask = r.chance(70) ? -1 << r.below(32) : r.edgeI32();
+    if (r.chance(30)) b.mov(tested, reg(this.#number()));
+    if (r.chance(50)) b.alu64('and', tested, mask);
+    else if (r.chance(60)) b.alu32('and', tested, mask);
+    else {
+      const other = reg(this.#number());
+      b.imm64(other, BigInt(mask >>> 0)).alu64('and', tested, other);
+    }
+    if (r.chance(20)) b.mov(reg(this.#number()), r.below(9));
+    b.jumpIf(r.chance(50) ? 'jeq' : 'jne', tested, 0, label, r.chance(50) ? 64 : 32);
+    // Nobody reads it on the way on, at least.
+    if (r.chance(70)) b.mov(tested, r.below(9));
+  }
+
   #branch(depth: number): void {
     const r = this.#r;
     const b = this.#b;
     const label = this.#label();
     const src = r.chance(50) ? r.edgeI32() : reg(this.#number());
-    if (r.chance(50)) b.jumpIf(r.pick(JUMPS), reg(this.#number()), src, label);
+    if (r.chance(25)) this.#test(label);
+    else if (r.chance(50)) b.jumpIf(r.pick(JUMPS), reg(this.#number()), src, label);
     else b.jumpIf(r.pick(JUMPS), reg(this.#number()), src, label, 32);
     this.#statements(r.between(1, 4), depth + 1);
     if (r.chance(50)) {

@@ -1,5 +1,5 @@
 import { addHi, mulHi, subHi } from '../../util/index.ts';
-import { rotlHi, rotlLo, setOperation } from '../rows/index.ts';
+import { rotlHi, rotlLo, setMask, setOperation } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -102,6 +102,11 @@ function foldOperation(w: Window, i: number): void {
     if (first >= 0 && lo === imm[second] && compute(rows, i, aux[first], imm[first], aux[second], lo)) return;
     // Shifts count modulo the width whatever the high half; others need a constant that extends to it.
     const shift = sub[i] === LSH || sub[i] === RSH || sub[i] === ARSH;
+    if (sub[i] === AND && aux[second] === 0) {
+      b[i] = NONE;
+      setMask(rows, i, 0, 0, imm[second]);
+      return;
+    }
     if (!narrow && !shift && aux[second] !== imm[second] >> 31) return;
     b[i] = NONE;
     imm[i] = lo;

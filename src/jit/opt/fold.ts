@@ -25,6 +25,7 @@ import { foldAddresses } from './addresses.ts';
 import { foldBranches } from './branches.ts';
 import { foldConstants } from './constants.ts';
 import { propagateCopies } from './copies.ts';
+import { constantsAt } from './known-constants.ts';
 import { foldMasks } from './masks.ts';
 import type { OptPass } from './passes.ts';
 import { foldRotates } from './rotates.ts';
@@ -44,12 +45,13 @@ export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: Readonly
   const rotates = !without.has('rotates');
   const addresses = !without.has('addresses');
   const branches = !without.has('branches');
+  const known = constants ? constantsAt(rows, blocks, room) : undefined;
   const { a, b, d, aux } = rows;
   const { defined, before, used, readAt } = w;
   for (let at = 0; at < count; at++) {
     const from = start[at];
     const end = start[at + 1];
-    w.enterBlock(from, (flags[from] & TARGET) !== 0);
+    w.enterBlock(from, (flags[from] & TARGET) !== 0, known, 10 * at);
     for (let i = from; i < end; i++) {
       let k = kind[i];
       if (k === NOP) continue;

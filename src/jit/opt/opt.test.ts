@@ -5,6 +5,7 @@ import { Room } from '../room.ts';
 import { decodeUnfixed, findBlocks, ir } from '../rows/index.ts';
 import {
   calleesFirst,
+  foldBounds,
   foldRows,
   inlineCalls,
   OPT_PASSES,
@@ -28,6 +29,7 @@ function after(text: string, ...passes: readonly OptPass[]): string[] {
   const blocks = findBlocks(rows, room);
   foldRows(rows, blocks, room, new Set(OPT_PASSES.filter(pass => !passes.includes(pass))));
   const live = removeDead(rows, blocks, room);
+  if (passes.includes('branches')) foldBounds(rows, blocks, live);
   if (passes.includes('slots')) planFrame(rows, blocks, live, 64, 0, true);
   return rowsText(rows);
 }
@@ -70,6 +72,18 @@ describe('constants', () =>
       'r1 = 0x123456789 ll\n*(u64 *)(r2 + 8) = r1\nexit',
       ['constants'],
       ['r1 = 0x123456789', 'u64[r2 + 8] = r1', 'exit'],
+    ],
+    // From wherever control comes.
+    [
+      'r6 = 8\nif r1 == 0 goto +1\nr2 = 1\nr0 += r6\nr0 += r2\nexit',
+      ['constants'],
+      ['if r1 == 0 goto 3', 'r2 = 0x1', 'r0 = r0 + 8', 'r0 = r0 + r2', 'exit'],
+    ],
+    ['r6 = 8\nr0 += r6\nif r0 < r1 goto -2\nexit', ['constants'], ['r0 = r0 + 8', 'if r0 < r1 goto 1', 'exit']],
+    [
+      'r6 = 8\nr0 += r6\nr6 = 9\nif r0 < r1 goto -3\nexit',
+      ['constants'],
+      ['r6 = 0x8', 'r0 = r0 + r6', 'r6 = 0x9', 'if r0 < r1 goto 1', 'exit'],
     ],
     // Division by 0 is left to those who know what it gives.
     ['r0 = 6\nr1 = 4\nr0 /= r1\nexit', ['constants'], ['r0 = 0x6', 'r0 = rol(r0, 62) & 0x3fffffffffffffff', 'exit']],
@@ -164,6 +178,38 @@ describe('branches', () =>
       'r1 = *(u32 *)(r2 + 0)\nif r1 > -7 goto +1\nr0 = 1\nexit',
       ['branches'],
       ['r1 = u32[r2]', 'if r1 > -7 goto 3', 'r0 = 0x1', 'exit'],
+    ],
+    // A test of high bits is a bound, and others need no place.
+    [
+      'r0 = 1\nr1 &= -4096\nif r1 == 0 goto +1\nr0 = 2\nexit',
+      ['branches'],
+      ['r0 = 0x1', 'if r1 < 4096 goto 4', 'r0 = 0x2', 'exit'],
+    ],
+    [
+      'r0 = 1\nw1 &= -16\nr2 = r0\nif w1 != 0 goto +1\nr0 = r2\nexit',
+      ['branches'],
+      ['r0 = 0x1', 'r2 = r0', 'if w1 >= 16 goto 5', 'r0 = r2', 'exit'],
+    ],
+    [
+      'r0 = 1\nw1 &= 6\nif w1 != 0 goto +1\nr0 = 2\nexit',
+      ['branches'],
+      ['r0 = 0x1', 'if w1 & 6 goto 4', 'r0 = 0x2', 'exit'],
+    ],
+    // Unless there is no such test, or somebody reads what was masked, or it is not there any more.
+    [
+      'r0 = 1\nw1 &= 6\nif w1 == 0 goto +1\nr0 = 2\nexit',
+      ['branches'],
+      ['r0 = 0x1', 'r1 = r1 & 0x6', 'if w1 == 0 goto 4', 'r0 = 0x2', 'exit'],
+    ],
+    [
+      'r1 &= -4096\nif r1 == 0 goto +1\nr0 = r1\nexit',
+      ['branches'],
+      ['r1 = r1 & 0xfffffffffffff000', 'if r1 == 0 goto 3', 'r0 = r1', 'exit'],
+    ],
+    [
+      'r0 = 1\nr2 = r1\nr2 &= -4096\nr1 = 3\nif r2 == 0 goto +1\nr0 = r1\nexit',
+      ['branches', 'copies'],
+      ['r0 = 0x1', 'r2 = r1 & 0xfffffffffffff000', 'r1 = 0x3', 'if r2 == 0 goto 6', 'r0 = r1', 'exit'],
     ],
   ]));
 

@@ -25,13 +25,18 @@ export class Window {
     this.readAt = room.ints(rows.n, -1);
   }
 
-  /** @param merged control may come from elsewhere than the row before, so nothing is known */
-  enterBlock(start: number, merged: boolean): void {
+  /**
+   * @param merged control may come from elsewhere than the row before, so nothing is known
+   * @param constants but that R0.. hold what these rows, if they are some, did: entries from `base` on
+   */
+  enterBlock(start: number, merged: boolean, constants?: Int32Array, base = 0): void {
     this.blockStart = start;
     if (!merged) return;
     this.defined.fill(-1);
     this.before.fill(-1);
     this.used.fill(-1);
+    if (constants === undefined) return;
+    for (let r = 0; r < 10; r++) if (constants[base + r] >= 0) this.defined[r] = constants[base + r];
   }
 
   /** Row whose result the register holds, when `kind` is what it is and its operand a is still what it read; or -1. */

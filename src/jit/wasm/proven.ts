@@ -2,6 +2,7 @@ import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, findInsnDef, type Insn, LD_IMM64
 import { ERRNO } from '../../uapi/index.ts';
 import {
   calleesFirst,
+  foldBounds,
   foldRows,
   inlineCalls,
   type OptFunction,
@@ -139,6 +140,7 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
     foldRows(func.rows, blocks, room, without);
     live = removeDead(func.rows, blocks, room);
   }
+  if (!without.has('branches')) foldBounds(func.rows, blocks, live);
   const { rows, slots } = func;
   const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
   if (without.has('narrow')) {
