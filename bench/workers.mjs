@@ -8,7 +8,8 @@
 //
 // "nothing shared" is a loop of JavaScript that touches no memory: what the machine has to give at the moment. Beside the ratio by
 // the clock stands that by CPU time, for machines that have other things to do: packets a second of CPU time, times threads.
-//   npm run build && node bench/workers.mjs [ROUNDS] [THREADS] [BATCHES]
+// Flows are counted in an array, in a hash, or each packet is an update of its flow's element of a hash (of which no count is kept).
+//   npm run build && node bench/workers.mjs [ROUNDS] [THREADS] [BATCHES] [array|hash|update]
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { wasmEngine } from '../dist/engine/index.js';
 import { createMachine, ProgramBuilder } from '../dist/index.js';
@@ -19,6 +20,10 @@ import { bpf_map_type, bpf_prog_type, helperId } from '../dist/uapi/index.js';
 
 const BATCH = 256;
 const FLOWS = 4096;
+const VALUE_BYTES = 64;
+const KINDS = ['array', 'hash', 'update'];
+const KIND = process.argv[5] ?? KINDS[0];
+if (!KINDS.includes(KIND)) throw new Error(`array, hash or update, not ${KIND}`);
 const MIXES = ['nothing shared', 'by flow', 'any', 'the same'];
 
 /** Runs what it is told as often as it is told, and says how long that took. */
@@ -102,10 +107,21 @@ function program() {
     .alu64('rsh', R4, 20)
     .alu64('and', R4, FLOWS - 1)
     .store('w', R10, -4, R4);
-  lookup(b, 0)
-    .mov(R1, 1)
-    .raw(makeInsn(0xdb, 0, 1, 0, 0))
-    .raw(makeInsn(0xdb, 0, 7, 8, 0));
+  if (KIND === 'update') {
+    for (let at = VALUE_BYTES; at > 0; at -= 8) b.store('dw', R10, -8 - at, { reg: 7 });
+    b.raw(...map(1, 0))
+      .mov(R2, R10)
+      .alu64('add', R2, -4)
+      .mov(R3, R10)
+      .alu64('add', R3, -8 - VALUE_BYTES)
+      .mov(R4, 0)
+      .raw(call('bpf_map_update_elem'));
+  } else {
+    lookup(b, 0)
+      .mov(R1, 1)
+      .raw(makeInsn(0xdb, 0, 1, 0, 0))
+      .raw(makeInsn(0xdb, 0, 7, 8, 0));
+  }
   b.store('w', R10, -4, 0);
   lookup(b, 1).load('dw', R1, R0, 0).alu64('add', R1, 1).store('dw', R0, 0, R1);
   return b.mov(R0, 2).label('end').exit().build();
@@ -122,9 +138,9 @@ async function main() {
   const machine = createMachine({ engine: wasmEngine(), shared: true, cpuCount: threads });
   const def = {
     name: 'flows',
-    type: bpf_map_type.BPF_MAP_TYPE_ARRAY,
+    type: KIND === 'array' ? bpf_map_type.BPF_MAP_TYPE_ARRAY : bpf_map_type.BPF_MAP_TYPE_HASH,
     keySizeBytes: 4,
-    valueSizeBytes: 64,
+    valueSizeBytes: VALUE_BYTES,
     maxEntries: FLOWS,
     flags: 0,
   };
@@ -138,6 +154,8 @@ async function main() {
       maxEntries: 1,
     }),
   ];
+  const key = n => Uint8Array.from([n & 0xff, n >> 8, 0, 0]);
+  for (let n = 0; n < FLOWS; n++) maps[0].userUpdate(key(n), new Uint8Array(VALUE_BYTES));
   const asVerified = maps.map(({ def: { name, type: mapType, keySizeBytes, valueSizeBytes, maxEntries, flags } }) => ({
     ...{ name, type: mapType, keySize: keySizeBytes, valueSize: valueSizeBytes, maxEntries, flags, mapExtra: 0n },
     ...{ keyTypeId: 0, valueTypeId: 0, frozen: false, unprivileged: false },
@@ -191,18 +209,20 @@ async function main() {
     }
   }
   for (const worker of workers) await worker.terminate();
-  const key = n => Uint8Array.from([n & 0xff, n >> 8, 0, 0]);
   const words = bytes => [...new BigUint64Array(bytes.slice().buffer)].map(Number);
   const flows = Array.from({ length: FLOWS }, (_, n) => words(maps[0].userLookup(key(n))));
   const sum = at => flows.reduce((total, values) => total + values[at], 0);
   const total = ran.reduce((all, n) => all + n, 0);
-  const wanted = [total, 64 * total, ...ran];
-  const found = [sum(0), sum(1), ...words(maps[1].userLookup(key(0)))];
+  const wanted = KIND === 'update' ? ran : [...ran, total, 64 * total];
+  const found = words(maps[1].userLookup(key(0)));
+  if (KIND !== 'update') found.push(sum(0), sum(1));
   if (wanted.join() !== found.join()) throw new Error(`counts ${found}, wanted ${wanted}`);
   const median = values => values.sort((a, b) => a - b)[values.length >> 1];
   const show = values =>
     `${median(values).toFixed(1)} (${values[0].toFixed(1)}–${values.at(-1).toFixed(1)})`.padEnd(22);
-  console.log(`node ${process.version}, ${rounds} rounds of ${batches} batches of ${BATCH}, million packets a second`);
+  console.log(
+    `node ${process.version}, ${rounds} rounds of ${batches} batches of ${BATCH}, ${KIND}, million packets a second`,
+  );
   console.log(`${'flows'.padEnd(16)}${'one thread'.padEnd(22)}${`${threads} threads`.padEnd(22)}ratio  by CPU time`);
   for (const [mix, { one, all, cpuOne, cpuAll }] of Object.entries(samples)) {
     const ratio = median(all) / median(one);

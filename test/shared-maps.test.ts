@@ -11,11 +11,13 @@ import {
   isQueueStackMap,
   isRingbufMap,
   MAP_GATES,
+  MAP_HANDLE,
+  MAP_LOCKS,
   POOL_LAYOUT,
   POOL_NODE,
 } from '../src/maps/index.ts';
 import { bpf_map_type as T } from '../src/uapi/index.ts';
-import { allKeys, bytesNumber, TestMapHost } from './support/map-host.ts';
+import { allKeys, bytesNumber, numberBytes, TestMapHost } from './support/map-host.ts';
 
 // Two threads run programs on the maps of one memory, each for a while and with no help of the other. What is counted comes
 // out exact, and nothing is lost of what maps are made of.
@@ -38,18 +40,22 @@ const r0 = exports.run(seed, 0);
 parentPort.postMessage(r0);
 `;
 
-async function runInThreads(host: TestMapHost, insns: readonly Insn[]): Promise<number[]> {
+async function runInThreads(
+  host: TestMapHost,
+  insns: readonly Insn[],
+  cpuOf = (thread: number): number => thread,
+): Promise<number[]> {
   const { mem } = host;
   const engineHost = { env: host } as unknown as EngineHost;
-  const threads = Array.from({ length: THREADS }, (_, cpu) => {
-    const stateAddr = MAIN_STATE + 256 * (cpu + 1);
+  const threads = Array.from({ length: THREADS }, (_, thread) => {
+    const stateAddr = MAIN_STATE + 256 * (thread + 1);
     const linked = linkHelpers(insns, engineHost, linkMapOps, stateAddr);
     const { bytes, calls } = translateProgram(linked.insns, {
       shared: true,
       stateAddr,
       stackDepths: [512, ...linked.addedDepths],
     });
-    mem.i32[(stateAddr + RUN_STATE.cpu) >> 2] = cpu;
+    mem.i32[(stateAddr + RUN_STATE.cpu) >> 2] = cpuOf(thread);
     mem.i32[(stateAddr + RUN_STATE.sp) >> 2] = mem.alloc(STACK_BYTES, 16) + STACK_BYTES;
     const module = new WebAssembly.Module(bytes);
     const gates = [helperImport(MAP_GATES.grow), helperImport(MAP_GATES.fieldDies)];
@@ -61,7 +67,7 @@ async function runInThreads(host: TestMapHost, insns: readonly Insn[]): Promise<
       module,
       memory: mem.wasm,
       stateAddr,
-      seed: 12345 + 999 * cpu,
+      seed: 12345 + 999 * thread,
       names,
       helpers: gates.filter(name => names.includes(name)),
     };
@@ -167,7 +173,18 @@ describe('maps that two threads share', () => {
     expect(word(map.addr + BUCKETS_LAYOUT.count)).toBe(keys.length);
     const unused =
       (word(pool + POOL_LAYOUT.freshEnd) - word(pool + POOL_LAYOUT.fresh)) / word(pool + POOL_LAYOUT.nodeStride);
-    expect(keys.length + freeNodes(host, pool) + unused).toBe(word(pool + POOL_LAYOUT.total));
+    const spares = word(map.addr + MAP_HANDLE.locks) + MAP_LOCKS.spares;
+    const spare = [0, 1].filter(cpu => word(spares + MAP_LOCKS.spareBytes * cpu) !== 0).length;
+    expect(keys.length + freeNodes(host, pool) + unused + spare).toBe(word(pool + POOL_LAYOUT.total));
+  });
+
+  it('replace elements of a full hash, however many threads are one CPU', async () => {
+    const host = new TestMapHost({ cpuCount: 1, shared: true });
+    const map = host.create(hash(T.BPF_MAP_TYPE_HASH, 64));
+    for (let n = 0; n < 64; n++) expect(map.userUpdate(numberBytes(n, 8), new Uint8Array(16))).toBe(0);
+    const replace = rounds(64, b => update(b, map, 0).jumpIf('jeq', R0, 0, 'done').alu64('add', R9, 1).label('done'));
+    expect(await runInThreads(host, replace, () => 0)).toEqual([0, 0]);
+    expect(allKeys(map)).toHaveLength(64);
   });
 
   it.each([0, 2])('evict and never grow (flags %i)', async flags => {

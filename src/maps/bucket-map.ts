@@ -19,7 +19,7 @@ export const BUCKETS_LAYOUT = {
   seed: MAP_HANDLE.end + 8,
   /** Elements in the map. */
   count: MAP_HANDLE.end + 12,
-  /** A spare node that the next replacement of an element takes; 0 for none. */
+  /** A spare node that the next replacement of an element takes, 0 for none; where threads share the machine MAP_LOCKS has one for each CPU. */
   spare: MAP_HANDLE.end + 16,
   /** Offset of the key in a node. */
   keyOffBytes: MAP_HANDLE.end + 20,
@@ -155,7 +155,7 @@ export abstract class BucketMap extends MapBase {
       }
       return added;
     }
-    const valueOff = roundUp8(this.keyBytes);
+    const valueOff = values - start;
     const valueEnd = valueOff + cells.count * cells.cellBytes;
     const holds = (addr: number, length: number, access: Access): boolean => {
       const off = (addr - start) % nodeStride;

@@ -31,9 +31,21 @@ export const MAP_HANDLE = {
  */
 export const FIELDS_TABLE = { runs: 0, fields: 4, hasSpinLock: 8, spinLock: 12, entries: 16 } as const;
 
-/** Words of locks: the pool's, the lists' or the whole map's, and those buckets share. A power of two of the last. */
-export const MAP_LOCKS = { pool: 0, map: 4, buckets: 8 } as const;
+/** Locks that buckets share, a power of two. */
 export const BUCKET_LOCKS = 256;
+
+/**
+ * Words of locks, away from each other's cache lines: the pool's, the lists' or the whole map's, and those buckets share. Behind them
+ * each CPU has a word for a spare node, which its next replacement of an element takes; 0 for none.
+ */
+export const MAP_LOCKS = {
+  pool: 0,
+  map: 128,
+  buckets: 256,
+  bucketBytes: 16,
+  spares: 256 + 16 * BUCKET_LOCKS,
+  spareBytes: 128,
+} as const;
 
 /**
  * The handle of arrays, from `MAP_HANDLE.end`, and their values: element `i` begins at `values + i * elemBytes`. Per-CPU arrays have

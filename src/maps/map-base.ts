@@ -1,7 +1,7 @@
 import type { LinearMemory, Region, RegionInit } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
-import { BUCKET_LOCKS, MAP_HANDLE, MAP_LOCKS } from './layout.ts';
+import { MAP_HANDLE, MAP_LOCKS } from './layout.ts';
 import { type MapOpSet, type MapOps, mapOpSet } from './ops/index.ts';
 import type { BpfMap, MapDef, MapHost } from './types.ts';
 import { ValueFields } from './value-fields.ts';
@@ -52,7 +52,7 @@ export abstract class MapBase implements BpfMap {
     for (const [off, word] of words) this.store(this.addr + off, word);
     if (this.fields.all.length > 0) this.store(this.addr + MAP_HANDLE.fields, this.#words(this.fields.table()));
     if (host.mem.shared) {
-      this.store(this.addr + MAP_HANDLE.locks, this.block(MAP_LOCKS.buckets + 4 * BUCKET_LOCKS));
+      this.store(this.addr + MAP_HANDLE.locks, this.block(MAP_LOCKS.spares + MAP_LOCKS.spareBytes * host.cpuCount));
     }
     this.region({
       kind: 'map',

@@ -26,6 +26,8 @@ export const POOL_NODE = { value: 8, freeLink: 12 } as const;
 const FIRST_CHUNK_NODES = 16;
 const MAX_CHUNK_BYTES = 8 << 20;
 const MOST_RESERVED = 2 ** 27;
+/** A cache line. */
+const LINE_BYTES = 64;
 
 /** A row of nodes and their values. */
 export interface PoolChunk {
@@ -90,9 +92,20 @@ export class NodePool {
 
   #strides(): { readonly nodeStride: number; readonly valueStride: number } {
     const { nodeBytes, valueBytes, together, areas } = this.#shape;
-    const both = nodeBytes + valueBytes;
-    if (together) return { nodeStride: both, valueStride: both };
+    if (together) {
+      const both = this.#valueOff() + this.#lines(valueBytes);
+      return { nodeStride: both, valueStride: both };
+    }
     return { nodeStride: nodeBytes, valueStride: valueBytes / (areas?.count ?? 1) };
+  }
+
+  /** Where threads share the memory, they write values of their own, and walk over nodes of others: those lie on lines of their own. */
+  #lines(bytes: number): number {
+    return this.#mem.shared ? Math.ceil(bytes / LINE_BYTES) * LINE_BYTES : bytes;
+  }
+  /** From a node to its value, where they are together. */
+  #valueOff(): number {
+    return this.#lines(this.#shape.nodeBytes);
   }
 
   #total(): number {
@@ -120,12 +133,12 @@ export class NodePool {
     const { nodeBytes, valueBytes, together, expose, areas } = this.#shape;
     const strides = this.#strides();
     const grain = mem.grainBytes;
-    const valuesOff = together ? nodeBytes : Math.ceil((count * nodeBytes) / grain) * grain;
+    const valuesOff = together ? this.#valueOff() : Math.ceil((count * nodeBytes) / grain) * grain;
     const nodes = mem.alloc(
       areas !== undefined
         ? valuesOff + areas.count * areas.strideBytes
         : together
-          ? count * (nodeBytes + valueBytes)
+          ? count * strides.nodeStride
           : valuesOff + count * valueBytes,
     );
     this.#chunks.push(nodes);

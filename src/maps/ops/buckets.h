@@ -7,10 +7,11 @@
 INLINE u64 bucket_of(u64 map, u32 hash) {
   return W(map, BUCKETS_LAYOUT_buckets) + ((u64)(hash & W(map, BUCKETS_LAYOUT_bucketMask)) << 2);
 }
-/// Address of the lock of a hash's bucket; the map's first lock is its pool's.
+/// Address of the lock of a hash's bucket.
 INLINE u64 bucket_lock(u64 map, u32 hash) {
   u64 locks = W(map, MAP_HANDLE_locks);
-  return likely(locks == 0) ? 0 : locks + 8 + ((hash & W(map, BUCKETS_LAYOUT_bucketMask) & (BUCKET_LOCKS - 1)) << 2);
+  u32 index = hash & W(map, BUCKETS_LAYOUT_bucketMask) & (BUCKET_LOCKS - 1);
+  return likely(locks == 0) ? 0 : locks + MAP_LOCKS_buckets + index * MAP_LOCKS_bucketBytes;
 }
 
 INLINE int same_key_inline(u64 a, u64 b, u32 size) {
@@ -54,26 +55,36 @@ INLINE void bucket_set_key(u64 node, u64 key, u32 hash, u32 size, u32 key_off) {
   copy(node + key_off, key, size);
 }
 
-/// Puts a node at the head of its bucket.
-INLINE void bucket_link(u64 map, u64 node, u32 hash) {
+/// Puts a node at the head of its bucket, and does not count it.
+INLINE void bucket_put_in(u64 map, u64 node, u32 hash) {
   u64 bucket = bucket_of(map, hash);
   W(node, BUCKET_NODE_next) = W(bucket, 0);
   W(bucket, 0) = node;
-  count(W(map, MAP_HANDLE_locks), map + BUCKETS_LAYOUT_count, 1);
 }
-
-/// Takes a node out of its bucket; 0 when it is in none. Its own link outlives that, for walks.
-INLINE int bucket_unlink(u64 map, u64 node, u32 hash) {
+/// Takes a node out of its bucket, still counted; 0 when it is in none. Its own link outlives that, for walks.
+INLINE int bucket_take_out(u64 map, u64 node, u32 hash) {
   u64 slot = bucket_of(map, hash);
   for (u64 at = W(slot, 0); at != 0; at = W(slot, 0)) {
     if (at == node) {
       W(slot, 0) = W(node, BUCKET_NODE_next);
-      count(W(map, MAP_HANDLE_locks), map + BUCKETS_LAYOUT_count, -1);
       return 1;
     }
     slot = at + BUCKET_NODE_next;
   }
   return 0;
+}
+INLINE void bucket_count(u64 map, s32 by) { count(W(map, MAP_HANDLE_locks), map + BUCKETS_LAYOUT_count, by); }
+
+/// Puts a node of a new element at the head of its bucket.
+INLINE void bucket_link(u64 map, u64 node, u32 hash) {
+  bucket_put_in(map, node, hash);
+  bucket_count(map, 1);
+}
+/// Takes an element out of its bucket; 0 when it is in none.
+INLINE int bucket_unlink(u64 map, u64 node, u32 hash) {
+  if (!bucket_take_out(map, node, hash)) return 0;
+  bucket_count(map, -1);
+  return 1;
 }
 
 /// Bytes of one CPU's value.

@@ -2,6 +2,30 @@
 // many bytes; the ones without take any.
 #include "buckets.h"
 
+/// What a replacement takes: threads have a spare node for each CPU, which none but those on it meet.
+INLINE u64 spare_at(u64 locks) { return locks + MAP_LOCKS_spares + bpf_get_smp_processor_id() * MAP_LOCKS_spareBytes; }
+
+COLD u64 spare_take_shared(u64 map, u64 pool) {
+  u64 node = __sync_lock_test_and_set((u32 *)spare_at(W(map, MAP_HANDLE_locks)), 0);
+  return node != 0 ? node : pool_take(map, pool);
+}
+INLINE u64 spare_take(u64 map, u64 pool) {
+  u64 node;
+  if (unlikely(W(map, MAP_HANDLE_locks) != 0)) return spare_take_shared(map, pool);
+  node = W(map, BUCKETS_LAYOUT_spare);
+  return node != 0 ? node : pool_take(map, pool);
+}
+INLINE void spare_give(u64 map, u64 pool, u64 node) {
+  u64 locks = W(map, MAP_HANDLE_locks);
+  u64 other;
+  if (likely(locks == 0)) {
+    W(map, BUCKETS_LAYOUT_spare) = node;
+    return;
+  }
+  other = __sync_lock_test_and_set((u32 *)spare_at(locks), node);
+  if (other != 0) pool_give(map, pool, other);
+}
+
 INLINE u64 hash_find(u64 map, u64 key, u32 size) { return bucket_lookup(map, key, size, BUCKET_NODE_end); }
 
 /// `htab_map_update_elem`: a new node is there before the old one goes, so pointers to the old value stay good.
@@ -22,24 +46,31 @@ INLINE s64 hash_put(u64 map, u64 key, u64 value, u64 flags, u32 size) {
       copy_locked(map, W(old, BUCKET_NODE_value), value);
       goto out;
     }
-    if (likely(W(map, MAP_HANDLE_locks) == 0)) node = W(map, BUCKETS_LAYOUT_spare);
+    node = spare_take(map, pool);
+    if (unlikely(node == 0 && W(map, MAP_HANDLE_locks) != 0)) {
+      // Other threads on this CPU have all there are; readers may see the value change.
+      copy_value(map, W(old, BUCKET_NODE_value), value);
+      goto out;
+    }
   } else if (unlikely(W(map, BUCKETS_LAYOUT_count) >= W(map, MAP_HANDLE_maxEntries))) {
     error = -E2BIG;
     goto out;
+  } else {
+    node = pool_take(map, pool);
   }
-  if (node == 0) node = pool_take(map, pool);
   if (unlikely(node == 0)) {
     error = -ENOMEM;
     goto out;
   }
   bucket_set_key(node, key, hash, size, BUCKET_NODE_end);
   copy_new_value(map, W(node, BUCKET_NODE_value), value);
-  bucket_link(map, node, hash);
+  bucket_put_in(map, node, hash);
   if (old != 0) {
-    bucket_unlink(map, old, hash);
+    bucket_take_out(map, old, hash);
     node_dies(map, old);
-    if (likely(W(map, MAP_HANDLE_locks) == 0)) W(map, BUCKETS_LAYOUT_spare) = old;
-    else pool_give(map, pool, old);
+    spare_give(map, pool, old);
+  } else {
+    bucket_count(map, 1);
   }
 out:
   unlock(at);

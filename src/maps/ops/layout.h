@@ -16,8 +16,11 @@
 #define FIELDS_TABLE_spinLock 12
 #define FIELDS_TABLE_entries 16
 #define MAP_LOCKS_pool 0
-#define MAP_LOCKS_map 4
-#define MAP_LOCKS_buckets 8
+#define MAP_LOCKS_map 128
+#define MAP_LOCKS_buckets 256
+#define MAP_LOCKS_bucketBytes 16
+#define MAP_LOCKS_spares 4352
+#define MAP_LOCKS_spareBytes 128
 #define POOL_LAYOUT_free 0
 #define POOL_LAYOUT_fresh 4
 #define POOL_LAYOUT_freshEnd 8

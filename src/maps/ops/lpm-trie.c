@@ -13,7 +13,7 @@
 
 INLINE u64 trie_lock(u64 map) {
   u64 locks = W(map, MAP_HANDLE_locks);
-  return likely(locks == 0) ? 0 : locks + 4;
+  return likely(locks == 0) ? 0 : locks + MAP_LOCKS_map;
 }
 INLINE u32 bit(u64 data, u32 index) { return (B(data, index >> 3) >> (7 - (index & 7))) & 1; }
 INLINE u64 child_slot(u64 node, u64 data) { return node + LPM_NODE_child + 4 * bit(data, W(node, LPM_NODE_prefixlen)); }

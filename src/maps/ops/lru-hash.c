@@ -27,13 +27,14 @@ INLINE s64 lru_put(u64 map, u64 key, u64 value, u64 flags, u32 size) {
     lru_push(map, node);
     return error;
   }
-  bucket_link(map, node, hash);
+  bucket_put_in(map, node, hash);
   if (old == 0) {
+    bucket_count(map, 1);
     unlock(at);
     return 0;
   }
   lru_set_ref(node);
-  bucket_unlink(map, old, hash);
+  bucket_take_out(map, old, hash);
   unlock(at);
   node_dies(map, old);
   lru_push(map, old);

@@ -27,7 +27,7 @@ INLINE u64 lru_local(u64 map, u32 cpu) {
 /// One lock for all lists of a map.
 INLINE u64 lru_lock(u64 map) {
   u64 locks = W(map, MAP_HANDLE_locks);
-  return likely(locks == 0) ? 0 : locks + 4;
+  return likely(locks == 0) ? 0 : locks + MAP_LOCKS_map;
 }
 
 INLINE int is_empty(u64 head) { return NEXT(head) == (u32)head; }

@@ -47,11 +47,15 @@ static u64 (*bpf_map_lookup_percpu_elem)(u64, u64, u64) = (void *)195;
 static u64 (*gate_grow)(u64 map, u64 pool) = (void *)GATE_GROW;
 static u64 (*gate_field_dies)(u64 map, u64 index, u64 addr) = (void *)GATE_FIELD_DIES;
 
+#define LOOKS 64
+
 /// Locks are words; address 0 stands for none, which is what maps have where one thread runs the machine.
+/// Who waits looks a while before it tries again: looking leaves the cache line with whoever has the lock.
 INLINE void lock(u64 word) {
   if (unlikely(word != 0))
     while (__sync_lock_test_and_set((u32 *)word, 1) != 0)
-      ;
+      for (u32 left = LOOKS; left > 0 && *(volatile u32 *)word != 0; left--)
+        ;
 }
 INLINE void unlock(u64 word) {
   if (unlikely(word != 0)) __sync_lock_test_and_set((u32 *)word, 0);

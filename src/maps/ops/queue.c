@@ -3,7 +3,7 @@
 
 INLINE u64 queue_lock(u64 map) {
   u64 locks = W(map, MAP_HANDLE_locks);
-  return likely(locks == 0) ? 0 : locks + 4;
+  return likely(locks == 0) ? 0 : locks + MAP_LOCKS_map;
 }
 INLINE u64 queue_slot(u64 map, u32 index) {
   return W(map, QUEUE_LAYOUT_elements) + (u64)index * W(map, MAP_HANDLE_valueSizeBytes);

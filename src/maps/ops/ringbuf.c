@@ -13,7 +13,7 @@
 
 INLINE u64 ring_lock(u64 map) {
   u64 locks = W(map, MAP_HANDLE_locks);
-  return likely(locks == 0) ? 0 : locks + 4;
+  return likely(locks == 0) ? 0 : locks + MAP_LOCKS_map;
 }
 INLINE u64 ring_data(u64 map, u64 ring, u64 position) {
   return ring + RING_data + ((u32)position & W(map, RINGBUF_LAYOUT_mask));
