@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { interpEngine, wasmEngine } from '../../src/engine/index.ts';
+import { nativeEngine } from '../../src/engine/native/index.ts';
 import { type Insn, LD_IMM64 } from '../../src/isa/index.ts';
 import { kernelImage } from '../../src/kernels/index.ts';
 import { createMachine, prepareObject, verifyPrepared } from '../../src/machine/index.ts';
@@ -10,18 +11,21 @@ import { progTypeRow } from '../../src/progtypes/index.ts';
 import { FarcallError } from '../../src/util/index.ts';
 import { type Verdict, type VerifyOptions, verify } from '../../src/verifier/index.ts';
 import { difference, insnsOutcome, objectOutcomes } from '../support/engine-outcome.ts';
+import { NOT_HERE } from '../support/native-run.ts';
 import { pcapPackets } from '../support/pcap.ts';
 import { kernelBtf } from '../support/structure-answer.ts';
 import { verifyInputOf } from '../support/verify-input.ts';
 import { runCases } from './run-cases/index.ts';
 
-// Helpers, objects and their traffic as WebAssembly against the interpreter: everything a run leaves.
+// Helpers, objects and their traffic as WebAssembly, and in code of this CPU, against the interpreter: everything a run leaves.
 
 const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
 const image = kernelImage('6.12-amd64');
 const btf = kernelBtf(undefined);
 const how: VerifyOptions = { kernel: { version: '6.12', arch: image.arch, btf, image }, logLevel: 0, caps };
 const wasm = wasmEngine();
+/** What runs programs as the verifier proved them. */
+const fast = [wasm, ...(NOT_HERE === undefined ? [nativeEngine()] : [])];
 const file = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../${name}`, import.meta.url)));
 
 const EXAMPLES = [
@@ -52,9 +56,9 @@ describe('examples on their traffic', () => {
       const subject = { spec, program, only: [...proofs.keys()], requests };
       const wanted = objectOutcomes(interpEngine, subject);
       for (const [kind, found] of [
-        ['proven', objectOutcomes(wasm, { ...subject, proofs })],
-        ['checked', objectOutcomes(wasm, subject)],
-      ] as const) {
+        ...fast.map(engine => [engine.name, objectOutcomes(engine, { ...subject, proofs })] as const),
+        ['checked', objectOutcomes(wasm, subject)] as const,
+      ]) {
         const parts = found.map((outcome, i) => difference(wanted[i], outcome)).filter(text => text !== undefined);
         expect([program, kind, ...parts]).toEqual([program, kind]);
       }

@@ -120,7 +120,7 @@ function callGate(e: Arm64Emission, gate: Gate, slot: number): void {
   e.constant(GATE_SLOT, 0, slot);
   e.constant(T0, program.gateHi, program.gateLo);
   e.w(blr(T0));
-  e.forgetPointers();
+  e.forget();
 }
 
 /** R1.. go where functions outside find them. */
@@ -138,7 +138,7 @@ export function emitOutside(e: Arm64Emission, i: number, gate: Gate, shape: Call
 export function emitFunctionCall(e: Arm64Emission, i: number): void {
   e.calls.push({ offBytes: e.c.length, callee: e.rows.aux[i] });
   e.w(bl(0));
-  e.forgetPointers();
+  e.forget();
   const d = e.rows.d[i];
   if (d !== NONE && d !== 0) e.w(mov(X, e.home(d), e.home(0)));
 }
@@ -202,7 +202,7 @@ export function emitTailCall(e: Arm64Emission, i: number): void {
   e.state(3, LOAD, e.home(0), RUN_STATE.regs);
   emitLeave(e);
   c.bind(behind);
-  e.forgetPointers();
+  e.forget();
 }
 
 /** `ld_abs` and `ld_ind`: outside of the packet the function ends with 0. */

@@ -1,17 +1,22 @@
 import { LinearEmission } from '../../linear/index.ts';
 import { FP, LOAD, NONE, STORE_K } from '../../rows/ir.ts';
 import { planConstant } from '../constant.ts';
-import { add, addSxtw, addUxtw, LR, ldp, memUxtw, mov, SP, stp, sub, W, X } from '../encode.ts';
+import { add, addSxtw, addUxtw, LR, ldp, ldpPost, memUxtw, mov, SP, stp, stpPre, sub, W, X } from '../encode.ts';
 import { accessAt, addConstant, fitsAccess, type WordSink } from '../words.ts';
 import { ADDRESS, FRAME, MEMORY, OPERAND, POINTERS } from './registers.ts';
 
 const LEAST = -0x80000000;
+/** As far as pairs reach. */
+export const PAIR_REACH = 504;
 
 /** What the rows of one function are written with. */
 export class Arm64Emission extends LinearEmission implements WordSink {
   /** By number in {@link POINTERS}: the BPF register whose target's real address it holds, or -1. */
   readonly #points = [-1, -1];
   #turn = 0;
+  /** Low halves of BPF registers that hold a number, and which those are, as bits. */
+  readonly #numbers = new Int32Array(16);
+  #numbered = 0;
 
   w(word: number): void {
     this.c.u32(word);
@@ -48,10 +53,17 @@ export class Arm64Emission extends LinearEmission implements WordSink {
   changes(register: number): void {
     if (this.#points[0] === register) this.#points[0] = -1;
     if (this.#points[1] === register) this.#points[1] = -1;
+    this.#numbered &= ~(1 << register);
+  }
+  /** A BPF register is a number now. */
+  becomes(register: number, low: number): void {
+    this.#numbers[register] = low;
+    this.#numbered |= 1 << register;
   }
   /** Nothing is known of what was before. */
-  forgetPointers(): void {
+  forget(): void {
     this.#points.fill(-1);
+    this.#numbered = 0;
   }
   /** A register with the real address of what a BPF register points to. */
   #pointer(register: number): number {
@@ -86,6 +98,14 @@ export class Arm64Emission extends LinearEmission implements WordSink {
       }
       accessAt(this, size, opc, rt, at, at === FRAME || fitsAccess(size, disp) ? disp : 0, ADDRESS);
       return;
+    }
+    if (index === NONE && (this.#numbered & (1 << base)) !== 0) {
+      // The run's state is near the memory's beginning.
+      const at = this.#numbers[base] + off;
+      if (at >= 0 && fitsAccess(size, at)) {
+        accessAt(this, size, opc, rt, MEMORY, at, ADDRESS);
+        return;
+      }
     }
     let low = this.home(base);
     if (index !== NONE) {
@@ -143,17 +163,22 @@ export class Arm64Emission extends LinearEmission implements WordSink {
 
   saveRegisters(): void {
     const bytes = this.#stackBytes;
-    if (bytes > 0) addConstant(this, X, SP, SP, -bytes);
-    this.#pairs.forEach(([a, b], n) => {
-      this.w(stp(a, b, SP, 16 * n));
+    const pairs = this.#pairs;
+    const atOnce = bytes <= PAIR_REACH && pairs.length > 0;
+    if (!atOnce && bytes > 0) addConstant(this, X, SP, SP, -bytes);
+    pairs.forEach(([a, b], n) => {
+      this.w(n === 0 && atOnce ? stpPre(a, b, SP, -bytes) : stp(a, b, SP, 16 * n));
     });
   }
   restoreRegisters(): void {
     const bytes = this.#stackBytes;
-    this.#pairs.forEach(([a, b], n) => {
-      this.w(ldp(a, b, SP, 16 * n));
-    });
-    if (bytes > 0) addConstant(this, X, SP, SP, bytes);
+    const pairs = this.#pairs;
+    const atOnce = bytes <= PAIR_REACH && pairs.length > 0;
+    for (let n = pairs.length - 1; n >= 0; n--) {
+      const [a, b] = pairs[n];
+      this.w(n === 0 && atOnce ? ldpPost(a, b, SP, bytes) : ldp(a, b, SP, 16 * n));
+    }
+    if (!atOnce && bytes > 0) addConstant(this, X, SP, SP, bytes);
   }
   /** A local without a register, eight bytes of the stack. */
   local(size: number, opc: number, rt: number, offBytes: number): void {

@@ -2,13 +2,11 @@ import type { LocalHome } from '../../linear/index.ts';
 import { RUN_STATE } from '../../wasm/abi.ts';
 import { addUxtw, cb, LOAD, mov, STORE, stp, strPost, subImm, W, X, ZR } from '../encode.ts';
 import { accessAt, addConstant, T0, T1 } from '../words.ts';
-import type { Arm64Emission } from './emission.ts';
+import { type Arm64Emission, PAIR_REACH } from './emission.ts';
 import { ADDRESS, FRAME, MEMORY } from './registers.ts';
 
 /** As many words of a frame are zeroed one by one. */
 const MOST_STORED_WORDS = 64;
-/** As far as pairs reach. */
-const PAIR_REACH = 504;
 
 /**
  * ```

@@ -86,11 +86,13 @@ export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
     view.setInt32(off + 4, high + ((number >>> 16) - halfword(high)) * 32, true);
   },
   block(e, joins) {
-    if (joins) e.forgetPointers();
+    if (joins) e.forget();
   },
   done(e, i) {
-    const d = e.rows.d[i];
-    if (d !== NONE) e.changes(d);
+    const { d, kind, imm } = e.rows;
+    if (d[i] === NONE) return;
+    e.changes(d[i]);
+    if (kind[i] === CONST) e.becomes(d[i], imm[i]);
   },
   enter,
   clearLocal,
