@@ -37,6 +37,8 @@ class Writer {
   readonly #r: Random;
   #labels = 0;
   #step = 0;
+  /** R8 holds what R2 held when the round began. */
+  #shadow = false;
   #size: (typeof SIZES)[number] = SIZES[0];
 
   constructor(r: Random) {
@@ -47,7 +49,7 @@ class Writer {
     return `l${this.#labels++}`;
   }
   #temp(): { reg: number } {
-    return reg(this.#r.pick(TEMPS));
+    return reg(this.#r.pick(this.#shadow ? [4, 5] : TEMPS));
   }
 
   #mix(value: { reg: number } | number): void {
@@ -127,6 +129,17 @@ class Writer {
     else b.jumpIf(r.pick(JUMPS), value, this.#number(), out, width);
   }
 
+  /** The sum of two of what there is, with the one that grew or with the one it was. */
+  #again(): void {
+    const r = this.#r;
+    const b = this.#b;
+    const op = r.pick(['add', 'add', 'sub', 'and', 'xor'] as const);
+    const sum = this.#temp();
+    if (r.chance(50)) b.mov(sum, r.chance(50) ? COUNT : reg(8)).alu64(op, sum, AT);
+    else b.alu32('mov', sum, r.chance(50) ? COUNT : reg(8)).alu32(op, sum, r.chance(50) ? AT : r.pick([1, 2, 7]));
+    this.#mix(sum);
+  }
+
   #branch(): void {
     const r = this.#r;
     const over = this.#label();
@@ -142,7 +155,8 @@ class Writer {
     if (what < 4) this.#access();
     else if (what < 5) this.#frame();
     else if (what < 6) this.#mix(r.chance(50) ? COUNT : AT);
-    else if (what < 7) this.#mix(r.edgeI32());
+    else if (what < 7) this.#mix(this.#shadow ? reg(8) : r.edgeI32());
+    else if (what < 8 && this.#shadow) this.#again();
     else if (what < 8) this.#b.mov(this.#temp(), COUNT);
     else if (out === undefined) this.#mix(this.#temp());
     else if (what < 11) this.#exit(out, forget);
@@ -167,7 +181,7 @@ class Writer {
     this.#size = r.pick(SIZES);
     this.#step = r.pick([1, 2, 4, 8, -1, -2, -4, -8]);
     const rounds = r.between(1, MOST_ROUNDS);
-    b.mov(AT, this.#step > 0 ? r.below(100) : 300 + r.below(100));
+    b.mov(AT, this.#step > 0 ? r.below(100) : 330 + r.below(100));
     if (r.chance(50)) b.mov(COUNT, r.chance(50) ? r.below(8) : r.edgeI32());
     else b.imm64(COUNT, r.edgeU64());
     if (r.chance(30)) b.imm64(BOUND, r.edgeU64());
@@ -176,6 +190,8 @@ class Writer {
     b.mov(END, DATA).alu64('add', END, r.below(LOOP_DATA_BYTES));
     b.mov(LEFT, rounds);
     for (const n of TEMPS) b.mov(reg(n), r.edgeI32());
+    this.#shadow = r.chance(40);
+    if (this.#shadow) b.mov(reg(8), COUNT);
     const counts = (): void => void b.alu64('sub', LEFT, 1).jumpIf('jeq', LEFT, 0, out);
     b.label(top);
     const first = r.chance(50);
@@ -193,6 +209,7 @@ class Writer {
     if (grow === 1) this.#grow();
     for (let k = r.between(0, 2); k > 0; k--) this.#statement(out, forget);
     if (grow === 2) this.#grow();
+    if (this.#shadow) b.mov(reg(8), COUNT);
     if (!first && r.chance(60)) b.alu64('sub', LEFT, 1).jumpIf('jne', LEFT, 0, top);
     else {
       if (!first) counts();

@@ -22,8 +22,8 @@ export function removeDead(rows: Ir, blocks: Blocks, room: Room): Int32Array {
         continue;
       }
       const result = (set >>> d[i]) & BOTH;
-      if (result > LOW) flags[i] |= HIGH;
-      else if (result === 0 && narrow && kind[i] >= CALL_HELPER && kind[i] <= CALL_SUB) d[i] = NONE;
+      flags[i] = result > LOW ? flags[i] | HIGH : flags[i] & ~HIGH;
+      if (result === 0 && narrow && kind[i] >= CALL_HELPER && kind[i] <= CALL_SUB) d[i] = NONE;
       set = liveBefore(rows, i, set);
     }
   }

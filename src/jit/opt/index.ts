@@ -7,3 +7,4 @@ export { OPT_PASSES, type OptPass } from './passes.ts';
 export { type FramePlan, planFrame } from './slots.ts';
 export { unrollLoops } from './unroll.ts';
 export { unsetWords } from './unset.ts';
+export { shareValues } from './values.ts';

@@ -13,6 +13,7 @@ import {
   type OptPass,
   planFrame,
   removeDead,
+  shareValues,
 } from './index.ts';
 
 function rowsOf(text: string): ir.Ir {
@@ -27,8 +28,13 @@ function after(text: string, ...passes: readonly OptPass[]): string[] {
   const rows = rowsOf(text);
   const room = new Room();
   const blocks = findBlocks(rows, room);
-  foldRows(rows, blocks, room, new Set(OPT_PASSES.filter(pass => !passes.includes(pass))));
-  const live = removeDead(rows, blocks, room);
+  const without = new Set(OPT_PASSES.filter(pass => !passes.includes(pass)));
+  foldRows(rows, blocks, room, without);
+  let live = removeDead(rows, blocks, room);
+  if (passes.includes('values') && shareValues(rows, blocks, room)) {
+    foldRows(rows, blocks, room, without);
+    live = removeDead(rows, blocks, room);
+  }
   if (passes.includes('branches')) foldBounds(rows, blocks, live);
   if (passes.includes('slots')) planFrame(rows, blocks, live, 64, 0, true);
   return rowsText(rows);
@@ -160,6 +166,43 @@ describe('addresses', () => {
       ['r2 = r1 + r3', 'r0 = u8[r1 + r3 + 4]', 'r4 = u8[r2 + 5]', 'r0 = r0 + r4', 'exit'],
     ],
     ['r2 = r1\nr2 += 8\nr1 = 0\nr0 = *(u8 *)(r2 + 4)\nexit', passes, ['r2 = r1 + 8', 'r0 = u8[r2 + 4]', 'exit']],
+  ]);
+});
+
+describe('values', () => {
+  const passes: readonly OptPass[] = ['values', 'copies'];
+  cases([
+    // Made once.
+    ['r2 = r1\nr2 += r3\nr0 = r1\nr0 += r3\nr0 ^= r2\nexit', passes, ['r2 = r1 + r3', 'r0 = r2 ^ r2', 'exit']],
+    ['r2 = r1\nr2 += r3\nr0 = r3\nr0 += r1\nr0 *= r2\nexit', passes, ['r2 = r1 + r3', 'r0 = r2 * r2', 'exit']],
+    [
+      'r2 = r1\nr2 += r3\nw0 = w1\nw0 += w3\nr0 *= r2\nexit',
+      passes,
+      ['r2 = r1 + r3', 'r0 = r2 & 0xffffffff', 'r0 = r0 * r2', 'exit'],
+    ],
+    // Not by somebody who had other numbers.
+    [
+      'r2 = r1\nr2 -= r3\nr0 = r3\nr0 -= r1\nr0 *= r2\nexit',
+      passes,
+      ['r2 = r1 - r3', 'r0 = r3 - r1', 'r0 = r0 * r2', 'exit'],
+    ],
+    [
+      'r2 = r1\nr2 += r3\nr1 = 5\nr0 = r1\nr0 += r3\nr0 *= r2\nexit',
+      passes,
+      ['r2 = r1 + r3', 'r1 = 0x5', 'r0 = r1 + r3', 'r0 = r0 * r2', 'exit'],
+    ],
+    // Equal in front of a loop and behind a round: one of them is enough.
+    [
+      'r0 = r1\nr3 = r1\nr4 = *(u8 *)(r3 + 0)\nr0 += 8\nr3 = r0\nif r4 != 7 goto -4\nexit',
+      passes,
+      ['r0 = r1', 'r4 = u8[r0]', 'r0 = r0 + 8', 'if r4 != 7 goto 2', 'exit'],
+    ],
+    // Or not equal.
+    [
+      'r0 = r1\nr3 = r1\nr4 = *(u8 *)(r3 + 0)\nr3 = r0\nr0 += 8\nif r4 != 7 goto -4\nexit',
+      passes,
+      ['r0 = r1', 'r3 = r1', 'r4 = u8[r3]', 'r3 = r0', 'r0 = r0 + 8', 'if r4 != 7 goto 2', 'exit'],
+    ],
   ]);
 });
 

@@ -7,6 +7,7 @@ export const OPT_PASSES = [
   'rotates',
   'addresses',
   'branches',
+  'values',
   'unroll',
   'slots',
   'narrow',

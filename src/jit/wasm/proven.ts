@@ -9,6 +9,7 @@ import {
   type OptPass,
   planFrame,
   removeDead,
+  shareValues,
   unrollLoops,
 } from '../opt/index.ts';
 import { Room } from '../room.ts';
@@ -132,6 +133,10 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
   let blocks = findBlocks(func.rows, room);
   foldRows(func.rows, blocks, room, without);
   let live = removeDead(func.rows, blocks, room);
+  if (!without.has('values') && shareValues(func.rows, blocks, room)) {
+    foldRows(func.rows, blocks, room, without);
+    live = removeDead(func.rows, blocks, room);
+  }
   if (!without.has('unroll')) func = unrollLoops(func);
   if (func !== whole) {
     blocks = findBlocks(func.rows, room);

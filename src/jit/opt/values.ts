@@ -1,0 +1,197 @@
+import type { Room } from '../room.ts';
+import type { Blocks } from '../rows/index.ts';
+import {
+  ADD,
+  ALU_K,
+  ALU_X,
+  AND,
+  ATOMIC,
+  CALL_HELPER,
+  CMPXCHG,
+  CONST,
+  type Ir,
+  LEAVE,
+  LOAD,
+  MASK,
+  MOV,
+  MUL,
+  NONE,
+  NOP,
+  OR,
+  PACKET,
+  SEXT,
+  STORE_K,
+  SUB,
+  TAIL,
+  TARGET,
+  W,
+  XOR,
+  ZX,
+} from '../rows/ir.ts';
+import { equalsAt, REGISTERS } from './equals.ts';
+
+const COMMUTES: ReadonlySet<number> = new Set([ADD, MUL, OR, AND, XOR]);
+/** Operations whose low half comes from low halves alone. */
+const LOW: ReadonlySet<number> = new Set([ADD, SUB, MUL, OR, AND, XOR]);
+
+/** Values in registers, by number, through straight-line code. */
+class Values {
+  readonly #rows: Ir;
+  /** By register: its value, and what made that: a row and the values it read. */
+  readonly #value = new Int32Array(16);
+  readonly #row = new Int32Array(16).fill(-1);
+  readonly #x = new Int32Array(16);
+  readonly #y = new Int32Array(16);
+  /** By register: of those that hold the same, the one that is read. */
+  readonly #reader = new Uint8Array(16);
+  #next = 16;
+
+  constructor(rows: Ir) {
+    this.#rows = rows;
+  }
+
+  /** Nothing is known but that registers are equal to the first ones of `equal`, from `base` on. */
+  forget(equal: Int32Array | undefined, base: number): void {
+    for (let r = 0; r < 16; r++) {
+      const first = equal === undefined || r >= REGISTERS || equal[base + r] < 0 ? r : equal[base + r];
+      this.#value[r] = first === r ? this.#next++ : this.#value[first];
+      this.#reader[r] = first;
+      this.#row[r] = -1;
+    }
+  }
+
+  /** The register to read instead. */
+  reader(register: number): number {
+    return this.#reader[register];
+  }
+
+  /** The register is about to change: others that hold the same read one another. */
+  #leave(register: number): void {
+    let other = -1;
+    for (let r = 0; r < REGISTERS; r++) {
+      if (r === register || this.#reader[r] !== register) continue;
+      if (other < 0) other = r;
+      this.#reader[r] = other;
+    }
+  }
+
+  set(register: number, i: number, x: number, y: number): void {
+    this.#leave(register);
+    this.#value[register] = this.#next++;
+    this.#reader[register] = register;
+    this.#row[register] = i;
+    this.#x[register] = x;
+    this.#y[register] = y;
+  }
+
+  copy(register: number, from: number): void {
+    if (register === from) return;
+    this.#leave(register);
+    this.#value[register] = this.#value[from];
+    this.#reader[register] = this.#reader[from];
+    this.#row[register] = -1;
+  }
+
+  of(register: number): number {
+    return register === NONE ? -1 : this.#value[register];
+  }
+
+  /** A register that holds what a row is going to make, or -1. @param narrow the one that does in its low half */
+  find(i: number, narrow: boolean): number {
+    const { kind, sub, a, b, imm, aux, flags } = this.#rows;
+    const x = this.of(a[i]);
+    const y = this.of(b[i]);
+    const width = flags[i] & (W | ZX);
+    for (let r = 0; r < 10; r++) {
+      const row = this.#row[r];
+      if (row < 0 || kind[row] !== kind[i] || sub[row] !== sub[i] || imm[row] !== imm[i]) continue;
+      if ((flags[row] & (W | ZX)) !== (narrow ? 0 : width) || (kind[i] === MASK && aux[row] !== aux[i])) continue;
+      const same = this.#x[r] === x && this.#y[r] === y;
+      const turned = kind[i] === ALU_X && COMMUTES.has(sub[i]) && this.#x[r] === y && this.#y[r] === x;
+      if (same || turned) return r;
+    }
+    return -1;
+  }
+}
+
+/** Reads of registers that hold the same become reads of one of them. */
+function share({ kind, a, b, aux }: Ir, i: number, values: Values): boolean {
+  const k = kind[i];
+  if (k === LEAVE || k === CMPXCHG || k >= CALL_HELPER) return false;
+  const before = a[i];
+  const second = b[i];
+  let changed = false;
+  if (before !== NONE) a[i] = values.reader(before);
+  // An atomic operation leaves the old value in the register of its operand.
+  if (second !== NONE && k !== ATOMIC) b[i] = values.reader(second);
+  if (k >= LOAD && k <= STORE_K && aux[i] > 0) {
+    const index = aux[i];
+    aux[i] = 1 + values.reader(index - 1);
+    changed = aux[i] !== index;
+  }
+  return changed || a[i] !== before || b[i] !== second;
+}
+
+/** A row that makes what a register holds. Returns whether it was one. */
+function reuse(rows: Ir, i: number, values: Values): boolean {
+  const { kind, sub, a, b, d, aux, imm, flags } = rows;
+  const k = kind[i];
+  if (k !== ALU_X && k !== ALU_K && k !== MASK && k !== SEXT) return false;
+  const found = values.find(i, false);
+  if (found >= 0) {
+    kind[i] = found === d[i] ? NOP : MOV;
+    a[i] = found;
+    b[i] = NONE;
+    flags[i] &= ~(W | ZX);
+    return true;
+  }
+  const words = (k === ALU_X || k === ALU_K) && (flags[i] & ZX) !== 0 && LOW.has(sub[i]);
+  const wide = words ? values.find(i, true) : -1;
+  if (wide < 0) return false;
+  kind[i] = MASK;
+  sub[i] = 0;
+  a[i] = wide;
+  b[i] = NONE;
+  aux[i] = 0;
+  imm[i] = -1;
+  flags[i] &= ~(W | ZX);
+  return true;
+}
+
+/**
+ * What is in a register already is not made again, and of registers that hold the same, around loops too, one is read.
+ *
+ * ```
+ *   l: r1 = *(u8 *)(r2 + 0)      l: r1 = *(u8 *)(r2 + 0)
+ *      r3 += r4                     r3 += r4
+ *      w5 = w2 + w4         →       w5 = (u32)r3
+ *      r2 = r3                      r2 = r3
+ *      goto l                       goto l
+ * ```
+ *
+ * where r2 and r3 are the same in front of the loop. Returns whether anything changed.
+ */
+export function shareValues(rows: Ir, blocks: Blocks, room: Room): boolean {
+  const { kind, a, b, d, flags } = rows;
+  const { count, start } = blocks;
+  const equal = equalsAt(rows, blocks, room);
+  const values = new Values(rows);
+  let changed = false;
+  for (let at = 0; at < count; at++) {
+    if ((flags[start[at]] & TARGET) !== 0) values.forget(equal, at * REGISTERS);
+    for (let i = start[at]; i < start[at + 1]; i++) {
+      const k = kind[i];
+      if (k === NOP) continue;
+      if (share(rows, i, values)) changed = true;
+      if (reuse(rows, i, values)) changed = true;
+      if (kind[i] === NOP) continue;
+      if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) for (let r = 0; r <= 5; r++) values.set(r, -1, -1, -1);
+      else if (d[i] !== NONE && kind[i] === MOV && a[i] < REGISTERS) values.copy(d[i], a[i]);
+      else if (d[i] !== NONE) {
+        const pure = kind[i] > CONST && kind[i] <= ALU_X;
+        values.set(d[i], pure ? i : -1, values.of(a[i]), values.of(b[i]));
+      }
+    }
+  }
+  return changed;
+}
