@@ -151,7 +151,9 @@ function stacksafe(
     if (count > stack.length) return false;
     for (let spi = 0; spi < count; spi++) {
       const isPrecise = images.isPrecise(old, FIRST_SLOT + spi);
-      if (!slotsafe(env, images.slotOf(old, spi), isPrecise, stack[spi].content, idmap, exact)) return false;
+      if (slotsafe(env, images.slotOf(old, spi), isPrecise, stack[spi].content, idmap, exact)) continue;
+      images.setDifferingPlace(old, FIRST_SLOT + spi);
+      return false;
     }
     return true;
   }
@@ -173,24 +175,33 @@ function readSlotsSafe(
   if (mask === 0) return true;
   const precise = images.preciseMask(image, group);
   const from = (group - SLOTS_LO) << 5;
-  // Bytes of these kinds may be anything.
-  const free = env.allowUninitStack ? ALL_MISC : 0;
   for (; mask !== 0; mask &= mask - 1) {
     const bit = mask & -mask;
     const spi = from + 31 - Math.clz32(bit);
-    const old = images.capturedSlot(image, spi);
-    const types = old.slotTypes;
-    if ((types & ~free) === 0) continue;
-    if (spi >= stack.length) return false;
-    const cur = stack[spi].content;
-    const isPrecise = (precise & bit) !== 0;
-    if (types === ALL_SPILL && cur.slotTypes === ALL_SPILL) {
-      if (!regsafe(env, old, isPrecise, cur, idmap, NOT_EXACT)) return false;
-    } else if (types === ALL_ZERO) {
-      if (cur.slotTypes !== ALL_ZERO) return false;
-    } else if (!slotsafe(env, old, isPrecise, cur, idmap, NOT_EXACT)) return false;
+    if (readSlotSafe(env, images.capturedSlot(image, spi), (precise & bit) !== 0, stack, spi, idmap)) continue;
+    images.setDifferingPlace(image, FIRST_SLOT + spi);
+    return false;
   }
   return true;
+}
+
+function readSlotSafe(
+  env: VerifierEnv,
+  old: RegContent,
+  precise: boolean,
+  stack: readonly RegState[],
+  spi: number,
+  idmap: IdMap,
+): boolean {
+  const types = old.slotTypes;
+  // Bytes of these kinds may be anything.
+  const free = env.allowUninitStack ? ALL_MISC : 0;
+  if ((types & ~free) === 0) return true;
+  if (spi >= stack.length) return false;
+  const cur = stack[spi].content;
+  if (types === ALL_SPILL && cur.slotTypes === ALL_SPILL) return regsafe(env, old, precise, cur, idmap, NOT_EXACT);
+  if (types === ALL_ZERO) return cur.slotTypes === ALL_ZERO;
+  return slotsafe(env, old, precise, cur, idmap, NOT_EXACT);
 }
 
 /** One slot, byte by byte. */
@@ -271,7 +282,7 @@ function funcStatesEqual(env: VerifierEnv, old: number, cur: FuncState, exact: E
     const bit = 1 << i;
     if ((compared & bit) === 0) continue;
     if (regsafe(env, images.regOf(old, i), (preciseRegs & bit) !== 0, regs[i].content, idmap, exact)) continue;
-    images.setDifferingReg(old, i);
+    images.setDifferingPlace(old, i);
     return false;
   }
   return stacksafe(env, images, old, cur, idmap, exact) && refsafe(images.refs(old), cur.refs, idmap);
@@ -288,8 +299,8 @@ export function sameCallsites(kept: KeptStates, old: number, cur: VerifierState)
 }
 
 /**
- * Most often the register differs that differed the last time. To look at it alone tells no less: ids seen before can
- * only make a difference more.
+ * Most often the place differs that differed the last time. To look at it alone tells no less: ids seen before can only
+ * make a difference more.
  */
 function differsAgain(env: VerifierEnv, old: number, cur: VerifierState, exact: ExactLevel): boolean {
   const { kept, idmapScratch } = env;
@@ -297,14 +308,18 @@ function differsAgain(env: VerifierEnv, old: number, cur: VerifierState, exact: 
   if (kept.curframe(old) !== curframe) return true;
   const { images } = kept;
   const image = kept.imageOf(old, curframe);
-  const regno = images.differingReg(image);
-  if (regno < 0) return false;
-  const bit = 1 << regno;
-  if (exact === NOT_EXACT && (images.readMask(image, REGS) & bit) === 0) return false;
-  const precise = (images.preciseMask(image, REGS) & bit) !== 0;
-  const { content } = cur.frames[curframe].regs[regno];
+  const place = images.differingPlace(image);
+  if (place < 0) return false;
+  if (exact === NOT_EXACT && !images.isRead(image, place)) return false;
+  const precise = images.isPrecise(image, place);
+  const { regs, stack } = cur.frames[curframe];
   idmapScratch.reset(env.idGen);
-  return !regsafe(env, images.regOf(image, regno), precise, content, idmapScratch, exact);
+  if (place < FIRST_SLOT)
+    return !regsafe(env, images.regOf(image, place), precise, regs[place].content, idmapScratch, exact);
+  const spi = place - FIRST_SLOT;
+  const slot = images.slotOf(image, spi);
+  if (exact === NOT_EXACT) return !readSlotSafe(env, slot, precise, stack, spi, idmapScratch);
+  return spi >= stack.length || !slotsafe(env, slot, precise, stack[spi].content, idmapScratch, exact);
 }
 
 /** Whether `cur` needs no look because `old`, a kept state, was found to be safe, and it is a special case of that. */

@@ -1,3 +1,4 @@
+import { PTR_TO_STACK } from '../../helpers/index.ts';
 import { MAX_BPF_REG, MAY_GOTO } from '../../isa/index.ts';
 import { scalarEqual } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
@@ -78,20 +79,23 @@ export const PLAIN = 0;
 export const ITER_NEXT = 1;
 export const GOES_MAYBE = 2;
 export const CALLS_BACK = 3;
-export type LoopKind = typeof PLAIN | typeof ITER_NEXT | typeof GOES_MAYBE | typeof CALLS_BACK;
+/** As ITER_NEXT, but the iterator gives no more: nothing ends the path. */
+export const ITER_ENDED = 4;
+export type LoopKind = typeof PLAIN | typeof ITER_NEXT | typeof GOES_MAYBE | typeof CALLS_BACK | typeof ITER_ENDED;
 
-export function loopKindOf(env: VerifierEnv, insnIdx: number): LoopKind {
-  if (env.insnAux[insnIdx].detail.isIterNext) return ITER_NEXT;
+/** Whether R1 points to an iterator that gives no more. */
+function isIterEnded(env: VerifierEnv, frame: FuncState): boolean {
+  const reg = frame.regs[1];
+  if (reg.type !== PTR_TO_STACK) return false;
+  const slot = env.curState.frames[reg.frameno].stack[getSpi(reg.off + reg.scalar.valueLo)];
+  return slot !== undefined && slot.info.iterState !== BPF_ITER_STATE_ACTIVE;
+}
+
+export function loopKindOf(env: VerifierEnv, insnIdx: number, frame: FuncState): LoopKind {
+  if (env.insnAux[insnIdx].detail.isIterNext) return isIterEnded(env, frame) ? ITER_ENDED : ITER_NEXT;
   if (env.cfg.callsCallback[insnIdx] !== 0) return CALLS_BACK;
   const { code, src } = env.insns[insnIdx];
   return code === MAY_GOTO && src === 0 ? GOES_MAYBE : PLAIN;
-}
-
-/** Whether the iterator that R1 points to may give more. */
-function isIterActive(env: VerifierEnv, cur: VerifierState): boolean {
-  const reg = cur.frame.regs[1];
-  const slot = env.curState.frames[reg.frameno].stack[getSpi(reg.off + reg.scalar.valueLo)];
-  return slot.info.iterState === BPF_ITER_STATE_ACTIVE;
 }
 
 /**
@@ -111,9 +115,11 @@ export function isLoopVisited(
   if (entry !== NO_ASYNC_ENTRY && entry !== cur.frame.asyncEntryCnt) return false;
   switch (kind) {
     case ITER_NEXT:
-      if (!statesEqual(env, old, cur, RANGE_WITHIN) || !isIterActive(env, cur)) return false;
+      if (!statesEqual(env, old, cur, RANGE_WITHIN)) return false;
       updateLoopEntry(kept, cur, old);
       return true;
+    case ITER_ENDED:
+      return false;
     case CALLS_BACK:
       return statesEqual(env, old, cur, RANGE_WITHIN);
     case GOES_MAYBE:

@@ -8,7 +8,15 @@ import { getLoopEntry, settlePending, updateLoopEntry } from './branches.ts';
 import { NOT_EXACT, RANGE_WITHIN, sameCallsites, statesEqual } from './compare.ts';
 import { pushInsnHistory } from './history.ts';
 import { propagateLiveness } from './liveness.ts';
-import { fingerprintOf, fingerprintOfImage, isLoopVisited, loopKindOf, NO_PRINT, PLAIN } from './loop-visit.ts';
+import {
+  fingerprintOf,
+  fingerprintOfImage,
+  ITER_ENDED,
+  isLoopVisited,
+  loopKindOf,
+  NO_PRINT,
+  PLAIN,
+} from './loop-visit.ts';
 import { propagatePrecision } from './precision.ts';
 
 export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
@@ -92,9 +100,9 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
   const statesCount = list === undefined ? 0 : list.count;
   if (list !== undefined) {
     if (list.newestUncleaned !== 0) cleanLiveStates(kept, list, insnIdx, cur);
-    const kind = loopKindOf(env, insnIdx);
-    const print = kind === PLAIN && list.count >= MANY_STATES ? fingerprintOf(cur.frame) : NO_PRINT;
-    const { regs } = cur.frame;
+    const { frame } = cur;
+    const kind = loopKindOf(env, insnIdx, frame);
+    const print = kind === PLAIN && list.count >= MANY_STATES ? fingerprintOf(frame) : NO_PRINT;
     let newer = 0;
     for (let state = list.newest, older = 0; state !== 0; state = older) {
       older = kept.older(state);
@@ -107,7 +115,8 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       let differs = kept.curframe(state) !== cur.curframe;
       if (inHand) {
         if (!differs) {
-          if (kind !== PLAIN) differs = kept.images.hasOtherConstant(image, regs, true);
+          if (kind === ITER_ENDED) differs = true;
+          else if (kind !== PLAIN) differs = kept.images.hasOtherConstant(image, frame, true);
           else if (kept.mayGotoDepth(state) !== cur.mayGotoDepth) differs = true;
           else if (print !== NO_PRINT) differs = fingerprintOfImage(kept.images, image) !== print;
         }
@@ -116,7 +125,7 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       } else {
         const loopEntry = getLoopEntry(kept, state);
         const isExact = loopEntry !== 0 && kept.branches(loopEntry) > 0;
-        differs ||= kept.images.hasOtherConstant(image, regs, isExact);
+        differs ||= kept.images.hasOtherConstant(image, frame, isExact);
         if (!differs && statesEqual(env, state, cur, isExact ? RANGE_WITHIN : NOT_EXACT)) {
           if (isExact) updateLoopEntry(kept, cur, loopEntry);
           return prune(env, state, cur);

@@ -101,13 +101,13 @@ describe('an image of a frame', () => {
     const frame = new FuncState(-1, 0, 0, newRegs());
     fill(frame.regs[4], { value: 1, live: 0, precise: true, stray: 0 });
     const image = images.capture([frame], 1, false);
-    const regs = newRegs();
+    const other = new FuncState(-1, 0, 0, newRegs());
     const differs = (value: number, exact: boolean): boolean => {
-      fill(regs[4], { value, live: 0, precise: false, stray: 0 });
-      return images.hasOtherConstant(image, regs, exact);
+      fill(other.regs[4], { value, live: 0, precise: false, stray: 0 });
+      return images.hasOtherConstant(image, other, exact);
     };
     expect(differs(2, true)).toBe(false);
-    images.setDifferingReg(image, 4);
+    images.setDifferingPlace(image, 4);
     expect([differs(1, true), differs(2, true), differs(2, false)]).toEqual([false, true, false]);
     images.setRead(image, 4, REG_LIVE_READ32);
     expect([differs(1, false), differs(2, false)]).toEqual([false, true]);

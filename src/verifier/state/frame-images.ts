@@ -1,6 +1,5 @@
 import { SCALAR_VALUE } from '../../helpers/index.ts';
 import { BPF_REG_FP } from '../../isa/index.ts';
-import type { Scalar } from '../domain/index.ts';
 import type { FrameHead, FuncState, RefState, StackChunk } from './func-state.ts';
 import { firstRecords, moreRecords, RECORD_BITS, RecordValues } from './records.ts';
 import {
@@ -13,7 +12,7 @@ import {
   type RegContent,
   type RegState,
 } from './reg.ts';
-import { STACK_SPILL } from './stack.ts';
+import { STACK_SPILL, slotTypesAll } from './stack.ts';
 
 /**
  * Words of an image's record. Of each kind of mark there are three: by register, by slot 0..31, by slot 32..63; see
@@ -26,9 +25,9 @@ const PRECISE = 9;
 const PARENT = 12;
 /**
  * ```
- *   15..12                  11     10              9        8      6..0
- *   register that differed  async  callback depth  strays   done   places
- *   last, plus 1                   is not 0
+ *   18..12                11     10              9        8      6..0
+ *   place that differed   async  callback depth  strays   done   places
+ *   last, plus 1                 is not 0
  * ```
  */
 const INFO = 13;
@@ -55,6 +54,8 @@ const bitOf = (place: number): number => 1 << (place < FIRST_SLOT ? place : plac
 /** Places whose liveness goes elsewhere than to the same place of the parent: place, place there, frame, and so on. */
 type Strays = readonly number[];
 const NO_STRAYS: Strays = [];
+
+const ALL_SPILL = slotTypesAll(STACK_SPILL);
 
 /** Whether there is a scalar at a place: in the register, or spilled to the slot. */
 export const isScalarAt = (content: RegContent, place: number): boolean =>
@@ -125,30 +126,37 @@ export class FrameImages {
   isDone(image: number): boolean {
     return (this.#words[(image << RECORD_BITS) | INFO] & DONE) !== 0;
   }
-  /** The register by which a frame was found to differ from it last; -1 for none. */
-  differingReg(image: number): number {
+  /** The place by which a frame was found to differ from it last; -1 for none. */
+  differingPlace(image: number): number {
     return (this.#words[(image << RECORD_BITS) | INFO] >>> DIFFERING_SHIFT) - 1;
   }
-  setDifferingReg(image: number, regno: number): void {
+  setDifferingPlace(image: number, place: number): void {
     const at = (image << RECORD_BITS) | INFO;
-    this.#words[at] = (this.#words[at] & ((1 << DIFFERING_SHIFT) - 1)) | ((regno + 1) << DIFFERING_SHIFT);
+    this.#words[at] = (this.#words[at] & ((1 << DIFFERING_SHIFT) - 1)) | ((place + 1) << DIFFERING_SHIFT);
   }
   /**
-   * Whether the register by which it was found to differ last is a constant and another one in `regs`: the commonest way
+   * Whether the place by which it was found to differ last holds a constant and another one in `frame`: the commonest way
    * to differ, which needs no comparison. What nobody relies on matters with `exact` only.
    */
-  hasOtherConstant(image: number, regs: readonly RegState[], exact: boolean): boolean {
+  hasOtherConstant(image: number, frame: FuncState, exact: boolean): boolean {
     const words = this.#words;
     const at = image << RECORD_BITS;
     const info = words[at | INFO];
-    const regno = (info >>> DIFFERING_SHIFT) - 1;
-    if (regno < 0) return false;
+    const place = (info >>> DIFFERING_SHIFT) - 1;
+    if (place < 0) return false;
     if (exact) {
       if ((info & DONE) !== 0) return false;
-    } else if (((words[at | READ32] | words[at | READ64]) & words[at | PRECISE] & (1 << regno)) === 0) return false;
-    const a = this.#regs.get(image, regno);
-    const b = regs[regno].content;
-    return a !== b && a.type === SCALAR_VALUE && b.type === SCALAR_VALUE && areOtherConstants(a.scalar, b.scalar);
+    } else {
+      const group = groupOf(place);
+      const reads = words[at | (READ32 + group)] | words[at | (READ64 + group)];
+      if ((reads & words[at | (PRECISE + group)] & bitOf(place)) === 0) return false;
+    }
+    if (place < FIRST_SLOT) return areOtherConstants(this.#regs.get(image, place), frame.regs[place].content);
+    const spi = place - FIRST_SLOT;
+    if (spi >= frame.stack.length) return false;
+    const a = this.capturedSlot(image, spi);
+    const b = frame.stack[spi].content;
+    return a.slotTypes === ALL_SPILL && b.slotTypes === ALL_SPILL && areOtherConstants(a, b);
   }
   /** What somebody made of its registers; 0 until then. */
   fingerprint(image: number): number {
@@ -211,6 +219,9 @@ export class FrameImages {
   setRead(image: number, place: number, flag: number): void {
     const word = (flag === REG_LIVE_READ64 ? READ64 : READ32) + groupOf(place);
     this.#words[(image << RECORD_BITS) | word] |= bitOf(place);
+  }
+  isRead(image: number, place: number): boolean {
+    return (this.readMask(image, groupOf(place)) & bitOf(place)) !== 0;
   }
   isPrecise(image: number, place: number): boolean {
     return (this.#words[(image << RECORD_BITS) | (PRECISE + groupOf(place))] & bitOf(place)) !== 0;
@@ -363,8 +374,12 @@ export class FrameImages {
   }
 }
 
-const areOtherConstants = (a: Scalar, b: Scalar): boolean =>
-  (a.maskHi | a.maskLo | b.maskHi | b.maskLo) === 0 && (a.valueLo !== b.valueLo || a.valueHi !== b.valueHi);
+function areOtherConstants(a: RegContent, b: RegContent): boolean {
+  if (a === b || a.type !== SCALAR_VALUE || b.type !== SCALAR_VALUE) return false;
+  const s = a.scalar;
+  const t = b.scalar;
+  return (s.maskHi | s.maskLo | t.maskHi | t.maskLo) === 0 && (s.valueLo !== t.valueLo || s.valueHi !== t.valueHi);
+}
 
 function straysOf({ regs, stack }: FuncState): Strays {
   const strays: number[] = [];
