@@ -1,36 +1,49 @@
 /**
- * Runs programs in the interpreter and natively in this process, and compares what they leave: R0 and their data.
- * Half of them are of loops.
- *   npx tsx test/tools/native-differential.ts [--from SEED] [--count N] [--show N]
+ * Runs programs in the interpreter and natively, and compares what they leave: R0 and their data. Natively is in this process, or with
+ * --arm64 in executables under qemu-aarch64.
+ *   npx tsx test/tools/native-differential.ts [--from SEED] [--count N] [--show N] [--arm64]
  */
 import { parseArgs } from 'node:util';
 import { disassemble } from '../../src/asm/index.ts';
 import { interpEngine } from '../../src/engine/index.ts';
 import { nativeEngine } from '../../src/engine/native/index.ts';
+import { runLinear } from '../support/arm64/linear-exe.ts';
 import { BareMachine } from '../support/native-run.ts';
-import { PROVEN_DATA_BYTES, provenProgram } from '../support/proven-programs.ts';
+import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
+import { Random } from '../support/random.ts';
 
 const { values } = parseArgs({
   options: {
     from: { type: 'string', default: '1' },
     count: { type: 'string', default: '1000' },
     show: { type: 'string', default: '3' },
+    arm64: { type: 'boolean', default: false },
   },
 });
-const native = nativeEngine();
-const machine = new BareMachine(PROVEN_DATA_BYTES);
+/** Programs of one executable. */
+const MOST_RUNS = 2000;
+
+const machine = new BareMachine(OPT_DATA_BYTES);
+const native = values.arm64 ? undefined : nativeEngine();
 const from = Number(values.from);
-const count = Number(values.count);
+const end = from + Number(values.count);
 let different = 0;
-for (let seed = from; seed < from + count; seed++) {
-  const { insns, start } = provenProgram(seed);
-  const wanted = machine.run(interpEngine, insns, start);
-  const found = machine.run(native, insns, start);
-  if (wanted === found) continue;
-  if (different++ >= Number(values.show)) continue;
-  process.stdout.write(
-    `seed ${seed}\n  wanted ${wanted}\n  found  ${found}\n${disassemble(insns, { dialect: 'llvm' })}\n`,
-  );
+
+for (let first = from; first < end; first += MOST_RUNS) {
+  const seeds = Array.from({ length: Math.min(MOST_RUNS, end - first) }, (_, n) => first + n);
+  const runs = seeds.map(seed => {
+    const r = new Random(seed);
+    return { insns: optProgram(r), data: r.bytes(OPT_DATA_BYTES) };
+  });
+  const all = native === undefined ? runLinear('qemu-aarch64', runs, OPT_DATA_BYTES) : undefined;
+  runs.forEach(({ insns, data }, n) => {
+    const wanted = machine.run(interpEngine, insns, data);
+    const found = all?.[n] ?? (native === undefined ? '' : machine.run(native, insns, data));
+    if (wanted === found || different++ >= Number(values.show)) return;
+    const text = disassemble(insns, { dialect: 'llvm' });
+    process.stdout.write(`seed ${seeds[n]}\n  wanted ${wanted}\n  found  ${found}\n${text}\n`);
+  });
 }
+const count = end - from;
 process.stdout.write(`${count - different} the same, ${different} different\n`);
 process.exit(different === 0 ? 0 : 1);
