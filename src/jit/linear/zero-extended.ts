@@ -101,24 +101,24 @@ export function planMask(rows: Ir, i: number): MaskPlan {
   // What is shifted out at one end must not come in at the other.
   const leftOnly = left ? (lo & ~(-1 << rot)) === 0 : lo === 0 && (hi & ~(-1 << (rot - 32))) === 0;
   const rightOnly = left ? hi === 0 && (lo & (-1 << rot)) === 0 : (hi & (-1 << (rot - 32))) === 0;
-  const plan = { word: false, hi, lo, allHi: -1, allLo: -1 };
-  if (rot === 0) return { ...plan, turn: 'none', by: 0 };
+  if (rot === 0) return { word: false, turn: 'none', by: 0, allHi: -1, allLo: -1, hi, lo };
   if (leftOnly) {
-    return { ...plan, turn: 'left', by: rot, allHi: left ? -1 : -1 << (rot - 32), allLo: left ? -1 << rot : 0 };
+    const allHi = left ? -1 : -1 << (rot - 32);
+    return { word: false, turn: 'left', by: rot, allHi, allLo: left ? -1 << rot : 0, hi, lo };
   }
   if (rightOnly) {
     const by = 64 - rot;
-    return { ...plan, turn: 'right', by, allHi: rot > 32 ? -1 >>> by : 0, allLo: rot >= 32 ? -1 : -1 >>> (32 - rot) };
+    const allHi = rot > 32 ? -1 >>> by : 0;
+    return { word: false, turn: 'right', by, allHi, allLo: rot >= 32 ? -1 : -1 >>> (32 - rot), hi, lo };
   }
-  return { ...plan, turn: 'rotate', by: rot };
+  return { word: false, turn: 'rotate', by: rot, allHi: -1, allLo: -1, hi, lo };
 }
 
 /** Whether what is written for a MASK row leaves a number of 32 bits. */
 const maskIsZero = (rows: Ir, i: number): boolean => {
-  const { word, hi, lo, allLo } = planMask(rows, i);
-  if (word) return true;
-  if (!isWide(rows, i)) return lo !== (allLo | 0);
-  return hi === 0;
+  if (isWide(rows, i)) return rows.aux[i] === 0;
+  const { word, lo, allLo } = planMask(rows, i);
+  return word || lo !== (allLo | 0);
 };
 
 /** Whether a row leaves its result with an upper half of 0. @param known the registers that had one before */
