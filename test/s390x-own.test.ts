@@ -121,6 +121,21 @@ describe.each(S390X.cpus)('own mode on %s', cpu => {
     expect(differences(cpu, FAR)).toEqual([]);
   });
 
+  it('takes no copy into an operation that a jump reaches by way of an instruction that does nothing', () => {
+    const { own } = setup();
+    const insns = [
+      mov(0, -56),
+      mov(5, 7),
+      makeInsn(0x35, 5, 0, 1, 5),
+      movX(0, 5),
+      makeInsn(0xdc, 2, 0, 0, 64),
+      makeInsn(0x27, 0, 0, 0, 31),
+      exit,
+    ];
+    const [main] = own.place([{ insns }]);
+    expect(own.call(main.at, [])).toBe(BigInt.asUintN(64, -56n * 31n));
+  });
+
   it('makes 33 tail calls and no more', () => {
     const { own, data, at } = setup();
     const [main] = own.place([{ insns: counting(at + 1024n, 0), tailCallReachable: true }]);

@@ -9,10 +9,12 @@ export function foldMoves(rows: ir.Ir): void {
   const { n, kind, d, a, b, flags } = rows;
   let last = -1;
   for (let i = 0; i < n; i++) {
+    // A row that does nothing may be jumped to as well.
+    if ((flags[i] & ir.LEADER) !== 0) last = -1;
     if (kind[i] === ir.NOP) continue;
     const move = last;
     last = i;
-    if (move < 0 || kind[move] !== ir.MOV || (flags[i] & ir.LEADER) !== 0) continue;
+    if (move < 0 || kind[move] !== ir.MOV) continue;
     if (!TAKES(kind[i]) || a[i] !== d[move] || d[i] !== d[move]) continue;
     if (b[i] === d[move]) b[i] = a[move];
     a[i] = a[move];
