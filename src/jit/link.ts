@@ -41,10 +41,12 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
  * byte and each entry as it was. Within one compiler forms only grow, so rounds are bounded by the number of calls and
  * branches; running past that bound is a bug, never a hang. A function is what it was while no entry has changed since it
  * was emitted: same inputs, same bytes.
+ *
+ * @param fixed what comes behind the functions in the table and never moves
  */
-export function link(steps: Steps, parts: readonly Part[]): Linked {
+export function link(steps: Steps, parts: readonly Part[], fixed: readonly Callee[] = []): Linked {
   // One table, filled before the pass: compilers hold on to it, so its elements are replaced, never the table.
-  const callees: Callee[] = parts.map(part => calleeOf(part.slot.addr, part.first));
+  const callees: Callee[] = [...parts.map(part => calleeOf(part.slot.addr, part.first)), ...fixed];
   let images = parts.map(part => part.first);
   const slotCount = parts.reduce((sum, part) => sum + part.input.insns.length, 0);
   const limit = 16 + 4 * slotCount;

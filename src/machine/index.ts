@@ -24,5 +24,6 @@ export {
 } from './prepare/index.ts';
 export { recordedInterpreter } from './recorded-interpreter.ts';
 export { GateTable, type RecordedRun, type RecordOptions, RunRecorder } from './run-recorder.ts';
+export { type SharedObjectOptions, sharedObjectOf, sharedObjectOfInsns } from './shared-object.ts';
 export { attachProgram, type SharedProgram, type ShareOptions, type ThreadRunner } from './shared-program.ts';
 export type * from './types.ts';

@@ -21,8 +21,8 @@ export const progJit: Command = {
     'against what was recorded, and prints what the program returns; with a capture a line for each packet: its number, ' +
     'the result, and a digest (64-bit FNV-1a) of contexts, packet and map values. It exits with 0; with 2 when a call or a ' +
     'register differs, with 3 when it faults. Programs are verified first. An executable reads contexts as programs are written; ' +
-    'a shared object has one C function a program and calls helpers through a table that whoever embeds it fills in; it reads contexts ' +
-    'likewise, has no maps, and its pointers are those of the process; ' +
+    'a shared object reads them likewise: it has one C function a program and the arrays and variables they use, and calls helpers ' +
+    'through a table that whoever embeds it fills in, with other maps as structs of their sizes; its pointers are those of the process; ' +
     'in the other formats code for x86_64 is that of a kernel: contexts converted, helpers inlined.',
   args: [{ name: 'FILE', summary: 'object file, or raw instructions (with --type)', kind: 'file', required: true }],
   options: JIT_OPTIONS,

@@ -110,7 +110,7 @@ export async function openSession({ args, options, io }: Call, engine?: EngineFo
   const machine = makeMachine(options, spec.order, engine);
   // Others of the object are loaded too: prog arrays may lead to them.
   const wanted = spec.programs.filter(other => other.problem === undefined && (other.autoload || other === prog));
-  const { programs, proofs } = verifyObjectFirst(spec, wanted, prog, options, image.label, notes);
+  const { programs, proofs } = verifyObjectFirst(spec, wanted, [prog], options, image.label, notes);
   const object = machine.loadObject(spec, { only: programs.map(other => other.name), proofs });
   const program = object.programs.get(prog.name);
   if (program === undefined) {

@@ -63,12 +63,12 @@ export interface JudgedPrograms {
 
 /**
  * Verifies the programs of a relocated object that are about to be loaded, and returns those that are accepted; others
- * than the `chosen` one are left out with a note. Throws `run.rejected`, `run.not-loaded` for the chosen one.
+ * than those `chosen` are left out with a note. Throws `run.rejected`, `run.not-loaded` for one that was chosen.
  */
 export function verifyObjectFirst(
   spec: ObjectSpec,
   programs: readonly ProgramSpec[],
-  chosen: ProgramSpec,
+  chosen: readonly ProgramSpec[],
   options: Options,
   file: string,
   notes: string[],
@@ -85,7 +85,7 @@ export function verifyObjectFirst(
       return true;
     }
     const place = placeOf(program, spec, verdict.insnIdx);
-    if (program === chosen) throw refused(program.name, verdict, place, file);
+    if (chosen.includes(program)) throw refused(program.name, verdict, place, file);
     notes.push(`program ${program.name} is not loaded: ${refusalOf(verdict, place)}`);
     return false;
   });

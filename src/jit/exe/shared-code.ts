@@ -1,8 +1,41 @@
-import { EM_X86_64, SharedObjectWriter } from '../../elf/index.ts';
-import { alignUp, FarcallError } from '../../util/index.ts';
-import type { JitedProgram } from '../program.ts';
+import { SharedObjectWriter } from '../../elf/index.ts';
+import {
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_KFUNC_CALL,
+  CALL,
+  EXIT,
+  type Insn,
+  isPseudoCall,
+  LD_IMM64,
+  makeInsn,
+  ProgramBuilder,
+  R0,
+  TAIL_CALL,
+} from '../../isa/index.ts';
+import { createKernelSpace, customLayout, type KernelImage, type KernelSpace } from '../../kernels/index.ts';
+import { CORE_POISON_IMM } from '../../object/index.ts';
+import { helperName } from '../../uapi/index.ts';
+import { alignUp, FarcallError, InternalError, u64Of } from '../../util/index.ts';
+import type { XlatedProgram } from '../../verifier/index.ts';
+import { link, type Part } from '../link.ts';
+import { funcInput, markCalls } from '../split.ts';
+import { Steps } from '../steps.ts';
+import type { Callee, FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../types.ts';
+import { JitError } from '../types.ts';
+import { headerOf, mapFunction } from './shared-header.ts';
+import {
+  ARRAY_HELPERS,
+  isArray,
+  type MapPlaces,
+  markedPlace,
+  placeMaps,
+  type SharedMap,
+  valueBytesOf,
+  writeMaps,
+} from './shared-maps.ts';
+import { SHARED_ARCHES, type SharedArch } from './shared-stubs.ts';
 
-/** A program for C programs: the shared object, and its header. */
+/** Programs for C programs: the shared object, and its header. */
 export interface SharedCode {
   readonly bytes: Uint8Array;
   readonly header: string;
@@ -10,126 +43,312 @@ export interface SharedCode {
   readonly helpers: readonly string[];
 }
 
-const CALL_BYTES = 5;
-const CALL = 0xe8;
-const R_X86_64_GLOB_DAT = 6;
-/** push rbp; mov rbp, rsp; and rsp, -16; mov r11, [rip + …]; call [r11 + …]; leave; ret */
-const STUB = [
-  ...[0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0x4c, 0x8b, 0x1d, 0, 0, 0, 0, 0x41, 0xff, 0x93, 0, 0, 0, 0],
-  ...[0xc9, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc],
-];
-const STUB_TABLE = 11;
-const STUB_ENTRY = 18;
-const TRAP = 0xcc;
-
-/** A name C takes. */
-export const cName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
-
-function refuse(message: string, found: string): FarcallError {
-  return new FarcallError({
-    code: 'arg.so',
-    message,
-    expected: 'a program of functions and helpers alone, for x86_64',
-    found,
-  });
-}
-
-/**
- * A compiled program as a shared object for C programs, at no address in particular: `uint64_t NAME(void *ctx)`. Functions of the kernel are
- * called through the table `NAME_helpers`, with the stack aligned as C wants it. Pointers are those of the process.
- *
- * Its images have to be so near to each other and to the kernel's functions that every call is `call` with 32 bits, and at addresses above
- * 4 GiB, so that addresses of functions are distances. Throws `arg.so` for what is more than functions and helpers.
- */
-export function sharedCode(program: JitedProgram, name: string = cName(program.xlated.name)): SharedCode {
-  const { funcs, target, space, mode } = program;
-  if (target.elf.machine !== EM_X86_64 || mode !== 'own') throw refuse('no shared object of this code', target.name);
-  const base = funcs.reduce((least, { addr }) => (addr < least ? addr : least), funcs[0].addr);
-  const end = funcs.reduce((most, { addr, bytes }) => Math.max(most, Number(addr - base) + bytes.length), 0);
-  const helpers: string[] = [];
-  const patches: { readonly at: number; readonly helper: number }[] = [];
-  const text = new Uint8Array(alignUp(end, STUB.length) + STUB.length * MOST_HELPERS).fill(TRAP);
-  for (const { addr, bytes, sites } of funcs) {
-    const start = Number(addr - base);
-    text.set(bytes, start);
-    for (const { kind, offBytes, endBytes, target: callee } of sites) {
-      if (kind === 'subprog') continue;
-      if (kind === 'tail_call') throw refuse('a shared object has no other programs to call', 'bpf_tail_call');
-      const known = space.symbolize(callee)?.name ?? `helper_${callee.toString(16)}`;
-      if (endBytes - offBytes !== CALL_BYTES || text[start + offBytes] !== CALL) {
-        throw refuse('a call is too far', known);
-      }
-      let helper = helpers.indexOf(known);
-      if (helper < 0) helper = helpers.push(known) - 1;
-      patches.push({ at: start + offBytes, helper });
-    }
-  }
-  if (helpers.length > MOST_HELPERS) throw refuse('too many helpers', `${helpers.length}`);
-  const table = `${name}_helpers`;
-  const objects = helpers.length > 0 ? [table] : [];
-  const dataBytes = 8 * Math.max(1, helpers.length);
-  const writer = new SharedObjectWriter({
-    order: 'little',
-    machine: EM_X86_64,
-    imports: [],
-    exports: [name, ...objects],
-    objects,
-    reached: objects,
-    importType: R_X86_64_GLOB_DAT,
-    dataBytes,
-  });
-  const view = new DataView(text.buffer);
-  const firstStub = alignUp(end, STUB.length);
-  helpers.forEach((_, n) => {
-    const at = firstStub + n * STUB.length;
-    text.set(STUB, at);
-    view.setInt32(at + STUB_TABLE, writer.wordOf(table) - (writer.textAddr + at + STUB_TABLE + 4), true);
-    view.setInt32(at + STUB_ENTRY, 8 * n, true);
-  });
-  for (const { at, helper } of patches) {
-    view.setInt32(at + 1, firstStub + helper * STUB.length - (at + CALL_BYTES), true);
-  }
-  const [main] = funcs;
-  const places = [
-    { name, offBytes: Number(main.entry - base), sizeBytes: main.bytes.length },
-    ...objects.map(object => ({ name: object, offBytes: 0, sizeBytes: dataBytes })),
-  ];
-  const code = text.subarray(0, firstStub + helpers.length * STUB.length);
-  return { bytes: writer.finish(code, new Uint8Array(dataBytes), places), header: headerOf(name, helpers), helpers };
+export interface SharedInit {
+  readonly target: JitTarget;
+  readonly cpu: string;
+  /** Of the library: what is no program is called after it. */
+  readonly name: string;
+  /** Whose functions the programs' helper calls name. */
+  readonly kernel: KernelImage;
+  /** `ld_imm64` of maps hold `markOf` and `valueMarkOf`, and `maps` is `markedMaps`. */
+  readonly programs: readonly { readonly name: string; readonly xlated: XlatedProgram }[];
+  readonly maps: readonly SharedMap[];
+  /** Pages of the host, at most; default the largest of the CPU's. */
+  readonly pageBytes?: number;
 }
 
 const MOST_HELPERS = 256;
+/** All values of arrays together. */
+const MOST_VALUE_BYTES = 1 << 26;
+const FUNC_ALIGN = 16;
+/** Two places in memory so unlike each other that code that is the same in both is so everywhere. */
+const BASES = [0x2b5d3a910000n, 0x5a376c2d0000n] as const;
 
-function headerOf(name: string, helpers: readonly string[]): string {
-  const guard = `${name.toUpperCase()}_H`;
-  const args = 'uint64_t, uint64_t, uint64_t, uint64_t, uint64_t';
-  const table =
-    helpers.length === 0
-      ? []
-      : [
-          '/* What the program calls; to be filled in before it runs. */',
-          `extern struct ${name}_helpers {`,
-          ...helpers.map(helper => `\tuint64_t (*${cName(helper)})(${args});`),
-          `} ${name}_helpers;`,
-          '',
-        ];
-  return [
-    `/* ${name}: a BPF program compiled by farcall. */`,
-    `#ifndef ${guard}`,
-    `#define ${guard}`,
-    '#include <stdint.h>',
-    '#ifdef __cplusplus',
-    'extern "C" {',
-    '#endif',
-    '',
-    ...table,
-    '/* Runs the program: its R1 is ctx, its R0 the result. */',
-    `uint64_t ${name}(void *ctx);`,
-    '',
-    '#ifdef __cplusplus',
-    '}',
-    '#endif',
-    '#endif',
-    '',
-  ].join('\n');
+function refuse(message: string, expected: string, found?: string): FarcallError {
+  return new FarcallError({ code: 'arg.so', message, expected, found });
 }
+
+/**
+ * Compiled programs as a shared object for C programs, at no address in particular: `uint64_t NAME(void *ctx)` for each.
+ * Functions of the kernel are called through the table `LIBRARY_helpers`, as C calls them. Maps are `struct farcall_map`s,
+ * arrays with their values; operations on arrays are done here, those on other maps are for the table's functions.
+ *
+ * Everything is reached by its distance: it is compiled at two addresses, and the code has to be the same. Throws `arg.so` for
+ * what a process cannot give a program: tail calls, exceptions, arenas.
+ */
+export function sharedCode(init: SharedInit): SharedCode {
+  const { target, name, maps } = init;
+  const arch = SHARED_ARCHES[target.arch];
+  if (arch === undefined)
+    throw refuse('no shared objects are written for this CPU', Object.keys(SHARED_ARCHES).join(', '), target.name);
+  if (maps.reduce((sum, map) => sum + valueBytesOf(map), 0) > MOST_VALUE_BYTES)
+    throw refuse('the values of arrays are too large', `at most ${MOST_VALUE_BYTES} bytes`);
+  const plan = new Plan(init);
+  const table = `${name}_helpers`;
+  const objects = plan.helpers.length > 0 ? [table] : [];
+  const tableBytes = 8 * plan.helpers.length;
+  const places = placeMaps(maps, tableBytes);
+  const writer = new SharedObjectWriter({
+    order: target.order,
+    machine: target.elf.machine,
+    flags: target.elf.flags,
+    imports: [],
+    exports: [...plan.exports.map(exported => exported.name), ...objects],
+    objects,
+    reached: objects,
+    importType: arch.importType,
+    dataBytes: Math.max(8, places.endBytes),
+    pageBytes: init.pageBytes ?? arch.pageBytes,
+  });
+  const word = objects.length > 0 ? writer.wordOf(table) : 0;
+  const stubs = plan.helpers.map((_, n) => ({ at: writer.textAddr + n * arch.stubBytes, word, entry: 8 * n }));
+  const [one, other] = BASES.map(base => plan.compile(base, writer, places, arch));
+  if (one.text.length !== other.text.length || one.text.some((byte, n) => byte !== other.text[n]))
+    throw new InternalError('code of a shared object depends on where it is');
+  for (const [n, stub] of stubs.entries()) one.text.set(arch.stub(stub), n * arch.stubBytes);
+  const data = new Uint8Array(Math.max(8, places.endBytes));
+  writeMaps(data, target.order, maps, places);
+  const exported = plan.exports.map(({ name: symbol, part }) => ({ name: symbol, ...one.parts[part] }));
+  return {
+    bytes: writer.finish(one.text, data, [
+      ...exported,
+      ...objects.map(object => ({ name: object, offBytes: 0, sizeBytes: tableBytes })),
+    ]),
+    header: headerOf({
+      name,
+      target: target.name,
+      helpers: plan.helpers,
+      programs: init.programs.map(program => program.name),
+      maps,
+    }),
+    helpers: plan.helpers,
+  };
+}
+
+/** Where a function came to lie in the code. */
+interface PlacedPart {
+  readonly offBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** A function that calls helpers by their place in the table and maps by their place behind the functions. */
+interface Draft {
+  readonly input: FuncInput;
+  /** Slots of calls of the table, and which of its entries. */
+  readonly calls: readonly (readonly [slot: number, helper: number])[];
+  /** By slot of a `ld_imm64`: what of the data it names. */
+  readonly data: readonly (readonly [slot: number, map: number, off: number | undefined])[];
+}
+
+/** All functions of a library, before any has an address. */
+class Plan {
+  readonly helpers: string[] = [];
+  readonly exports: { readonly name: string; readonly part: number }[] = [];
+  readonly #init: SharedInit;
+  readonly #drafts: Draft[] = [];
+  /** By helper: the function that answers for arrays. */
+  readonly #arrayParts = new Map<string, number>();
+
+  constructor(init: SharedInit) {
+    this.#init = init;
+    const { programs, maps, name } = init;
+    const spaceless = nameSpace(init);
+    const names = new Set<string>();
+    const total = programs.reduce((sum, { xlated }) => sum + xlated.subprogs.length, 0);
+    if (maps.some(isArray)) {
+      let part = total;
+      for (const helper of Object.keys(ARRAY_HELPERS)) {
+        if (programs.some(({ xlated }) => callsHelper(xlated, helper))) this.#arrayParts.set(helper, part++);
+      }
+    }
+    for (const program of programs) {
+      if (names.has(program.name)) throw refuse('two programs have the same name', 'names of their own', program.name);
+      names.add(program.name);
+      this.exports.push({ name: program.name, part: this.#drafts.length });
+      this.#addProgram(program.name, program.xlated, spaceless);
+    }
+    for (const helper of this.#arrayParts.keys())
+      this.#addArrayHelper(
+        helper,
+        maps.some(map => !isArray(map)),
+      );
+    for (const [index, map] of maps.entries()) {
+      const symbol = mapFunction(name, map);
+      if (names.has(symbol)) throw refuse('two things have the same name', 'names of their own', symbol);
+      names.add(symbol);
+      this.exports.push({ name: symbol, part: this.#drafts.length });
+      const insns = new ProgramBuilder().imm64(R0, 0n).exit().build();
+      this.#drafts.push({ input: plainInput(insns), calls: [], data: [[0, index, undefined]] });
+    }
+    if (this.helpers.length > MOST_HELPERS) throw refuse('too many helpers', `at most ${MOST_HELPERS}`);
+  }
+
+  #entry(helper: string): number {
+    const found = this.helpers.indexOf(helper);
+    return found >= 0 ? found : this.helpers.push(helper) - 1;
+  }
+
+  #addProgram(name: string, xlated: XlatedProgram, space: KernelSpace): void {
+    const { maps } = this.#init;
+    const firstPart = this.#drafts.length;
+    const kfuncs = new Map(xlated.kfuncs.map(kfunc => [`${kfunc.imm} ${kfunc.off}`, kfunc.name]));
+    const marked = markCalls(xlated, () => {});
+    for (let index = 0; index < xlated.subprogs.length; index++) {
+      const input = funcInput(xlated, marked, index, () => undefined);
+      if (input.exceptionBoundary || input.exceptionCallback)
+        throw refuse(`${name} throws an exception`, 'a program that returns');
+      const insns = input.insns.slice();
+      const funcRefs = new Map([...input.funcRefs].map(([slot, callee]) => [slot, callee + firstPart]));
+      const calls: [number, number][] = [];
+      const data: [number, number, number | undefined][] = [];
+      for (let slot = 0; slot < insns.length; slot++) {
+        const insn = insns[slot];
+        if (insn.code === LD_IMM64) {
+          const place = funcRefs.has(slot)
+            ? undefined
+            : markedPlace(u64Of(insns[slot + 1]?.imm ?? 0, insn.imm), maps.length);
+          if (place !== undefined) data.push([slot, place.map, place.off]);
+          slot++;
+        } else if (insn.code === TAIL_CALL) throw refuse(`${name} makes tail calls`, 'a program that returns');
+        else if (isPseudoCall(insn)) insns[slot] = callPart(insn.off + firstPart);
+        else if (insn.code === CALL && isPoisoned(insn)) insns[slot] = makeInsn(EXIT, 0, 0, 0, 0);
+        else if (insn.code === CALL) {
+          const kfunc = insn.src === BPF_PSEUDO_KFUNC_CALL;
+          const called = kfunc
+            ? (kfuncs.get(`${insn.imm} ${insn.off}`) ?? `kfunc_${insn.imm}`)
+            : calledName(xlated, insn.imm, space);
+          const part = this.#arrayParts.get(called);
+          if (part !== undefined && !kfunc) insns[slot] = callPart(part);
+          else {
+            insns[slot] = makeInsn(CALL, 0, 0, 0, 0);
+            calls.push([slot, this.#entry(called)]);
+          }
+        }
+      }
+      this.#drafts.push({ input: { ...input, insns, funcRefs }, calls, data });
+    }
+  }
+
+  #addArrayHelper(helper: string, othersToo: boolean): void {
+    const b = new ProgramBuilder();
+    ARRAY_HELPERS[helper](b, othersToo);
+    const insns = b.build();
+    const calls: [number, number][] = [];
+    insns.forEach((insn, slot) => {
+      if (insn.code === CALL) calls.push([slot, this.#entry(helper)]);
+    });
+    this.#drafts.push({ input: plainInput(insns), calls, data: [] });
+  }
+
+  /** The code, as it is when the file's first byte is at `base`; room for stubs first. */
+  compile(
+    base: bigint,
+    writer: SharedObjectWriter,
+    places: MapPlaces,
+    arch: SharedArch,
+  ): { text: Uint8Array; parts: PlacedPart[] } {
+    const { target, cpu } = this.#init;
+    const space = spaceAt(this.#init, base);
+    const env: TargetEnv = { cpu, mode: 'own', space, userLimit: space.layout.userLimit, pcrel: false };
+    const fixed: Callee[] = [];
+    const known = new Map<string, number>();
+    const dataPart = (map: number, off: number | undefined): number => {
+      const key = `${map} ${off}`;
+      let part = known.get(key);
+      if (part === undefined) {
+        const at = off === undefined ? places.structs[map] : places.values[map] + off;
+        const addr = base + BigInt(writer.dataAddr + at);
+        part = this.#drafts.length + fixed.push({ bpfFunc: addr, entry: addr, localEntry: addr }) - 1;
+        known.set(key, part);
+      }
+      return part;
+    };
+    const stubImm = (helper: number): number =>
+      Number(base - space.callBase) + writer.textAddr + helper * arch.stubBytes;
+    const textBase = base + BigInt(writer.textAddr);
+    let at = alignUp(this.helpers.length * arch.stubBytes, FUNC_ALIGN);
+    const compilers: FuncCompiler[] = [];
+    try {
+      const parts = this.#drafts.map(({ input, calls, data }): Part => {
+        const insns = input.insns.slice();
+        for (const [slot, helper] of calls) insns[slot] = makeInsn(CALL, 0, 0, 0, stubImm(helper));
+        const funcRefs = new Map(input.funcRefs);
+        for (const [slot, map, off] of data) funcRefs.set(slot, dataPart(map, off));
+        const compiler = target.compiler({ ...input, insns, funcRefs }, env);
+        compilers.push(compiler);
+        const first = compiler.emit(undefined, undefined);
+        const slot = { addr: textBase + BigInt(at), sizeBytes: first.bytes.length };
+        at = alignUp(at + first.bytes.length, FUNC_ALIGN);
+        return { input, compiler, slot, first };
+      });
+      const { images } = link(new Steps(undefined), parts, fixed);
+      const text = new Uint8Array(at);
+      for (let off = 0; off + target.trap.length <= at; off += target.trap.length) text.set(target.trap, off);
+      const placed = images.map(({ bytes, entryOff }, n) => {
+        if (bytes.length > parts[n].slot.sizeBytes) throw new InternalError(`function ${n} of a shared object grew`);
+        const offBytes = Number(parts[n].slot.addr - textBase);
+        text.set(bytes, offBytes);
+        return { offBytes: offBytes + entryOff, sizeBytes: bytes.length - entryOff };
+      });
+      return { text, parts: placed };
+    } catch (error) {
+      if (!(error instanceof JitError)) throw error;
+      throw refuse(`the JIT cannot compile it: ${error.message}`, 'a program it takes');
+    } finally {
+      for (const compiler of compilers) compiler.free?.();
+    }
+  }
+}
+
+/** What libbpf puts in place of instructions that ask for what the kernel lacks: the verifier has seen that none is reached. */
+const isPoisoned = ({ src, imm }: Insn): boolean => src === 0 && imm >= CORE_POISON_IMM;
+
+const callPart = (part: number): Insn => makeInsn(CALL, 0, BPF_PSEUDO_CALL, part, 1);
+
+/** A function that is no program's. */
+function plainInput(insns: readonly Insn[]): FuncInput {
+  return {
+    index: 1,
+    isFunc: true,
+    insns,
+    funcRefs: new Map(),
+    stackDepthBytes: 0,
+    tailCallReachable: false,
+    exceptionBoundary: false,
+    exceptionCallback: false,
+    verifierZext: false,
+    arena: undefined,
+    kfuncAddr: () => undefined,
+  };
+}
+
+function calledName({ helpers, internalCalls }: XlatedProgram, imm: number, space: KernelSpace): string {
+  const id = helpers.get(imm);
+  const name = id === undefined ? internalCalls.get(imm) : helperName(id);
+  return name ?? space.symbolize(space.callBase + BigInt(imm))?.name ?? `helper_${imm}`;
+}
+
+const callsHelper = (xlated: XlatedProgram, name: string): boolean =>
+  xlated.insns.some(
+    ({ code, src, imm }) => code === CALL && src === 0 && helperName(xlated.helpers.get(imm) ?? -1) === name,
+  );
+
+/** Addresses of a process. */
+function spaceAt({ target, kernel }: SharedInit, base: bigint): KernelSpace {
+  const images = { start: base, end: base + (1n << 31n) };
+  const layout = customLayout({
+    name: 'shared',
+    arch: target.arch,
+    // Helpers are called where their stubs are: this is only what their distances are counted from.
+    textBase: base,
+    modules: images,
+    images,
+    linearMap: { start: 0x10000n, end: 0x80000000n },
+    userLimit: 0xffffn,
+    packBytes: 0,
+    pageBytes: 0x10000,
+  });
+  return createKernelSpace(layout, kernel);
+}
+
+const nameSpace = (init: SharedInit): KernelSpace => spaceAt(init, BASES[0]);
