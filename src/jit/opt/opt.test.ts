@@ -11,6 +11,7 @@ import {
   OPT_PASSES,
   type OptFunction,
   type OptPass,
+  orderReaders,
   planFrame,
   removeDead,
   shareValues,
@@ -36,6 +37,7 @@ function after(text: string, ...passes: readonly OptPass[]): string[] {
     live = removeDead(rows, blocks, room);
   }
   if (passes.includes('branches')) foldBounds(rows, blocks, live);
+  if (passes.includes('order')) orderReaders(rows, new Int32Array(rows.n), blocks, live);
   if (passes.includes('slots')) planFrame(rows, blocks, live, 64, 0, true);
   return rowsText(rows);
 }
@@ -205,6 +207,37 @@ describe('values', () => {
     ],
   ]);
 });
+
+describe('order', () =>
+  cases([
+    // Behind who reads the same, if nobody does behind that.
+    [
+      'r2 = r1\nr2 <<= 3\nr3 += r1\nr1 = 5\nr0 = r2\nr0 += r3\nr0 += r1\nexit',
+      ['order', 'copies'],
+      ['r3 = r3 + r1', 'r2 = rol(r1, 3) & 0xfffffffffffffff8', 'r1 = 0x5', 'r0 = r2 + r3', 'r0 = r0 + r1', 'exit'],
+    ],
+    [
+      'r2 = r1\nr2 ^= 3\nr3 += r1\nr0 = r2\nr0 += r3\nexit',
+      ['order', 'copies'],
+      ['r3 = r3 + r1', 'r2 = r1 ^ 3', 'r0 = r2 + r3', 'exit'],
+    ],
+    // Not behind who reads the result, sets the operand, or where it goes on living.
+    [
+      'r2 = r1\nr2 ^= 3\nr3 += r2\nr3 += r1\nr0 = r3\nexit',
+      ['order', 'copies'],
+      ['r2 = r1 ^ 3', 'r3 = r3 + r2', 'r3 = r3 + r1', 'r0 = r3', 'exit'],
+    ],
+    [
+      'r2 = r1\nr2 ^= 3\nr1 += r3\nr0 = r2\nr0 += r1\nexit',
+      ['order', 'copies'],
+      ['r2 = r1 ^ 3', 'r1 = r1 + r3', 'r0 = r2 + r1', 'exit'],
+    ],
+    [
+      'r2 = r1\nr2 ^= 3\nr0 = r1\nif r0 == 1 goto +1\nr2 += r1\nr0 += r2\nexit',
+      ['order', 'copies'],
+      ['r2 = r1 ^ 3', 'r0 = r1', 'if r1 == 1 goto 5', 'r2 = r2 + r1', 'r0 = r0 + r2', 'exit'],
+    ],
+  ]));
 
 describe('branches', () =>
   cases([

@@ -9,6 +9,7 @@ export const OPT_PASSES = [
   'branches',
   'values',
   'unroll',
+  'order',
   'slots',
   'narrow',
 ] as const;

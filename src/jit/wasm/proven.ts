@@ -7,6 +7,7 @@ import {
   inlineCalls,
   type OptFunction,
   type OptPass,
+  orderReaders,
   planFrame,
   removeDead,
   shareValues,
@@ -146,6 +147,7 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
     live = removeDead(func.rows, blocks, room);
   }
   if (!without.has('branches')) foldBounds(func.rows, blocks, live);
+  if (!without.has('order')) orderReaders(func.rows, func.slots, blocks, live);
   const { rows, slots } = func;
   const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
   if (without.has('narrow')) {
