@@ -243,9 +243,15 @@ export function calleesFirst(functions: readonly OptFunction[]): number[] {
  * ```
  *
  * Together functions grow to at most about twice what they were.
+ *
+ * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one
  */
-export function inlineCalls(functions: readonly OptFunction[], order: readonly number[]): OptFunction[] {
-  const uses = new Int32Array(functions.length);
+export function inlineCalls(
+  functions: readonly OptFunction[],
+  order: readonly number[],
+  pinned: ArrayLike<number> = [],
+): OptFunction[] {
+  const uses = Int32Array.from(functions, (_, index) => (pinned[index] > 0 ? 1 : 0));
   for (const { rows } of functions) {
     for (let i = 0; i < rows.n; i++) {
       if (rows.kind[i] === CALL_SUB) uses[rows.aux[i]]++;

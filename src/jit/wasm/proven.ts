@@ -203,7 +203,7 @@ export function proveProgram(
     for (let i = 0; i < n; i++) if (kind[i] === FUNC) pinned[imm[i]] = KNOWN;
   }
   const order = calleesFirst(functions);
-  if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order);
+  if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order, pinned);
   const reached = reachedFrom(functions, pinned);
   const place = new Int32Array(count);
   order.forEach((index, at) => {
