@@ -2,13 +2,16 @@
 // program to linked images and symbols in a kernel address space. Medians of CPU time, garbage collection included, after
 // warm-up.
 //   npm run build && node bench/jit.mjs [TARGET] [CPU] [ROUNDS]
+// With native-x86_64 or native-arm64 for a target: what the native engine compiles, optimiser included, without loading it.
 import { ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 } from '../dist/isa/index.js';
-import { findTarget, jitProgram } from '../dist/jit/index.js';
+import { findTarget, jitProgram, NATIVE_TARGETS } from '../dist/jit/index.js';
 import { createKernelSpace, defaultKernelImage, defaultLayout } from '../dist/kernels/index.js';
 import { xlateUnverified } from '../dist/verifier/index.js';
 
-const target = findTarget(process.argv[2] ?? 'ppc64le');
-const cpu = process.argv[3] ?? target.cpus[0];
+const name = process.argv[2] ?? 'ppc64le';
+const native = name.startsWith('native-') ? NATIVE_TARGETS[name.slice('native-'.length)] : undefined;
+const target = findTarget(native === undefined ? name : name.slice('native-'.length));
+const cpu = process.argv[3] || target.cpus[0];
 const rounds = Number(process.argv[4] ?? 15);
 
 /** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
@@ -46,7 +49,7 @@ const rows = [100, 1000, 5000, 20_000, 100_000].map(size => {
   const insns = program(size);
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
   // As many instructions a sample for every size.
-  return { count: insns.length, xlated, repeat: Math.max(1, Math.round(100_000 / size)), samples: [], bytes: 0 };
+  return { count: insns.length, insns, xlated, repeat: Math.max(1, Math.round(100_000 / size)), samples: [], bytes: 0 };
 });
 
 const cpuMs = () => {
@@ -58,6 +61,11 @@ const cpuMs = () => {
 function sample(row) {
   const from = cpuMs();
   for (let i = 0; i < row.repeat; i++) {
+    if (native !== undefined) {
+      const options = { gateAddr: 0x7f0000001000n, verifiedSlots: row.insns.length, extended: cpu === 'x86-64-v3' };
+      row.bytes = native.compile(row.insns, options).bytes.length;
+      continue;
+    }
     const result = jitProgram(row.xlated, { target, cpu, space });
     if (!result.ok || !result.prog.jited)
       throw new Error(JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 300));
@@ -76,7 +84,7 @@ for (let round = -WARM_UP; round < rounds; round++) {
   }
 }
 
-console.log(`node ${process.version}, target ${target.name}, cpu ${cpu}, ${rounds} rounds`);
+console.log(`node ${process.version}, target ${name}, cpu ${cpu}, ${rounds} rounds`);
 const rate = (row, ms) => row.count / ms / 1000;
 const median = row => row.samples[row.samples.length >> 1];
 for (const row of rows) row.samples.sort((a, b) => a - b);
