@@ -123,6 +123,16 @@ describe('loops', () => {
     ]);
   });
 
+  it('add what 32 bits do not hold for all rounds in each of them', () => {
+    const sums = (step: string): string[] =>
+      (unrolled(`r0 = *(u64 *)(r1 + 0)\nr9 = 8\nr0 += ${step}\nr9 -= 1\nif r9 != 0 goto -3\nexit`) ?? []).filter(row =>
+        row.startsWith('r0 = r0'),
+      );
+    expect(sums('0x1fffffff')).toEqual(['r0 = r0 + 2147483644', 'r0 = r0 + 536870911']);
+    expect(sums('0x20000000')).toEqual(['r0 = r0 + 1610612736', 'r0 = r0 + 536870912', 'r0 = r0 + 536870912']);
+    expect(sums('-0x20000001')).toEqual(['r0 = r0 - 1610612739', 'r0 = r0 - 536870913', 'r0 = r0 - 536870913']);
+  });
+
   it.each([
     ['calls', 'r6 = 9\ncall 5\nr6 += -1\nif r6 != 0 goto -3\nexit'],
     ['nothing that grows', 'r0 = *(u8 *)(r1 + 0)\nif r0 != 0 goto -2\nexit'],

@@ -21,7 +21,7 @@ import {
 import { type Condition, type Guard, guardOf, NEGATED } from './guards.ts';
 import type { OptFunction } from './inline.ts';
 import { findLoops, type Loop } from './loops.ts';
-import { lookAtRound, type Place, type Rounds, stepOf } from './rounds.ts';
+import { lookAtRound, type Rounds, stepOf } from './rounds.ts';
 import { RowList } from './row-list.ts';
 import type { Sum } from './sums.ts';
 
@@ -59,11 +59,20 @@ function commonBase({ places, steps }: Rounds): Sum | undefined {
   return best === undefined ? undefined : { a: best >> 4, b: best & 15, c: 0, low: false };
 }
 
-/** Whether a row can be written anew from its place, when `base` is there. */
-function isRewritten({ kind, sub, a }: Ir, i: number, place: Place | undefined, base: Sum | undefined): boolean {
+/** Whether a row can be written anew from its place, in each of so many rounds, when `base` is there. */
+function isRewritten(
+  { kind, sub, a }: Ir,
+  i: number,
+  { places, steps }: Rounds,
+  base: Sum | undefined,
+  rounds: number,
+): boolean {
+  const place = places.get(i);
   if (place === undefined || place.sum.a === NONE) return false;
   const { sum } = place;
   const access = kind[i] >= LOAD && kind[i] <= STORE_K;
+  // Numbers that are added have 32 bits; where only the low half of the result matters they may wrap.
+  if (!access && !place.low && !(fits(sum.c) && fits(sum.c + rounds * (stepOf(sum, steps) ?? 0)))) return false;
   const plain = (kind[i] === ALU_K || kind[i] === ALU_X) && sub[i] === ADD;
   if (sum.b !== NONE) return (access || plain) && base?.a === sum.a && base.b === sum.b;
   return (access && a[i] === sum.a) || plain || kind[i] === MOV;
@@ -82,13 +91,14 @@ function findLate(
   known: Rounds,
   base: Sum | undefined,
   left: ReadonlyMap<number, unknown>,
+  rounds: number,
 ) {
   const late = new Map<number, number>();
   const lateRows = new Set<number>();
   const { kind, sub, a, b, d, flags } = rows;
   for (let r = 0; r < 10; r++) {
     const step = known.steps[r];
-    if (step === undefined || step === 0) continue;
+    if (step === undefined || step === 0 || !fits(rounds * step)) continue;
     let setBy = -1;
     let ok = true;
     for (let i = head; i <= end && ok; i++) {
@@ -99,7 +109,7 @@ function findLate(
       } else if (reads(rows, i, r)) {
         // What is stored is no place.
         const stored = kind[i] >= LOAD && b[i] === r;
-        ok = !stored && isRewritten(rows, i, known.places.get(i), base);
+        ok = !stored && isRewritten(rows, i, known, base, rounds);
       }
     }
     if (!ok) continue;
@@ -132,7 +142,7 @@ function planLoop(rows: Ir, loop: Loop): Plan | undefined {
     if (jumps && !inside && !back && !guards.has(i)) leaves = true;
   }
   const nothing = { late: new Map<number, number>(), lateRows: new Set<number>() };
-  const later = leaves ? nothing : findLate(rows, loop, known, base, guards);
+  const later = leaves ? nothing : findLate(rows, loop, known, base, guards, rounds);
   return { loop, rounds, guards, known, base, ...later };
 }
 
@@ -263,10 +273,10 @@ class Unroller {
   }
 
   /** A row whose place is known from what `AX` holds, or from a register that grows later. */
-  #rewrite({ known, base, late, lateRows }: Plan, i: number, at: number, round: number): void {
+  #rewrite({ known, base, late, lateRows, rounds }: Plan, i: number, at: number, round: number): void {
     const { rows } = this.#func;
     const place = known.places.get(i);
-    if (lateRows.has(i) || place === undefined || !isRewritten(rows, i, place, base)) return;
+    if (lateRows.has(i) || place === undefined || !isRewritten(rows, i, known, base, rounds)) return;
     const { sum } = place;
     const pair = sum.b !== NONE;
     if (!pair && !late.has(sum.a)) return;
