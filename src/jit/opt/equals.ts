@@ -35,6 +35,9 @@ export function equalsAt(rows: Ir, blocks: Blocks, room: Room): Int32Array | und
   const left = leftBy(rows, blocks, room);
   const equal = room.ints(count * REGISTERS, -1);
   for (let r = 0; r < REGISTERS; r++) equal[r] = r;
+  // Blocks of which more is known than what they lead to has been told.
+  const fresh = room.bytes(count);
+  fresh[0] = 1;
   const ends = new Int32Array(REGISTERS);
   const values = new Int32Array(REGISTERS);
   for (let rounds = 0, changed = true; changed; rounds++) {
@@ -42,15 +45,20 @@ export function equalsAt(rows: Ir, blocks: Blocks, room: Room): Int32Array | und
     changed = false;
     for (let at = 0; at < count; at++) {
       const from = at * REGISTERS;
-      if (equal[from] < 0) continue;
+      if (fresh[at] === 0) continue;
+      fresh[at] = 0;
       for (let r = 0; r < REGISTERS; r++) {
         const value = left[from + r];
         values[r] = value < REGISTERS ? equal[from + value] : value;
-        ends[r] = values.indexOf(values[r]);
+        let first = 0;
+        while (values[first] !== values[r]) first++;
+        ends[r] = first;
       }
       for (let side = 0; side < 2; side++) {
         const to = side === 0 ? next[at] : taken[at];
-        if (to >= 0 && meet(equal, to * REGISTERS, ends)) changed = true;
+        if (to < 0 || !meet(equal, to * REGISTERS, ends)) continue;
+        fresh[to] = 1;
+        changed = true;
       }
     }
   }

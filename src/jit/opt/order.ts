@@ -1,5 +1,6 @@
 import { type Blocks, BOTH, liveOut } from '../rows/index.ts';
 import {
+  ADD,
   ALU_K,
   BSWAP,
   CALL_HELPER,
@@ -11,9 +12,9 @@ import {
   LEAVE,
   LOAD,
   MASK,
+  MUL,
   NONE,
   NOP,
-  SEXT,
   STORE_K,
   TARGET,
 } from '../rows/ir.ts';
@@ -59,6 +60,12 @@ function lastReader(rows: Ir, i: number, end: number, live: number): number {
   return ((live >>> from) & BOTH) !== 0 ? -1 : last;
 }
 
+/** Whether CPUs change a number where it is for this; sums and extensions go elsewhere by themselves. */
+function inPlace({ kind, sub }: Ir, i: number): boolean {
+  if (kind[i] === MASK) return sub[i] !== 0;
+  return kind[i] === BSWAP || (kind[i] === ALU_K && sub[i] !== ADD && sub[i] !== MUL);
+}
+
 /** Row `from` becomes row `to`, rows between move up. Where blocks begin stays. */
 function move(rows: Ir, slots: Int32Array, from: number, to: number): void {
   const start = rows.flags[from] & BLOCK_START;
@@ -84,16 +91,14 @@ function move(rows: Ir, slots: Int32Array, from: number, to: number): void {
  * @param live halves live where each block begins
  */
 export function orderReaders(rows: Ir, slots: Int32Array, blocks: Blocks, live: Int32Array): void {
-  const { kind, a, d } = rows;
+  const { a, d } = rows;
   for (let at = 0; at < blocks.count; at++) {
     const start = blocks.start[at];
     const end = blocks.start[at + 1];
     const out = liveOut(blocks, live, at);
     // Backwards: what has moved is behind.
     for (let i = end - 2; i >= start; i--) {
-      const k = kind[i];
-      const changes = k === MASK || k === SEXT || k === BSWAP || k === ALU_K;
-      if (!changes || a[i] === d[i] || a[i] === FP || a[i] === NONE) continue;
+      if (a[i] === d[i] || a[i] === FP || a[i] === NONE || !inPlace(rows, i)) continue;
       const last = lastReader(rows, i, end, out);
       if (last > 0) move(rows, slots, i, last);
     }

@@ -44,6 +44,10 @@ class Values {
   readonly #y = new Int32Array(16);
   /** By register: of those that hold the same, the one that is read. */
   readonly #reader = new Uint8Array(16);
+  /** How many read another one. */
+  #shared = 0;
+  /** By what is made: a register plus one that may hold it. */
+  readonly #made = new Uint8Array(256);
   #next = 16;
 
   constructor(rows: Ir) {
@@ -52,11 +56,13 @@ class Values {
 
   /** Nothing is known but that registers are equal to the first ones of `equal`, from `base` on. */
   forget(equal: Int32Array | undefined, base: number): void {
+    this.#shared = 0;
     for (let r = 0; r < 16; r++) {
       const first = equal === undefined || r >= REGISTERS || equal[base + r] < 0 ? r : equal[base + r];
       this.#value[r] = first === r ? this.#next++ : this.#value[first];
       this.#reader[r] = first;
       this.#row[r] = -1;
+      if (first !== r) this.#shared++;
     }
   }
 
@@ -67,11 +73,15 @@ class Values {
 
   /** The register is about to change: others that hold the same read one another. */
   #leave(register: number): void {
+    if (this.#shared === 0) return;
     let other = -1;
+    this.#shared = 0;
     for (let r = 0; r < REGISTERS; r++) {
-      if (r === register || this.#reader[r] !== register) continue;
-      if (other < 0) other = r;
-      this.#reader[r] = other;
+      if (r !== register && this.#reader[r] === register) {
+        if (other < 0) other = r;
+        this.#reader[r] = other;
+      }
+      if (r !== register && this.#reader[r] !== r) this.#shared++;
     }
   }
 
@@ -82,6 +92,7 @@ class Values {
     this.#row[register] = i;
     this.#x[register] = x;
     this.#y[register] = y;
+    if (i >= 0) this.#made[this.#hash(i, x, y)] = register + 1;
   }
 
   copy(register: number, from: number): void {
@@ -90,27 +101,37 @@ class Values {
     this.#value[register] = this.#value[from];
     this.#reader[register] = this.#reader[from];
     this.#row[register] = -1;
+    this.#shared++;
   }
 
   of(register: number): number {
     return register === NONE ? -1 : this.#value[register];
   }
 
-  /** A register that holds what a row is going to make, or -1. @param narrow the one that does in its low half */
-  find(i: number, narrow: boolean): number {
-    const { kind, sub, a, b, imm, aux, flags } = this.#rows;
+  #hash(i: number, x: number, y: number): number {
+    const { kind, sub, imm } = this.#rows;
+    // Both operands may change places.
+    return (kind[i] * 31 + sub[i] * 7 + Math.imul(imm[i], 13) + Math.imul(x + y, 17)) & 0xff;
+  }
+
+  /** A register that holds what a row is going to make, as far as its low half goes; or -1. */
+  find(i: number): number {
+    const { kind, sub, a, b, imm, aux } = this.#rows;
     const x = this.of(a[i]);
     const y = this.of(b[i]);
-    const width = flags[i] & (W | ZX);
-    for (let r = 0; r < 10; r++) {
-      const row = this.#row[r];
-      if (row < 0 || kind[row] !== kind[i] || sub[row] !== sub[i] || imm[row] !== imm[i]) continue;
-      if ((flags[row] & (W | ZX)) !== (narrow ? 0 : width) || (kind[i] === MASK && aux[row] !== aux[i])) continue;
-      const same = this.#x[r] === x && this.#y[r] === y;
-      const turned = kind[i] === ALU_X && COMMUTES.has(sub[i]) && this.#x[r] === y && this.#y[r] === x;
-      if (same || turned) return r;
-    }
-    return -1;
+    const register = this.#made[this.#hash(i, x, y)] - 1;
+    const row = register < 0 ? -1 : this.#row[register];
+    if (row < 0 || kind[row] !== kind[i] || sub[row] !== sub[i] || imm[row] !== imm[i]) return -1;
+    if (kind[i] === MASK && aux[row] !== aux[i]) return -1;
+    const u = this.#x[register];
+    const v = this.#y[register];
+    const turned = kind[i] === ALU_X && COMMUTES.has(sub[i]) && u === y && v === x;
+    return (u === x && v === y) || turned ? register : -1;
+  }
+
+  /** Width of what made a register's value. */
+  width(register: number): number {
+    return this.#rows.flags[this.#row[register]] & (W | ZX);
   }
 }
 
@@ -137,20 +158,21 @@ function reuse(rows: Ir, i: number, values: Values): boolean {
   const { kind, sub, a, b, d, aux, imm, flags } = rows;
   const k = kind[i];
   if (k !== ALU_X && k !== ALU_K && k !== MASK && k !== SEXT) return false;
-  const found = values.find(i, false);
-  if (found >= 0) {
+  const found = values.find(i);
+  if (found < 0) return false;
+  const width = flags[i] & (W | ZX);
+  if (values.width(found) === width) {
     kind[i] = found === d[i] ? NOP : MOV;
     a[i] = found;
     b[i] = NONE;
     flags[i] &= ~(W | ZX);
     return true;
   }
-  const words = (k === ALU_X || k === ALU_K) && (flags[i] & ZX) !== 0 && LOW.has(sub[i]);
-  const wide = words ? values.find(i, true) : -1;
-  if (wide < 0) return false;
+  const low = (k === ALU_X || k === ALU_K) && LOW.has(sub[i]);
+  if (!low || values.width(found) !== 0 || (width & ZX) === 0) return false;
   kind[i] = MASK;
   sub[i] = 0;
-  a[i] = wide;
+  a[i] = found;
   b[i] = NONE;
   aux[i] = 0;
   imm[i] = -1;
