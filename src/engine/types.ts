@@ -128,7 +128,7 @@ export interface ProgramRunner {
   readonly done: number;
   /** Loads that found nothing since it was opened. */
   readonly probedReads: number;
-  /** All of R0 of the last run; after a batch of whatever ran before it. */
+  /** All of R0 of the last {@link run} or {@link repeat}, whatever else ran since. */
   readonly r0: bigint;
   run(ctx: number): number;
   /** {@link run} on the context it was opened for: the least there is between JavaScript and the program. */

@@ -131,9 +131,10 @@ describe('batches', () => {
       frames.forEach((dataIn, i) => {
         const runner = machine.open(program, { dataIn });
         for (let round = 0; round < 2; round++) expect((runner?.run() ?? 0) >>> 0).toBe(wanted[i]);
-        const r0 = runner?.r0;
         expect((runner?.repeat(3) ?? 0) >>> 0).toBe(wanted[i]);
-        expect(runner?.r0).toBe(r0);
+        const first = BigInt(dataIn[14]);
+        expect((runner?.r0 ?? 0n) & 0xffffffffn).toBe(BigInt(wanted[i]));
+        if (name === 'calls') expect(runner?.r0).toBe((first << 40n) + first);
         runner?.close();
       });
     }

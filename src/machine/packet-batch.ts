@@ -103,7 +103,7 @@ export class ContextRunner {
   get fault(): Fault | undefined {
     return this.#runner.fault;
   }
-  /** All of R0 of the last run, unsigned. */
+  /** All of R0 of the last {@link repeat}, unsigned. */
   get r0(): bigint {
     return this.#runner.r0;
   }

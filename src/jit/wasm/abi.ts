@@ -36,8 +36,7 @@ export const RUN_STATE = {
   writeEnd: 104,
   /** Eight bytes of zeros: what a load that found nothing reads. */
   zeros: 112,
-  /** First byte of the packet a batch is at, and where contexts are made. */
-  packet: 120,
+  /** Where contexts are made. */
   ctx: 124,
   /** The CPU the thread is. */
   cpu: 128,

@@ -96,9 +96,9 @@ export function writeEntries(module: ModuleWriter, targets: EntryTargets, stateA
     );
     e.keepR0(R0);
   });
-  entry('ready', 0, [[1, I64]], e => {
+  entry('ready', 0, [], e => {
     e.callMain(() => e.state.get32(RUN_STATE.ctx));
-    e.keepR0(0);
+    e.code.op(w.I32_WRAP_I64);
   });
   entry(
     'repeat',
