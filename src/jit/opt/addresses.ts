@@ -54,7 +54,9 @@ function takeSum(w: Window, i: number): boolean {
     const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);
     a[i] = swapped ? FP : a[from];
-    flags[i] &= ~EXACT;
+    const index = w.defined[aux[i] - 1];
+    const counts = (flags[from] & W) === 0 && index >= 0 && resultBits(w.rows, index) < 64;
+    flags[i] = counts ? flags[i] | EXACT : flags[i] & ~EXACT;
   } else {
     a[i] = a[from];
     const made = w.defined[a[from]];

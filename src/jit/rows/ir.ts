@@ -94,7 +94,7 @@ export const FETCH = 64;
 export const SMALL = 64;
 /**
  * LOAD, STORE, STORE_K where addresses are low halves: the base is a number below 2^32 as it stands, which reaches the address
- * by `off` without a carry.
+ * by `off` without a carry; with a second register, that one is not negative as it stands.
  */
 export const EXACT = 64;
 /** Calls: `off` holds the halves that the callee reads. */

@@ -1,5 +1,5 @@
 import { isExact, LinearEmission } from '../../linear/index.ts';
-import { FP, LOAD, STORE_K } from '../../rows/ir.ts';
+import { EXACT, FP, LOAD, STORE_K } from '../../rows/ir.ts';
 import { alu, lea, mov, movsxd, NONE, rm, SUB, W } from '../encode.ts';
 import { ADDRESS, FRAME_END, HOME, MEMORY, SCRATCH } from './registers.ts';
 
@@ -37,6 +37,9 @@ export class X86Emission extends LinearEmission {
     const index = kind >= LOAD && kind <= STORE_K && rows.aux[i] > 0 ? rows.aux[i] - 1 : NONE;
     if (base === FP && index === NONE) return { base: FRAME_END, index: NONE, disp: off };
     if (base === FP) {
+      // What the verifier let pass lies in the frame: an index that is not negative is a small one.
+      const small = this.isZero(index) && (rows.flags[i] & EXACT) !== 0 && this.slots[i] < this.program.verifiedSlots;
+      if (small) return { base: FRAME_END, index: HOME[index], disp: off };
       // Distances from the frame's end may be negative.
       movsxd(c, ADDRESS, this.use(index));
       return { base: FRAME_END, index: ADDRESS, disp: off };
