@@ -2,27 +2,56 @@ import { isCgroupArrayMap } from '../maps/index.ts';
 import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { encodeText } from '../util/index.ts';
 import { defineHelper } from './check.ts';
+import { writeU32, writeU64 } from './memory.ts';
 import { ANY, CTX, int, MAP, MEM_OUT, pointer, SIZE, toBtf } from './proto.ts';
 import type { HelperDef, HelperEnv } from './types.ts';
 
 const TASK_HANDLE = Symbol('task_struct');
 
+/** `struct task_struct` and `struct cred` of Linux 6.12 (Debian's for amd64), as far as the current task's has values. */
+const TASK_STRUCT = {
+  pid: 2432,
+  tgid: 2436,
+  realParent: 2448,
+  parent: 2456,
+  groupLeader: 2496,
+  realCred: 2952,
+  cred: 2960,
+  comm: 2976,
+  sizeBytes: 9792,
+} as const;
+/** Real, saved, effective and file system's ids, user and group in turn. */
+const CRED = { ids: 8, idPairs: 4, sizeBytes: 184 } as const;
+/** `TASK_COMM_LEN` without its NUL. */
+const COMM_BYTES = 15;
+
+/** Zeroed memory that stands for a kernel object: programs can read it. */
+export function kernelObject(env: HelperEnv, name: string, sizeBytes: number): number {
+  const start = env.mem.alloc(sizeBytes);
+  env.mem.addRegion({ kind: 'mem', name, start, sizeBytes, writable: false });
+  return start;
+}
+
 /**
- * An address that stands for the current task's `task_struct`: unique, never null, with nothing readable behind it
- * until the machine is given a kernel's types.
+ * The current task's `task_struct`, laid out as in the kernel objects are relocated for by default: who it is, and zeros.
+ * It is its own parent.
  */
 export function currentTaskAddr(env: HelperEnv): number {
   return env.state(TASK_HANDLE, () => {
-    const start = env.mem.alloc(64);
-    env.mem.addRegion({
-      kind: 'internal',
-      name: 'task_struct',
-      start,
-      sizeBytes: 64,
-      readable: false,
-      writable: false,
-    });
-    return start;
+    const { pid, tgid, uid, gid, comm } = env.task;
+    const cred = kernelObject(env, 'cred', CRED.sizeBytes);
+    const task = kernelObject(env, 'task_struct', TASK_STRUCT.sizeBytes);
+    for (let i = 0; i < CRED.idPairs; i++) {
+      writeU32(env, cred + CRED.ids + 8 * i, uid);
+      writeU32(env, cred + CRED.ids + 8 * i + 4, gid);
+    }
+    writeU32(env, task + TASK_STRUCT.pid, pid);
+    writeU32(env, task + TASK_STRUCT.tgid, tgid);
+    const { realParent, parent, groupLeader, realCred, cred: effective } = TASK_STRUCT;
+    for (const off of [realParent, parent, groupLeader]) writeU64(env, task + off, BigInt(task));
+    for (const off of [realCred, effective]) writeU64(env, task + off, BigInt(cred));
+    env.mem.write(task + TASK_STRUCT.comm, encodeText(comm).subarray(0, COMM_BYTES));
+    return task;
   });
 }
 

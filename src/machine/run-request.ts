@@ -72,5 +72,8 @@ export function beginRun(
     override: undefined,
   });
   const { insnBudget, countInsns } = request;
-  return { row, context, options: { insnBudget, countInsns, probeReads: request.probeReads ?? row.btfPointers } };
+  // What the verifier let through reads nothing that may not be there but kernel objects.
+  const verified = program.loaded.program.proof?.ok === true;
+  const probeReads = request.probeReads ?? (row.btfPointers || verified);
+  return { row, context, options: { insnBudget, countInsns, probeReads } };
 }

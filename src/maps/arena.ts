@@ -1,3 +1,4 @@
+import { ABSENT_BYTES } from '../mem/index.ts';
 import { BPF_FLAGS, bpf_map_type, ERRNO } from '../uapi/index.ts';
 import { PAGE_BYTES } from './alloc-check.ts';
 import { MAP_HANDLE } from './layout.ts';
@@ -5,6 +6,9 @@ import { MapBase } from './map-base.ts';
 import type { ArenaMap, BpfMap, MapDef, MapHost } from './types.ts';
 
 const CREATE_FLAGS = BPF_FLAGS.BPF_F_SEGV_ON_FAULT | BPF_FLAGS.BPF_F_MMAPABLE | BPF_FLAGS.BPF_F_NO_USER_CONV;
+/** On both sides of an arena: as far as an instruction's offset reaches. */
+const GUARD_BYTES = 32768;
+const PAGES_LOOKED_AT = 64;
 /** Where user space has arenas that do not choose their place: the upper half of the address. */
 const DEFAULT_VM_HIGH = 0x7f00n;
 
@@ -39,8 +43,8 @@ export function checkArena(def: MapDef): number {
  * `BPF_MAP_TYPE_ARENA`: pages in a row in the linear memory, and which of them are allocated.
  *
  * Differs from Linux: the low 32 bits of pointers into an arena are linear addresses, so of the place user space asks for
- * (`map_extra`) only the high half counts; the arena is one region, so stores to pages that are not allocated are kept until
- * the page is allocated, where Linux drops them; an arena cannot be larger than the machine's memory.
+ * (`map_extra`) only the high half counts; accesses to pages that are not allocated find zeros and are lost as in Linux, but around the
+ * arena only as far as an instruction's offset reaches; an arena cannot be larger than the machine's memory.
  */
 export class ArenaMapImpl extends MapBase implements ArenaMap {
   readonly pageCount: number;
@@ -54,13 +58,28 @@ export class ArenaMapImpl extends MapBase implements ArenaMap {
 
   override setUp(): void {
     const sizeBytes = this.pageCount * PAGE_BYTES;
-    this.base = Math.ceil(this.block(sizeBytes + PAGE_BYTES - 8) / PAGE_BYTES) * PAGE_BYTES;
+    const block = this.block(GUARD_BYTES + sizeBytes + PAGE_BYTES - 8 + GUARD_BYTES);
+    this.base = Math.ceil((block + GUARD_BYTES) / PAGE_BYTES) * PAGE_BYTES;
     this.#bitmap = this.block(Math.ceil(this.pageCount / 8));
     const start = BigInt.asUintN(64, this.def.mapExtra ?? 0n);
     this.store(this.addr + ARENA_LAYOUT.base, this.base);
     this.store(this.addr + ARENA_LAYOUT.bitmap, this.#bitmap);
     this.store(this.addr + ARENA_LAYOUT.userHigh, Number((start === 0n ? DEFAULT_VM_HIGH << 32n : start) >> 32n) | 0);
-    this.region({ kind: 'mem', name: this.def.name, start: this.base, sizeBytes });
+    const absent = this.block(ABSENT_BYTES);
+    this.region({
+      kind: 'mem',
+      name: this.def.name,
+      start: this.base - GUARD_BYTES,
+      sizeBytes: sizeBytes + 2 * GUARD_BYTES,
+      holds: (addr, size) => this.#holds(addr, size),
+      solid: addr => this.#solid(addr),
+      absent,
+    });
+    // Null pointers into an arena are pointers into it, where no page is.
+    if (this.mem.regionAt(0) === undefined) {
+      const holds = (): boolean => false;
+      this.region({ kind: 'mem', name: this.def.name, start: 0, sizeBytes: GUARD_BYTES, holds, absent });
+    }
   }
 
   get userVmStart(): bigint {
@@ -69,6 +88,25 @@ export class ArenaMapImpl extends MapBase implements ArenaMap {
 
   #isAllocated(page: number): boolean {
     return (this.mem.u8[this.#bitmap + (page >> 3)] & (1 << (page & 7))) !== 0;
+  }
+  #pageOf(addr: number): number {
+    return Math.floor((addr - this.base) / PAGE_BYTES);
+  }
+  #isThere(page: number): boolean {
+    return page >= 0 && page < this.pageCount && this.#isAllocated(page);
+  }
+  #holds(addr: number, sizeBytes: number): boolean {
+    const last = this.#pageOf(addr + sizeBytes - 1);
+    for (let page = this.#pageOf(addr); page <= last; page++) if (!this.#isThere(page)) return false;
+    return true;
+  }
+  /** The allocated pages around an address, as far as a look at some of them says. */
+  #solid(addr: number): readonly [number, number] {
+    let first = this.#pageOf(addr);
+    let end = first + 1;
+    for (let left = PAGES_LOOKED_AT; left > 0 && this.#isThere(first - 1); left--) first--;
+    for (let left = PAGES_LOOKED_AT; left > 0 && this.#isThere(end); left--) end++;
+    return [this.base + first * PAGE_BYTES, this.base + end * PAGE_BYTES];
   }
   #mark(page: number, allocated: boolean): void {
     const bit = 1 << (page & 7);

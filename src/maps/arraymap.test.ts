@@ -63,7 +63,7 @@ describe('array', () => {
     expect(host.mem.accessible(at, 5, 'write')).toBeDefined();
     expect(host.mem.accessible(at, 6, 'read')).toBeUndefined();
     expect(host.mem.accessible(at + 4, 1, 'read')).toBeDefined();
-    expect(host.mem.accessible(map.addr, 4, 'read')).toBeUndefined();
+    expect(host.mem.accessible(map.addr, 4, 'write')).toBeUndefined();
     expect(host.mem.regionAt(map.addr)?.name).toBe('m');
     for (const [flag, access] of [
       [BPF_FLAGS.BPF_F_RDONLY_PROG, 'write'],

@@ -9,7 +9,7 @@ import {
 } from './alloc-check.ts';
 import { type CpuCells, readCells, writeCells } from './cpu-cells.ts';
 import { KeyCells } from './key-cells.ts';
-import { ARRAY_LAYOUT } from './layout.ts';
+import { ARRAY_LAYOUT, MAP_HANDLE } from './layout.ts';
 import { MapBase } from './map-base.ts';
 import type { MapDef, MapHost } from './types.ts';
 
@@ -56,6 +56,8 @@ export class ArrayMap extends MapBase {
   constructor(host: MapHost, def: MapDef, id: number, inlineBytes = 0) {
     super(host, def, id, ARRAY_LAYOUT.handleBytes + inlineBytes);
     this.elemBytes = roundUp8(def.valueSizeBytes);
+    this.store(this.addr + MAP_HANDLE.arrayElemBytes, this.elemBytes);
+    this.store(this.addr + MAP_HANDLE.arrayIndexMask, 2 ** (32 - Math.clz32(def.maxEntries - 1)) - 1);
     this.#keys = new KeyCells(host.mem, def.name);
   }
 

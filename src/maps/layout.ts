@@ -1,27 +1,42 @@
 /**
- * The words every map's handle begins with; offsets in bytes. All words are 32 bits in the machine's byte order
- * (`LinearMemory.order`), as a program's own loads would see them. The words after `end` belong to the type; the
- * file of the type has their layout.
+ * Bytes at the beginning of every handle that programs may read: the largest of the kernel's structs of maps (`bpf_htab`),
+ * `struct bpf_map` first. They may be read through a map's pointer (`check_ptr_to_map_access`).
+ */
+export const KERNEL_MAP_BYTES = 896;
+
+/**
+ * What every map's handle begins with; offsets in bytes. Up to {@link KERNEL_MAP_BYTES} it is `struct bpf_map` of Linux 6.12 on
+ * 64-bit machines, of which the members named here have their values and all others are 0; then come words of 32 bits of the
+ * machine's own, and after `end` those of the type, whose layout the type's file has. All are in the machine's byte order
+ * (`LinearMemory.order`), as a program's own loads would see them.
  *
  * ```
- *   +0  type   +4 key_size   +8 value_size   +12 max_entries   +16 map_flags   +20 id   +24 frozen   +28 fields
- *   +32 locks  +40 the type's own
+ *   +24 type   +28 key_size   +32 value_size   +36 max_entries   +40 map_extra (u64)   +48 map_flags   +52 id
+ *   +64 numa_node   +96 name (16 bytes)   +248 elem_size   +252 index_mask (of arrays)
+ *   +896 frozen   +900 fields   +904 locks   +912 the type's own
  * ```
  */
 export const MAP_HANDLE = {
-  type: 0,
-  keySizeBytes: 4,
-  valueSizeBytes: 8,
-  maxEntries: 12,
-  flags: 16,
-  id: 20,
+  type: 24,
+  keySizeBytes: 28,
+  valueSizeBytes: 32,
+  maxEntries: 36,
+  mapExtra: 40,
+  flags: 48,
+  id: 52,
+  numaNode: 64,
+  /** At most 15 bytes and NUL. */
+  name: 96,
+  /** `struct bpf_array`: bytes of an element, and the mask indices are cut to. */
+  arrayElemBytes: 248,
+  arrayIndexMask: 252,
   /** 1 after BPF_MAP_FREEZE. */
-  frozen: 24,
+  frozen: KERNEL_MAP_BYTES,
   /** Address of the {@link FIELDS_TABLE} of maps whose values have special fields, 0 for others. */
-  fields: 28,
+  fields: KERNEL_MAP_BYTES + 4,
   /** Address of the {@link MAP_LOCKS} where threads share the machine, 0 where one runs it. */
-  locks: 32,
-  end: 40,
+  locks: KERNEL_MAP_BYTES + 8,
+  end: KERNEL_MAP_BYTES + 16,
 } as const;
 
 /**

@@ -1,11 +1,14 @@
 import type { LinearMemory, Region, RegionInit } from '../mem/index.ts';
 import { BPF_FLAGS, ERRNO } from '../uapi/index.ts';
-import { FarcallError } from '../util/index.ts';
-import { MAP_HANDLE, MAP_LOCKS } from './layout.ts';
+import { encodeText, FarcallError } from '../util/index.ts';
+import { KERNEL_MAP_BYTES, MAP_HANDLE, MAP_LOCKS } from './layout.ts';
 import { type MapOpSet, type MapOps, mapOpSet } from './ops/index.ts';
 import type { BpfMap, MapDef, MapHost } from './types.ts';
 import { ValueFields } from './value-fields.ts';
 
+/** `BPF_OBJ_NAME_LEN` without its NUL. */
+const NAME_BYTES = 15;
+const NO_NUMA_NODE = -1;
 const NOT_SUPPORTED = -ERRNO.EOPNOTSUPP;
 
 /** Flags and numbers as operations take them: what does not fit 32 bits is as wrong as all of them set. */
@@ -48,8 +51,11 @@ export abstract class MapBase implements BpfMap {
       [MAP_HANDLE.maxEntries, def.maxEntries],
       [MAP_HANDLE.flags, def.flags],
       [MAP_HANDLE.id, id],
+      [MAP_HANDLE.numaNode, def.numaNode ?? NO_NUMA_NODE],
     ];
     for (const [off, word] of words) this.store(this.addr + off, word);
+    this.mem.view.setBigUint64(this.addr + MAP_HANDLE.mapExtra, BigInt.asUintN(64, def.mapExtra ?? 0n), this.little);
+    this.mem.write(this.addr + MAP_HANDLE.name, encodeText(def.name).subarray(0, NAME_BYTES));
     if (this.fields.all.length > 0) this.store(this.addr + MAP_HANDLE.fields, this.#words(this.fields.table()));
     if (host.mem.shared) {
       this.store(this.addr + MAP_HANDLE.locks, this.block(MAP_LOCKS.spares + MAP_LOCKS.spareBytes * host.cpuCount));
@@ -59,7 +65,9 @@ export abstract class MapBase implements BpfMap {
       name: def.name,
       start: this.addr,
       sizeBytes: handleBytes,
-      readable: false,
+      // The one cell is what the kernel has there.
+      strideBytes: handleBytes,
+      cellBytes: KERNEL_MAP_BYTES,
       writable: false,
     });
   }

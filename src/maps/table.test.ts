@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { mapDef, T, TestMapHost } from '../../test/support/map-host.ts';
 import { bpf_map_type, errnoName, BPF_FLAGS as F } from '../uapi/index.ts';
 import { FarcallError } from '../util/index.ts';
+import { MAP_HANDLE } from './layout.ts';
 import { checkMapDef, createMap, MAP_TYPES, mapTypeRow } from './table.ts';
 import type { MapDef } from './types.ts';
 
@@ -46,8 +47,8 @@ describe('the table', () => {
       const map = host.create(goodDef(row.type));
       expect(mapTypeRow(row.type)).toBe(row);
       expect(row.name).not.toMatch(/map_type/);
-      expect(host.mem.view.getUint32(map.addr, true), row.name).toBe(row.type);
-      expect(host.mem.view.getUint32(map.addr + 20, true)).toBe(1);
+      expect(host.mem.view.getUint32(map.addr + MAP_HANDLE.type, true), row.name).toBe(row.type);
+      expect(host.mem.view.getUint32(map.addr + MAP_HANDLE.id, true)).toBe(1);
     }
   });
 

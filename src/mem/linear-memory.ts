@@ -53,7 +53,17 @@ export interface Region {
   writable: boolean;
   /** Where what may be touched is no row of equal cells, or changes all the time: whether these bytes may be. */
   readonly holds?: (addr: number, sizeBytes: number, access: Access) => boolean;
+  /** Where {@link holds} allows `addr`: bounds around it between which it allows everything, until the region's owner changes them. */
+  readonly solid?: (addr: number) => readonly [start: number, end: number];
+  /**
+   * Address of {@link ABSENT_BYTES} bytes for accesses of programs to what is not there: loads find zeros and stores are lost,
+   * instead of a fault (Linux's exception table for arenas).
+   */
+  readonly absent?: number;
 }
+
+/** What the longest access takes. */
+export const ABSENT_BYTES = 16;
 
 export interface RegionInit {
   readonly kind: RegionKind;
@@ -65,6 +75,8 @@ export interface RegionInit {
   readonly readable?: boolean;
   readonly writable?: boolean;
   readonly holds?: Region['holds'];
+  readonly solid?: Region['solid'];
+  readonly absent?: number;
 }
 
 /**
@@ -194,6 +206,8 @@ export class LinearMemory {
       readable: init.readable ?? true,
       writable: init.writable ?? true,
       holds: init.holds,
+      solid: init.solid,
+      absent: init.absent,
     };
     this.#regions.splice(this.#insertAt(region.start), 0, region);
     return region;
@@ -240,6 +254,13 @@ export class LinearMemory {
   accessible(addr: number, size: number, access: Access): Region | undefined {
     const region = this.regionAt(addr);
     return region !== undefined && regionAllows(region, addr, size, access) ? region : undefined;
+  }
+
+  /** Where an access of a program goes that is not allowed: to bytes of zeros, or 0 where it is a fault; see `Region.absent`. */
+  substitute(addr: number): number {
+    const absent = this.regionAt(addr)?.absent ?? 0;
+    if (absent !== 0) this.#u8.fill(0, absent, absent + ABSENT_BYTES);
+    return absent;
   }
 
   regions(): readonly Region[] {

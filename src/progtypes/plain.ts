@@ -94,5 +94,4 @@ export const PLAIN_ROWS: readonly ProgTypeRow[] = [
   row('sk_reuseport', 'SK_REUSEPORT', 'sk_reuseport_md', 56, { returns: SK }),
   row('sk_lookup', 'SK_LOOKUP', 'bpf_sk_lookup', 72, { testRun: true, returns: SK }),
   row('lirc_mode2', 'LIRC_MODE2', '', 4),
-  row('netfilter', 'NETFILTER', 'bpf_nf_ctx', 16, { testRun: true, returns: { 0: 'NF_DROP', 1: 'NF_ACCEPT' } }),
 ];

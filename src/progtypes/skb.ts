@@ -1,6 +1,7 @@
 import { ETH_HEADER_BYTES, ETH_P_IP, ETH_P_IPV6, LOOPBACK, SK_BUFF, SK_BUFF_BYTES } from '../helpers/index.ts';
 import { bpf_prog_type } from '../uapi/index.ts';
 import { concatBytes } from '../util/index.ts';
+import { classifyFrame } from './frame.ts';
 import { PacketBuffer } from './packet-buffer.ts';
 import { skbContextFunction } from './packet-context.ts';
 import { badInput } from './problem.ts';
@@ -15,14 +16,8 @@ const MAX_DATA_BYTES = 4096 - HEADROOM_BYTES - 320;
 const START_BYTES = PACKET_BLOCK_BYTES / 4;
 const GSO_LEGACY_MAX_BYTES = 65536;
 const GSO_MAX_SEGS = 65535;
-const ETH_P_802_3_MIN = 0x0600;
-const ETH_P_802_3 = 0x0001;
-const ETH_P_802_2 = 0x0004;
 const AF_INET = 2;
 const AF_INET6 = 10;
-const PACKET_HOST = 0;
-const PACKET_MULTICAST = 2;
-const PACKET_OTHERHOST = 3;
 
 /** Parts of `struct __sk_buff` that a run's ctx_in may set (`net/bpf/test_run.c: convert___skb_to_skb`). */
 const SETTABLE: readonly (readonly [from: number, bytes: number])[] = [
@@ -51,17 +46,6 @@ function checkCtx(ctx: Uint8Array): void {
       `0x${ctx[at].toString(16)} at offset ${at}`,
     );
   }
-}
-
-/** `net/ethernet/eth.c: eth_type_trans`, for the loopback device, whose address is zero. */
-function classifyFrame(data: Uint8Array): { protocol: number; pktType: number } {
-  const dst = data.subarray(0, 6);
-  // lo's broadcast address is zero like its own, so ff:ff:… counts as multicast.
-  const pktType = dst.every(b => b === 0) ? PACKET_HOST : (dst[0] & 1) === 0 ? PACKET_OTHERHOST : PACKET_MULTICAST;
-  const type = (data[12] << 8) | data[13];
-  if (type >= ETH_P_802_3_MIN) return { protocol: type, pktType };
-  const novell = data.length >= 16 && data[14] === 0xff && data[15] === 0xff;
-  return { protocol: novell ? ETH_P_802_3 : ETH_P_802_2, pktType };
 }
 
 /**

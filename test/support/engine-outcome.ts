@@ -33,7 +33,8 @@ function memoryDigest(machine: Machine): string {
     if (region.kind === 'stack' || region.kind === 'func' || region.kind === 'prog' || region.kind === 'internal')
       continue;
     hash = Math.imul(hash ^ region.start, 0x01000193);
-    for (let at = region.start; at < region.end; at++) hash = Math.imul(hash ^ mem.u8[at], 0x01000193);
+    const absent = (at: number): boolean => region.absent !== undefined && region.holds?.(at, 1, 'read') === false;
+    for (let at = region.start; at < region.end; at++) if (!absent(at)) hash = Math.imul(hash ^ mem.u8[at], 0x01000193);
   }
   return (hash >>> 0).toString(16);
 }
@@ -88,16 +89,19 @@ export interface ObjectSubject {
   readonly only: readonly string[];
   readonly proofs?: ReadonlyMap<string, Verdict>;
   readonly requests: readonly RunRequest[];
+  /** What happens to its maps before it runs. */
+  readonly before?: (maps: readonly BpfMap[]) => void;
 }
 
 /** A program of an object on a machine of its own, run on each request in turn. */
 export function objectOutcomes(
   engine: Engine,
-  { spec, program, only, proofs, requests }: ObjectSubject,
+  { spec, program, only, proofs, requests, before }: ObjectSubject,
 ): readonly Outcome[] {
   const machine = createMachine({ engine, order: spec.order });
   const loaded = machine.loadObject(spec, { only, proofs }).programs.get(program);
   if (loaded === undefined) throw new Error(`${program} is not loaded`);
+  before?.(machine.maps);
   return requests.map(request => outcome(machine, loaded, request));
 }
 

@@ -159,6 +159,8 @@ export class Vm {
         op.region = region;
         return addr;
       }
+      const absent = this.host.env.mem.substitute(addr);
+      if (absent !== 0) return absent;
     }
     throw this.#accessFault(op, reg2, sizeBytes, access);
   }

@@ -143,11 +143,14 @@ export class Gates {
       machine.openStack();
       const region = mem.accessible(low, sizeBytes, write ? 'write' : 'read');
       if (region !== undefined) {
-        if (region.strideBytes === 0 && region.holds === undefined && region.kind !== 'stack') {
+        if (region.solid !== undefined) machine.state.rememberRegion(write, ...region.solid(low));
+        else if (region.strideBytes === 0 && region.holds === undefined && region.kind !== 'stack') {
           machine.state.rememberRegion(write, region.start, region.end);
         }
         return low;
       }
+      const absent = mem.substitute(low);
+      if (absent !== 0) return absent;
     }
     if (name === 'probe' && (high !== 0 || low < 0 || mem.regionAt(low) === undefined)) {
       const { state } = machine;

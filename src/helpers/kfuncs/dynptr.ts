@@ -1,4 +1,5 @@
-import { ERRNO } from '../../uapi/index.ts';
+import { bpf_prog_type, ERRNO } from '../../uapi/index.ts';
+import { defineHelper } from '../check.ts';
 import {
   DYNPTR_TYPE,
   type Dynptr,
@@ -10,12 +11,18 @@ import {
   writeDynptr,
 } from '../dynptr.ts';
 import { packetOf } from '../packet.ts';
-import { ANY, CTX, DYNPTR_IN, fixed, MEM_OR_NULL } from '../proto.ts';
+import { ANY, CTX, DYNPTR_IN, fixed, int, MEM_OR_NULL } from '../proto.ts';
 import type { HelperDef, HelperEnv } from '../types.ts';
 import { copyXdp } from '../xdp.ts';
 import { returning } from './define.ts';
 
 const { EINVAL, ERANGE } = ERRNO;
+const POINTERS_TO_PACKETS = [
+  bpf_prog_type.BPF_PROG_TYPE_TRACING,
+  bpf_prog_type.BPF_PROG_TYPE_LSM,
+  bpf_prog_type.BPF_PROG_TYPE_STRUCT_OPS,
+  bpf_prog_type.BPF_PROG_TYPE_NETFILTER,
+];
 /** A dynptr the function fills. */
 const OUT = fixed(16, 'MEM_UNINIT', 'MEM_WRITE');
 
@@ -46,9 +53,19 @@ function clone(env: HelperEnv, at: number, to: number): number {
 
 /** `kernel/bpf/helpers.c`, `net/core/filter.c`: dynptrs beyond what the helpers offer. */
 export const DYNPTR_KFUNCS: readonly HelperDef[] = [
-  returning('bpf_dynptr_from_skb', '6.4', [CTX, ANY, OUT], (env, _skb, _flags, at) =>
-    packetDynptr(env, at, env.arg64(2)),
-  ),
+  // Programs that are given a pointer to the packet rather than a context of it may have one to any packet.
+  defineHelper({
+    id: 0,
+    name: 'bpf_dynptr_from_skb',
+    since: '6.4',
+    proto: int([CTX, ANY, OUT]),
+    variants: [{ progTypes: POINTERS_TO_PACKETS, proto: int([ANY, ANY, OUT]) }],
+    run: (env, _skb, _flags, at) => {
+      if (env.packet !== undefined) return packetDynptr(env, at, env.arg64(2));
+      setNullDynptr(env, at);
+      return -EINVAL;
+    },
+  }),
   returning('bpf_dynptr_from_xdp', '6.4', [CTX, ANY, OUT], (env, _xdp, _flags, at) =>
     packetDynptr(env, at, env.arg64(2)),
   ),
