@@ -133,7 +133,9 @@ describe('who, where and when', () => {
     env.call('bpf_get_current_comm', comm, 4);
     expect(toHex(env.mem.read(comm, 5))).toBe('612d740001');
     expect(env.call('bpf_get_current_task')).toBe(env.call('bpf_get_current_task_btf'));
-    expect(env.mem.regionAt(Number(env.call('bpf_get_current_task')))?.readable).toBe(false);
+    const task = Number(env.call('bpf_get_current_task'));
+    expect(env.mem.regionAt(task)).toMatchObject({ name: 'task_struct', readable: true, writable: false });
+    expect([2432, 2436].map(off => env.mem.view.getUint32(task + off, true))).toEqual([11, 22]);
   });
 
   it('tells the time', () => {

@@ -79,3 +79,27 @@ export function setLength(env: HelperEnv, packet: PacketAccess, length: number):
   }
   packet.setBounds(packet.dataMeta, packet.data, packet.data + length);
 }
+
+/** Bytes in a packet's buffer, of which what is shown to the program may be a part. */
+interface Extent {
+  readonly start: number;
+  readonly sizeBytes: number;
+}
+
+/** Opens `size` zeroed bytes `off` into an extent; where it begins now. The buffer must have the room. */
+export function openGapAt(env: HelperEnv, packet: PacketAccess, extent: Extent, off: number, size: number): number {
+  const { u8 } = env.mem;
+  const { start, sizeBytes } = extent;
+  const fits = start + sizeBytes + size <= packet.hardEnd;
+  const to = fits ? start : packet.hardStart;
+  const bytes = u8.slice(start, start + sizeBytes);
+  u8.set(bytes.subarray(0, off), to);
+  u8.fill(0, to + off, to + off + size);
+  u8.set(bytes.subarray(off), to + off + size);
+  return to;
+}
+
+/** Takes `size` bytes out of an extent, `off` into it: what follows moves down. */
+export function removeBytesAt(env: HelperEnv, { start, sizeBytes }: Extent, off: number, size: number): void {
+  env.mem.u8.copyWithin(start + off, start + off + size, start + sizeBytes);
+}

@@ -2,7 +2,7 @@ import { bpf_prog_type, ERRNO } from '../uapi/index.ts';
 import { concatBytes } from '../util/index.ts';
 import { defineHelper } from './check.ts';
 import { packetLength } from './packet.ts';
-import { ANY, CTX, int, MAP, MEM_IN, MEM_OR_NULL, MEM_OUT, SIZE, SIZE_OR_ZERO } from './proto.ts';
+import { ANY, btf, CTX, int, MAP, MEM_IN, MEM_OR_NULL, MEM_OUT, SIZE, SIZE_OR_ZERO } from './proto.ts';
 import type { HelperDef, HelperEnv } from './types.ts';
 
 const { EINVAL, EFAULT, E2BIG, ENOENT, EOPNOTSUPP } = ERRNO;
@@ -47,12 +47,28 @@ function perfOutput(env: HelperEnv, _ctx: number, mapAddr: number, _flags: numbe
   const packetSize = Number((flags & CTXLEN_MASK) >> 32n);
   const packet = packetSize === 0 ? undefined : packetBytes(env, packetSize);
   if (packetSize !== 0 && packet === undefined) return -EFAULT;
+  const bytes = env.mem.read(data, size);
+  return record(env, mapAddr, flags, packet === undefined ? bytes : concatBytes([bytes, packet]));
+}
+
+function record(env: HelperEnv, mapAddr: number, flags: bigint, bytes: Uint8Array): number {
   const slot = slotOf(env, mapAddr, flags);
   if (slot < 0) return slot;
   // An event only takes records from the CPU it is bound to, and slot n is CPU n's.
-  if (slot !== env.cpu) return -EOPNOTSUPP;
-  const record = env.mem.read(data, size);
-  return env.perfOutput(env.mapAt(mapAddr)!, slot, packet === undefined ? record : concatBytes([record, packet]));
+  return slot === env.cpu ? env.perfOutput(env.mapAt(mapAddr)!, slot, bytes) : -EOPNOTSUPP;
+}
+
+function objectOutput(
+  env: HelperEnv,
+  _object: number,
+  mapAddr: number,
+  _flags: number,
+  data: number,
+  size: number,
+): number {
+  const flags = env.arg64(3);
+  if ((flags & ~(INDEX_MASK | CTXLEN_MASK)) !== 0n) return -EINVAL;
+  return (flags & CTXLEN_MASK) === 0n ? record(env, mapAddr, flags, env.mem.read(data, size)) : -EFAULT;
 }
 
 /** Counters: the slots hold output events, nothing that counts. */
@@ -71,6 +87,21 @@ export const PERF_HELPERS: readonly HelperDef[] = [
     since: '4.4',
     proto: int([CTX, MAP, ANY, MEM_IN, SIZE_OR_ZERO], 'gplOnly'),
     run: perfOutput,
+  }),
+  // Tracing programs name a packet of the kernel's by a pointer to it; there are none but of the length 0.
+  defineHelper({
+    id: 111,
+    name: 'bpf_skb_output',
+    since: '5.5',
+    proto: int([btf('sk_buff'), MAP, ANY, MEM_IN, SIZE_OR_ZERO], 'gplOnly'),
+    run: objectOutput,
+  }),
+  defineHelper({
+    id: 121,
+    name: 'bpf_xdp_output',
+    since: '5.7',
+    proto: int([btf('xdp_buff'), MAP, ANY, MEM_IN, SIZE_OR_ZERO], 'gplOnly'),
+    run: objectOutput,
   }),
   defineHelper({ id: 22, name: 'bpf_perf_event_read', since: '4.3', proto: int([MAP, ANY], 'gplOnly'), run: perfRead }),
   defineHelper({

@@ -10,7 +10,7 @@ import type { HelperDef, HelperEnv } from './types.ts';
 const MAX_LINE_BYTES = 1024;
 
 /** The u64 array at `addr`, or -EINVAL for a length that is none. */
-function varargs(env: HelperEnv, addr: number, size: number): bigint[] | number {
+export function varargs(env: HelperEnv, addr: number, size: number): bigint[] | number {
   if (size % 8 !== 0 || size > MAX_VARARGS * 8 || (size !== 0 && addr === 0)) return -ERRNO.EINVAL;
   return Array.from({ length: size / 8 }, (_, i) => readU64(env, addr + 8 * i));
 }

@@ -16,7 +16,7 @@ import { ANY, CTX, fixed, int, MAP, MEM_OUT, SIZE } from './proto.ts';
 import { underCgroup } from './task.ts';
 import type { HelperDef, HelperEnv, PacketAccess } from './types.ts';
 
-const { EINVAL, ENODEV, ENOENT, EOPNOTSUPP } = ERRNO;
+const { EINVAL, ENODEV, EOPNOTSUPP } = ERRNO;
 const VLAN_BYTES = 4;
 /** Bytes of the two addresses at the head of an Ethernet frame. */
 const MACS_BYTES = 12;
@@ -258,21 +258,7 @@ export const SKB_META_HELPERS: readonly HelperDef[] = [
     run: (env, _skb, map, index) => underCgroup(env, map, index),
   }),
   defineHelper({ id: 24, name: 'bpf_get_route_realm', since: '4.4', proto: int([CTX]), run: () => 0 }),
-  // No packet came out of a tunnel or an IPsec policy.
-  defineHelper({
-    id: 20,
-    name: 'bpf_skb_get_tunnel_key',
-    since: '4.3',
-    proto: int([CTX, MEM_OUT, SIZE, ANY]),
-    run: (env, _skb, to, size) => zeroes(env, to, size, EINVAL),
-  }),
-  defineHelper({
-    id: 29,
-    name: 'bpf_skb_get_tunnel_opt',
-    since: '4.6',
-    proto: int([CTX, MEM_OUT, SIZE]),
-    run: (env, _skb, to, size) => zeroes(env, to, size, ENOENT),
-  }),
+  // No packet came out of an IPsec policy.
   defineHelper({
     id: 66,
     name: 'bpf_skb_get_xfrm_state',

@@ -18,6 +18,7 @@ import {
   SIZE,
   SIZE_OR_ZERO,
   SOCK_COMMON,
+  SOCKET_OR_NULL,
   TO_SOCK_COMMON_OR_NULL,
   TO_SOCKET_OR_NULL,
   TO_TCP_SOCK_OR_NULL,
@@ -25,7 +26,7 @@ import {
 } from './proto.ts';
 import type { HelperDef, HelperEnv } from './types.ts';
 
-const { EINVAL, EAFNOSUPPORT, ENODEV, ENOENT } = ERRNO;
+const { EINVAL, EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP } = ERRNO;
 const AF_INET = 2;
 const AF_INET6 = 10;
 /** Bytes of `struct bpf_fib_lookup`, and its fields. */
@@ -202,6 +203,19 @@ export const SOCKET_HELPERS: readonly HelperDef[] = [
     since: '4.19',
     proto: int([CTX, MAP, KEY, ANY]),
     run: () => -ENOENT,
+  }),
+  // No socket is there that could be given: in programs that look sockets up, no socket may be chosen.
+  defineHelper({
+    id: 124,
+    name: 'bpf_sk_assign',
+    since: '5.7',
+    proto: int([CTX, BTF_SOCK, ANY]),
+    variants: [{ progTypes: [bpf_prog_type.BPF_PROG_TYPE_SK_LOOKUP], proto: int([CTX, SOCKET_OR_NULL, ANY]) }],
+    run: (env, _ctx, sk) => {
+      const flags = env.arg64(3);
+      if (env.progType === bpf_prog_type.BPF_PROG_TYPE_SK_LOOKUP) return flags > 3n || sk !== 0 ? -EINVAL : 0;
+      return sk === 0 || flags !== 0n ? -EINVAL : -EOPNOTSUPP;
+    },
   }),
   // A cookie is checked against a listening socket, and none listens.
   defineHelper({

@@ -1,7 +1,10 @@
 import { CALLBACK_HELPERS } from './callbacks.ts';
 import { CHECKSUM_HELPERS } from './checksum.ts';
 import { DYNPTR_HELPERS } from './dynptr.ts';
+import { FILE_HELPERS } from './files.ts';
+import { LIRC_HELPERS } from './lirc.ts';
 import { LOCK_HELPERS } from './locks.ts';
+import { LWT_HELPERS } from './lwt.ts';
 import { MAP_HELPERS } from './map-ops.ts';
 import { CONTRACT_ONLY_HELPERS, TAIL_CALL_HELPER } from './not-implemented.ts';
 import { PERF_HELPERS } from './perf.ts';
@@ -9,17 +12,24 @@ import { PRINTING_HELPERS } from './printing.ts';
 import { PROBE_HELPERS } from './probe.ts';
 import { REDIRECT_HELPERS } from './redirect.ts';
 import { RINGBUF_HELPERS } from './ringbuf.ts';
+import { SEQUENCE_HELPERS } from './sequence.ts';
+import { SK_MSG_HELPERS } from './sk-msg.ts';
 import { SKB_BYTES_HELPERS } from './skb-bytes.ts';
 import { SKB_META_HELPERS } from './skb-meta.ts';
 import { SKB_ROOM_HELPERS } from './skb-room.ts';
+import { SOCK_OPS_HELPERS } from './sock-ops.ts';
 import { SOCKET_HELPERS } from './sockets.ts';
+import { SOCKOPT_HELPERS } from './sockopt.ts';
 import { STACK_HELPERS } from './stack.ts';
 import { STORAGE_HELPERS } from './storage.ts';
 import { STRING_HELPERS } from './strings.ts';
+import { SYNCOOKIE_HELPERS } from './syncookie.ts';
+import { SYSCTL_HELPERS } from './sysctl.ts';
 import { TASK_HELPERS } from './task.ts';
 import { TIME_HELPERS } from './time.ts';
 import { TIMER_HELPERS } from './timer.ts';
 import { TRACING_HELPERS } from './tracing.ts';
+import { TUNNEL_HELPERS } from './tunnel.ts';
 import type { HelperDef } from './types.ts';
 import { XDP_HELPERS } from './xdp.ts';
 
@@ -38,6 +48,16 @@ const FAMILIES: readonly (readonly HelperDef[])[] = [
   XDP_HELPERS,
   REDIRECT_HELPERS,
   SOCKET_HELPERS,
+  SOCK_OPS_HELPERS,
+  SOCKOPT_HELPERS,
+  SYNCOOKIE_HELPERS,
+  SK_MSG_HELPERS,
+  TUNNEL_HELPERS,
+  LWT_HELPERS,
+  SYSCTL_HELPERS,
+  SEQUENCE_HELPERS,
+  FILE_HELPERS,
+  LIRC_HELPERS,
   STORAGE_HELPERS,
   PERF_HELPERS,
   RINGBUF_HELPERS,

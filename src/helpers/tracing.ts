@@ -14,6 +14,7 @@ import {
   TO_MEM_OR_BTF,
   TO_MEM_OR_BTF_OR_NULL,
 } from './proto.ts';
+import { DEFAULT_SYSCTL, type Sysctl } from './sysctl-setting.ts';
 import type { HelperDef, HelperEnv } from './types.ts';
 
 const { EINVAL, EOPNOTSUPP, ENOENT, EBADF } = ERRNO;
@@ -30,6 +31,8 @@ export interface RunAttributes {
   hasRet: boolean;
   /** `bpf_get_retval`, `bpf_set_retval` */
   retval: number;
+  /** What programs on settings are asked about. */
+  sysctl: Sysctl;
   /** What `bpf_override_return` asked for. */
   override: bigint | undefined;
 }
@@ -44,6 +47,7 @@ export function runAttributes(env: Pick<HelperEnv, 'state'>): RunAttributes {
     argCount: 0,
     hasRet: false,
     retval: 0,
+    sysctl: DEFAULT_SYSCTL,
     override: undefined,
   }));
 }

@@ -1,6 +1,7 @@
 import {
   dropFieldObjects,
   forgetTimer,
+  forgetWork,
   type HelperEnv,
   type PacketAccess,
   ProgramFault,
@@ -114,7 +115,8 @@ export class MachineEnv implements HelperEnv {
   }
 
   freeField(_map: BpfMap, field: MapField, addr: number): void {
-    if (field.kind === 'timer' || field.kind === 'workqueue') forgetTimer(this, addr);
+    if (field.kind === 'timer') forgetTimer(this, addr);
+    else if (field.kind === 'workqueue') forgetWork(this, addr);
     else dropFieldObjects(this, field.kind, addr);
   }
 

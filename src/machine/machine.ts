@@ -16,6 +16,7 @@ import {
   objectMaker,
   type Redirect,
   redirectsOf,
+  takeSequence,
   timerExpired,
   unknownKfunc,
 } from '../helpers/index.ts';
@@ -348,6 +349,11 @@ export class Machine {
   /** Lines of the trace pipe since the last call. */
   readTrace(): string[] {
     return this.#pipe.read();
+  }
+
+  /** What iterators wrote into their files since the last call. */
+  readSequence(): Uint8Array {
+    return takeSequence(this.#env);
   }
 
   /** Records of perf event arrays and ring buffers since the last call; they are consumed. */

@@ -1,4 +1,4 @@
-import { runAttributes } from '../helpers/index.ts';
+import { DEFAULT_SYSCTL, runAttributes } from '../helpers/index.ts';
 import { type ContextHost, type ProgTypeRow, progTypeRow, type RunContext } from '../progtypes/index.ts';
 import { FarcallError } from '../util/index.ts';
 import type { MachineEnv } from './env.ts';
@@ -69,6 +69,7 @@ export function beginRun(
     argCount: request.argCount ?? (request.ctxIn?.length ?? 0) >> 3,
     hasRet: request.hasRet ?? false,
     retval: 0,
+    sysctl: request.sysctl ?? DEFAULT_SYSCTL,
     override: undefined,
   });
   const { insnBudget, countInsns } = request;

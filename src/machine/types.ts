@@ -1,5 +1,5 @@
 import type { Engine, Fault, LoadedProgram } from '../engine/index.ts';
-import type { Redirect, TaskInfo } from '../helpers/index.ts';
+import type { Redirect, Sysctl, TaskInfo } from '../helpers/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { BpfMap } from '../maps/index.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/index.ts';
@@ -67,15 +67,17 @@ export interface RunRequest extends RunInput {
   /** Count instructions even where the engine would not; default false. */
   readonly countInsns?: boolean;
   /**
-   * Loads where nothing is read 0 instead of faulting. Default: for program types whose arguments are pointers to kernel
-   * objects (tracing, lsm, struct_ops), where Linux does so. Differs from Linux: any load, not those through BTF
-   * pointers alone, since nobody has told them apart.
+   * Loads where nothing is read 0 instead of faulting. Default: for verified programs, whose other loads find something, and
+   * for program types whose arguments are pointers to kernel objects (tracing, lsm, struct_ops). Differs from Linux: any
+   * load, not those through BTF pointers alone, since nobody has told them apart.
    */
   readonly probeReads?: boolean;
   /** What `bpf_get_attach_cookie` says, default 0. */
   readonly cookie?: bigint;
   /** Tracing programs: arguments of the traced function in the context; default as many as ctxIn has. */
   readonly argCount?: number;
+  /** Programs on settings: what is read or written, `kernel/hostname` where nothing is said. */
+  readonly sysctl?: Sysctl;
   /** Tracing programs: whether the function's return value follows them. */
   readonly hasRet?: boolean;
 }

@@ -90,7 +90,6 @@ export const PLAIN_ROWS: readonly ProgTypeRow[] = [
   row('cgroup_sysctl', 'CGROUP_SYSCTL', 'bpf_sysctl', 8, { returns: ALLOW }),
   row('cgroup_sockopt', 'CGROUP_SOCKOPT', 'bpf_sockopt', 40, { returns: ALLOW }),
   row('sock_ops', 'SOCK_OPS', 'bpf_sock_ops', 224),
-  row('sk_msg', 'SK_MSG', 'sk_msg_md', 80, { returns: SK }),
   row('sk_reuseport', 'SK_REUSEPORT', 'sk_reuseport_md', 56, { returns: SK }),
   row('sk_lookup', 'SK_LOOKUP', 'bpf_sk_lookup', 72, { testRun: true, returns: SK }),
   row('lirc_mode2', 'LIRC_MODE2', '', 4),

@@ -1,11 +1,12 @@
 import { NETFILTER_ROW } from './netfilter.ts';
 import { PLAIN_ROWS } from './plain.ts';
+import { SK_MSG_ROW } from './sk-msg.ts';
 import { SKB_ROWS } from './skb.ts';
 import type { ProgTypeRow } from './types.ts';
 import { XDP_ROW } from './xdp.ts';
 
 /** All program types, one row each. */
-export const PROG_TYPES: readonly ProgTypeRow[] = [...SKB_ROWS, XDP_ROW, NETFILTER_ROW, ...PLAIN_ROWS];
+export const PROG_TYPES: readonly ProgTypeRow[] = [...SKB_ROWS, XDP_ROW, NETFILTER_ROW, SK_MSG_ROW, ...PLAIN_ROWS];
 
 const BY_TYPE: ReadonlyMap<number, ProgTypeRow> = new Map(PROG_TYPES.map(row => [row.type, row]));
 

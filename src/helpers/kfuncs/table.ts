@@ -1,12 +1,15 @@
 import type { HelperDef } from '../types.ts';
 import { ARENA_KFUNCS } from './arena.ts';
 import { BASIC_KFUNCS } from './basics.ts';
+import { CONNTRACK_KFUNCS } from './conntrack.ts';
 import { CPUMASK_KFUNCS } from './cpumask.ts';
 import { unimplemented } from './define.ts';
 import { DYNPTR_KFUNCS } from './dynptr.ts';
+import { FILE_KFUNCS } from './files.ts';
 import { ITER_KFUNCS } from './iter.ts';
-import { NAMED_KFUNCS } from './named.ts';
 import { OBJECT_KFUNCS } from './objects.ts';
+import { OBJECT_ITER_KFUNCS } from './objects-iter.ts';
+import { WORKQUEUE_KFUNCS } from './workqueue.ts';
 
 const FAMILIES: readonly (readonly HelperDef[])[] = [
   DYNPTR_KFUNCS,
@@ -15,7 +18,10 @@ const FAMILIES: readonly (readonly HelperDef[])[] = [
   CPUMASK_KFUNCS,
   ARENA_KFUNCS,
   OBJECT_KFUNCS,
-  NAMED_KFUNCS,
+  OBJECT_ITER_KFUNCS,
+  WORKQUEUE_KFUNCS,
+  CONNTRACK_KFUNCS,
+  FILE_KFUNCS,
 ];
 
 /** Kernel functions by name. They have no numbers: a call names one by its BTF id in the kernel the program is for. */
