@@ -2,6 +2,7 @@ import { checksums, loads } from './bytes.ts';
 import { fields, refusals } from './context.ts';
 import { others, xdp } from './device.ts';
 import { maps } from './maps.ts';
+import { outside } from './outside.ts';
 import { rooms, tags } from './room.ts';
 import type { RunCase } from './shared.ts';
 import { formats, numbers } from './text.ts';
@@ -22,6 +23,7 @@ export function runCases(): RunCase[] {
     ...xdp(),
     ...maps(),
     ...refusals(),
+    ...outside(),
   ];
   return [...new Map(cases.map(item => [item.name, item])).values()];
 }
