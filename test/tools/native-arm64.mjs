@@ -1,11 +1,12 @@
 // Runs native code of arm64 in a Node of its own, emulated by qemu-user: the tests of the native engine, generated programs and, where
 // bpf_conformance is, its data. Node comes from npm, the libraries it needs from Debian; both stay in --dir for the next time.
 //   node test/tools/native-arm64.mjs [--dir DIR] [--node 20|22|24|26] [--programs N] [--from SEED] [--suite BPF_CONFORMANCE_DIR]
+// With --kernel IMAGE the tests that need no files run once more, on that arm64 kernel in an emulated machine (qemu-system-aarch64, cpio).
 // Needs qemu-aarch64 (qemu-user), npm, apt-get and dpkg-deb. Takes some minutes.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
@@ -17,6 +18,7 @@ const { values: options } = parseArgs({
     programs: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     suite: { type: 'string' },
+    kernel: { type: 'string' },
   },
 });
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -84,18 +86,63 @@ async function bundle(name, source) {
   return outfile;
 }
 
-const TESTS = [
-  './src/engine/native/native.test.ts',
-  './test/differential/native.test.ts',
-  './test/differential/wasm-objects.test.ts',
-];
-const tests = [
-  ...TESTS.map(path => `import '${path}';`),
-  "import { runTests } from './test/support/plain-vitest.ts';",
-  // What takes many minutes here and is not about this CPU.
-  "const wanted = name => !name.startsWith('helpers do the same');",
-  'process.exit((await runTests(wanted)) === 0 ? 0 : 1);',
-].join('\n');
+/** Tests of the engine; the last of them read files. */
+const ENGINE_TESTS = ['./src/engine/native/native.test.ts', './test/differential/native.test.ts'];
+const OBJECT_TESTS = ['./test/differential/wasm-objects.test.ts'];
+
+const testsOf = paths =>
+  [
+    ...paths.map(path => `import '${path}';`),
+    "import { release } from 'node:os';",
+    "import { runTests } from './test/support/plain-vitest.ts';",
+    'console.log(process.version, process.arch, release());',
+    // What takes many minutes here and is not about this CPU.
+    "const wanted = name => !name.startsWith('helpers do the same');",
+    'process.exit((await runTests(wanted)) === 0 ? 0 : 1);',
+  ].join('\n');
+
+/** Runs a bundle as the first process of a machine; its output. */
+function boot(image, script) {
+  const root = join(dir, 'machine');
+  rmSync(root, { recursive: true, force: true });
+  for (const name of ['tmp', 'proc', 'lib/aarch64-linux-gnu']) mkdirSync(join(root, name), { recursive: true });
+  const libraries = /\/(ld-linux-aarch64|lib(c|m|dl|rt|pthread|atomic|gcc_s|stdc\+\+))\.so\.\d+$/;
+  for (const name of readdirSync(sysroot, { recursive: true })) {
+    if (libraries.test(`/${name}`))
+      cpSync(join(sysroot, name), join(root, 'lib/aarch64-linux-gnu', basename(name)), FOLLOW);
+  }
+  const loader = 'ld-linux-aarch64.so.1';
+  cpSync(join(root, 'lib/aarch64-linux-gnu', loader), join(root, 'lib', loader));
+  cpSync(node, join(root, 'node'));
+  cpSync(script, join(root, 'script.mjs'));
+  const initrd = join(dir, 'initrd');
+  execFileSync('sh', ['-c', 'find . -print0 | cpio --null -o -H newc --quiet > "$0"', initrd], { cwd: root });
+  // Node is the first process: when it ends, so does the machine.
+  const append = 'console=ttyAMA0 quiet panic=-1 rdinit=/node NATIVE_PROGRAMS=100 -- /script.mjs';
+  const machine = [
+    '-machine',
+    'virt',
+    '-cpu',
+    'cortex-a76',
+    '-m',
+    '3G',
+    '-nodefaults',
+    '-no-reboot',
+    '-display',
+    'none',
+  ];
+  const { stdout } = spawnSync(
+    'qemu-system-aarch64',
+    [...machine, '-kernel', image, '-initrd', initrd, '-append', append, '-serial', 'stdio'],
+    { stdio: ['ignore', 'pipe', 'inherit'], timeout: 1_200_000 },
+  );
+  return stdout
+    .toString()
+    .replaceAll('\r', '')
+    .split(/^\[ *[0-9.]+\] /m)[0]
+    .trim();
+}
+const FOLLOW = { dereference: true };
 
 const sysroot = getLibraries();
 const node = getNode();
@@ -112,8 +159,7 @@ function run(what, script, ...args) {
   if (status !== 0) failed++;
 }
 
-run('Node', await bundle('version', 'console.log(process.version, process.arch)'));
-run('tests', await bundle('tests', tests));
+run('tests', await bundle('tests', testsOf([...ENGINE_TESTS, ...OBJECT_TESTS])));
 const differential = await bundle('differential', "import './test/tools/native-differential.ts';");
 run('generated programs', differential, '--from', options.from, '--count', options.programs);
 if (options.suite !== undefined) {
@@ -123,5 +169,10 @@ if (options.suite !== undefined) {
     options.suite,
     '--native',
   );
+}
+if (options.kernel !== undefined) {
+  const text = boot(options.kernel, await bundle('machine-tests', testsOf(ENGINE_TESTS)));
+  process.stdout.write(`tests in a machine:\n${text}\n`);
+  if (!/ 0 failed$/.test(text)) failed++;
 }
 process.exit(failed === 0 ? 0 : 1);
