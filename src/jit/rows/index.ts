@@ -1,5 +1,5 @@
 /** Functions as rows of three operands, with what jumps where and what is live: nothing in here knows a CPU. */
-export { bitLength, rotlHi, rotlLo } from './bits.ts';
+export { bitLength, isBelowPower, rotlHi, rotlLo } from './bits.ts';
 export { type Blocks, findBlocks } from './blocks.ts';
 export { decode, decodeUnfixed, type IsMask, setMask, setOperation } from './decode.ts';
 export * as ir from './ir.ts';

@@ -1,4 +1,5 @@
 import { isNarrow, planMask, reciprocal } from '../../linear/index.ts';
+import { isBelowPower } from '../../rows/index.ts';
 import {
   ALU_X,
   ARSH,
@@ -276,6 +277,12 @@ function multiply(e: X86Emission, w: number, d: number, a: number, imm: number):
     const scale = 31 - Math.clz32(imm - 1);
     // rbp and r13 as base take a displacement of 0, which is written.
     lea(c, w, d, a, 0, a, scale);
+  } else if (isBelowPower(imm)) {
+    // 31 x is 32 x - x, which is there sooner than a product.
+    const x = d === a ? SCRATCH : a;
+    mov(c, w, d === a ? SCRATCH : d, a);
+    shiftImm(c, w, SHL, d, 32 - Math.clz32(imm));
+    alu(c, w, SUB, d, x);
   } else imulImm(c, w, d, a, imm);
 }
 
