@@ -29,7 +29,7 @@ describe('prog jit --target wasm', () => {
     );
     expect(functions).toMatch(/^\d functions?: .*checksum/);
     expect(imports).toMatch(/^\d imported functions: .*fault/);
-    expect(exports).toBe('exports: ready, packet, nth, batch, run, repeat, all, main');
+    expect(exports).toBe('exports: ready, repeat, packet, nth, batch, run, all, main');
   });
 
   it('writes everything about it as data', async () => {

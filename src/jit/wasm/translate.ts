@@ -166,7 +166,7 @@ function writeQuickly(
 }
 
 /** What is worth having the program in itself, where it is small; other ways in call it. */
-const PROVEN_ENTRIES: readonly EntryName[] = ['ready', 'packet', 'nth', 'batch'];
+const PROVEN_ENTRIES: readonly EntryName[] = ['ready', 'repeat', 'packet', 'nth', 'batch'];
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 /**
