@@ -200,6 +200,11 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 
 /** Lower-case hex, two digits a byte, `separator` between bytes. */
 export function toHex(bytes: Uint8Array, separator = ''): string {
+  if (bytes.length <= 32 && separator === '') {
+    let digits = '';
+    for (let i = 0; i < bytes.length; i++) digits += HEX[bytes[i]];
+    return digits;
+  }
   const out: string[] = new Array(bytes.length);
   for (let i = 0; i < bytes.length; i++) out[i] = HEX[bytes[i]];
   return out.join(separator);

@@ -53,6 +53,7 @@ async function ofObject(call: Call, shared: SharedObjectOptions, notes: string[]
   const chosen = names.length > 0 || candidates.length === 1 ? candidates : [];
   const { programs } = verifyObjectFirst(spec, candidates, chosen, options, image.label, notes);
   if (programs.length === 0) {
+    for (const note of notes) call.out.note(note);
     throw new FarcallError({ code: 'run.no-program', message: 'no program of the object can be compiled' });
   }
   return { code: sharedObjectOf(spec, programs, shared), programs: programs.map(({ name }) => name) };
