@@ -1,7 +1,24 @@
-import { LinearEmission } from '../../linear/index.ts';
+import { type EmissionParts, LinearEmission } from '../../linear/index.ts';
 import { FP, LOAD, NONE, STORE_K } from '../../rows/ir.ts';
 import { planConstant } from '../constant.ts';
-import { add, addSxtw, addUxtw, LR, ldp, ldpPost, memUxtw, mov, SP, stp, stpPre, sub, W, X } from '../encode.ts';
+import {
+  add,
+  addSxtw,
+  addUxtw,
+  LR,
+  ldp,
+  ldpPost,
+  memUxtw,
+  mov,
+  movz,
+  SP,
+  stp,
+  stpPre,
+  sub,
+  W,
+  X,
+  ZR,
+} from '../encode.ts';
 import { accessAt, addConstant, fitsAccess, type WordSink } from '../words.ts';
 import { ADDRESS, FRAME, MEMORY, OPERAND, POINTERS } from './registers.ts';
 
@@ -18,6 +35,20 @@ export class Arm64Emission extends LinearEmission implements WordSink {
   readonly #numbers = new Int32Array(16);
   #numbered = 0;
 
+  /** Registers that the function saves, in pairs, at the stack pointer; locals lie above them. */
+  readonly #pairs: readonly (readonly [number, number])[];
+  readonly #stackBytes: number;
+
+  constructor(parts: EmissionParts) {
+    super(parts);
+    const { saved, leaf, localBytes } = parts.frame;
+    const all = leaf ? saved : [...saved, LR];
+    const pairs: [number, number][] = [];
+    for (let n = 0; n < all.length; n += 2) pairs.push([all[n], all[n + 1] ?? ZR]);
+    this.#pairs = pairs;
+    this.#stackBytes = 16 * pairs.length + ((localBytes + 15) & ~15);
+  }
+
   w(word: number): void {
     this.c.u32(word);
   }
@@ -28,6 +59,11 @@ export class Arm64Emission extends LinearEmission implements WordSink {
     this.constant(rd, sf === X ? value >> 31 : 0, value);
   }
   constant(rd: number, hi: number, lo: number): void {
+    // What most are.
+    if (hi === 0 && lo >>> 16 === 0) {
+      this.w(movz(W, rd, lo));
+      return;
+    }
     for (const word of planConstant(hi, lo)) this.w(word | rd);
   }
 
@@ -145,25 +181,8 @@ export class Arm64Emission extends LinearEmission implements WordSink {
 
   // ---- the stack
 
-  /** Registers that the function saves, in pairs. */
-  get #pairs(): readonly (readonly [number, number])[] {
-    const { saved, leaf } = this.frame;
-    const all = leaf ? saved : [...saved, LR];
-    const pairs: [number, number][] = [];
-    for (let n = 0; n < all.length; n += 2) pairs.push([all[n], all[n + 1] ?? 31]);
-    return pairs;
-  }
-  /** Bytes from sp to the first local, and all that the function takes: saved registers lie below the locals. */
-  get localsOff(): number {
-    return 16 * this.#pairs.length;
-  }
-  get #stackBytes(): number {
-    return this.localsOff + ((this.frame.localBytes + 15) & ~15);
-  }
-
   saveRegisters(): void {
-    const bytes = this.#stackBytes;
-    const pairs = this.#pairs;
+    const [bytes, pairs] = [this.#stackBytes, this.#pairs];
     const atOnce = bytes <= PAIR_REACH && pairs.length > 0;
     if (!atOnce && bytes > 0) addConstant(this, X, SP, SP, -bytes);
     pairs.forEach(([a, b], n) => {
@@ -171,8 +190,7 @@ export class Arm64Emission extends LinearEmission implements WordSink {
     });
   }
   restoreRegisters(): void {
-    const bytes = this.#stackBytes;
-    const pairs = this.#pairs;
+    const [bytes, pairs] = [this.#stackBytes, this.#pairs];
     const atOnce = bytes <= PAIR_REACH && pairs.length > 0;
     for (let n = pairs.length - 1; n >= 0; n--) {
       const [a, b] = pairs[n];
@@ -182,6 +200,6 @@ export class Arm64Emission extends LinearEmission implements WordSink {
   }
   /** A local without a register, eight bytes of the stack. */
   local(size: number, opc: number, rt: number, offBytes: number): void {
-    accessAt(this, size, opc, rt, SP, this.localsOff + offBytes, ADDRESS);
+    accessAt(this, size, opc, rt, SP, 16 * this.#pairs.length + offBytes, ADDRESS);
   }
 }
