@@ -4,6 +4,6 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     reporters: ['default', './test/support/plain-line-reporter.ts'],
-    testTimeout: 60_000,
+    testTimeout: 240_000,
   },
 });

@@ -75,7 +75,7 @@ const words = (map: BpfMap, n: number): number[] =>
   [...new BigUint64Array((map.userLookup(key(n)) as Uint8Array).slice().buffer)].map(Number);
 
 describe('a program in two threads', () => {
-  it('counts exactly, in maps that both have and in what is each one’s own', { timeout: 120_000 }, async () => {
+  it('counts exactly, in maps that both have and in what is each one’s own', async () => {
     expect(existsSync(BUILT), 'npm run build first').toBe(true);
     const machine = createMachine({ engine: wasmEngine(), shared: true, cpuCount: THREADS });
     const maps = DEFS.map(def => machine.createMap(def));

@@ -36,7 +36,7 @@ function bashOffers(words: readonly string[]): string[] {
   const { stdout, stderr } = spawnSync('bash', ['--norc', '--noprofile', '-c', asked, script, ...words], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   expect(stderr).toBe('');
   return stdout.split('\n').filter(Boolean);
