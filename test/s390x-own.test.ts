@@ -136,6 +136,21 @@ describe.each(S390X.cpus)('own mode on %s', cpu => {
     expect(own.call(main.at, [])).toBe(BigInt.asUintN(64, -56n * 31n));
   });
 
+  it('gives no copy the register that a comparison with memory changes, though nobody reads its result', () => {
+    const { own, data, at } = setup();
+    new DataView(own.mem.u8.buffer, own.mem.u8.byteOffset).setBigUint64(data, 5n);
+    const insns = [
+      mov(0, 7),
+      movX(4, 0),
+      makeInsn(0xdb, 1, 4, 0, 0xf1),
+      load(0, 1, 0),
+      makeInsn(0x0f, 0, 4, 0, 0),
+      exit,
+    ];
+    const [main] = own.place([{ insns }]);
+    expect(own.call(main.at, [at])).toBe(12n);
+  });
+
   it('makes 33 tail calls and no more', () => {
     const { own, data, at } = setup();
     const [main] = own.place([{ insns: counting(at + 1024n, 0), tailCallReachable: true }]);

@@ -70,7 +70,9 @@ export function allocate(
       const after = registersOf(set) & defined[i];
       if (d[i] !== ir.NONE) {
         if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
-        if (((registersOf(set) >>> d[i]) & 1) === 0) d[i] = isCall(k) ? ir.NONE : 14;
+        // What compares R0 changes it, read or not.
+        if (k === ir.CMPXCHG) edges(0, after);
+        else if (((registersOf(set) >>> d[i]) & 1) === 0) d[i] = isCall(k) ? ir.NONE : 14;
         else {
           const move = k === ir.MOV && a[i] !== ir.FP;
           edges(d[i], move ? after & ~(1 << a[i]) : after);
