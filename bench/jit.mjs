@@ -3,10 +3,11 @@
 // warm-up.
 //   npm run build && node bench/jit.mjs [TARGET] [CPU] [ROUNDS]
 // With native-x86_64 or native-arm64 for a target: what the native engine compiles, optimiser included, without loading it.
-import { ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 } from '../dist/isa/index.js';
+import * as isa from '../dist/isa/index.js';
 import { findTarget, jitProgram, NATIVE_TARGETS } from '../dist/jit/index.js';
 import { createKernelSpace, defaultKernelImage, defaultLayout } from '../dist/kernels/index.js';
 import { xlateUnverified } from '../dist/verifier/index.js';
+import { compiled } from './programs.mjs';
 
 const name = process.argv[2] ?? 'ppc64le';
 const native = name.startsWith('native-') ? NATIVE_TARGETS[name.slice('native-'.length)] : undefined;
@@ -14,39 +15,13 @@ const target = findTarget(native === undefined ? name : name.slice('native-'.len
 const cpu = process.argv[3] || target.cpus[0];
 const rounds = Number(process.argv[4] ?? 15);
 
-/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
-function program(size) {
-  const b = new ProgramBuilder();
-  b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
-  const step = n => {
-    b.load('w', R2, R6, (n * 4) % 64)
-      .alu64('add', R2, n & 0xffff)
-      .mov(R3, R2)
-      .alu64('rsh', R3, 7)
-      .alu32('xor', R3, R2)
-      .store('dw', R10, -8 * (1 + (n % 16)), R3)
-      .jumpIf('jgt', R3, R7, `l${n}`)
-      .alu64('and', R3, 0xff)
-      .alu64('or', R7, R3)
-      .label(`l${n}`)
-      .load('dw', R2, R10, -8 * (1 + (n % 16)))
-      .alu64('add', R7, R2);
-    if (n % 12 === 0) b.imm64(R2, 0xc000000012345678n + BigInt(n)).alu64('add', R7, R2);
-    if (n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
-  };
-  for (let n = 0; 11.4 * n < size - 12; n++) step(n);
-  b.mov(R0, R7).exit();
-  b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
-  return b.build();
-}
-
 const layout = defaultLayout(target.arch);
 const kernel = defaultKernelImage(target.arch, target.order);
 // Not the only program there is.
 const space = createKernelSpace(layout, kernel);
 space.reserve(1000);
 const rows = [100, 1000, 5000, 20_000, 100_000].map(size => {
-  const insns = program(size);
+  const insns = compiled(isa, size);
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
   // As many instructions a sample for every size.
   return { count: insns.length, insns, xlated, repeat: Math.max(1, Math.round(100_000 / size)), samples: [], bytes: 0 };

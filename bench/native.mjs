@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compareWithC, dir, KERNELS, median, printComparison } from './kernels/compare.mjs';
+import { tinyXdp } from './programs.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -18,7 +19,7 @@ const { values: options } = parseArgs({
   },
 });
 const { openObject } = await import(new URL('object/index.js', options.dist));
-const { ProgramBuilder, R0, R1, R2, R3, R4 } = await import(new URL('isa/index.js', options.dist));
+const isa = await import(new URL('isa/index.js', options.dist));
 const { LinearMemory } = await import(new URL('mem/index.js', options.dist));
 const { nativeEngine } = await import(new URL('engine/native/index.js', options.dist));
 const { wasmEngine } = await import(new URL('engine/index.js', options.dist));
@@ -70,20 +71,7 @@ function instantiate(name) {
 const warm = async (ours, roundNs) => void ours.run(Math.max(20, Math.round(roundNs / ours.run(20).ns)));
 const { rows, geomean } = await compareWithC(names, { ...options, rounds }, instantiate, warm);
 
-/** XDP_PASS for IPv4, XDP_DROP for the rest: bounds check and two loads. */
-const TINY = new ProgramBuilder()
-  .load('w', R2, R1, 0)
-  .load('w', R3, R1, 4)
-  .mov(R4, R2)
-  .alu64('add', R4, 14)
-  .mov(R0, 1)
-  .jumpIf('jgt', R4, R3, 'end')
-  .load('h', R4, R2, 12)
-  .jumpIf('jne', R4, 8, 'end')
-  .mov(R0, 2)
-  .label('end')
-  .exit()
-  .build();
+const TINY = tinyXdp(isa);
 const BATCH = 256;
 const FRAME_BYTES = 64;
 const frames = new Uint8Array(BATCH * FRAME_BYTES);

@@ -4,30 +4,18 @@
 //   npm run build && node bench/packet.mjs [ROUNDS]
 
 import { interpEngine, wasmEngine } from '../dist/engine/index.js';
-import { createMachine, ProgramBuilder } from '../dist/index.js';
-import { R0, R1, R2, R3, R4 } from '../dist/isa/index.js';
+import { createMachine } from '../dist/index.js';
+import * as isa from '../dist/isa/index.js';
 import { kernelImage } from '../dist/kernels/index.js';
 import { prepareInsns, verifyInsns } from '../dist/machine/index.js';
 import { bpf_prog_type } from '../dist/uapi/index.js';
+import { tinyXdp } from './programs.mjs';
 
 const rounds = Number(process.argv[2] ?? 15);
 const XDP = bpf_prog_type.BPF_PROG_TYPE_XDP;
 const BATCH = 256;
 
-/** XDP_PASS for IPv4, XDP_DROP for the rest: bounds check and two loads. */
-const insns = new ProgramBuilder()
-  .load('w', R2, R1, 0)
-  .load('w', R3, R1, 4)
-  .mov(R4, R2)
-  .alu64('add', R4, 14)
-  .mov(R0, 1)
-  .jumpIf('jgt', R4, R3, 'end')
-  .load('h', R4, R2, 12)
-  .jumpIf('jne', R4, 8, 'end')
-  .mov(R0, 2)
-  .label('end')
-  .exit()
-  .build();
+const insns = tinyXdp(isa);
 
 const image = kernelImage('6.12-amd64');
 const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };

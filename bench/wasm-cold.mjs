@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { compiled } from './programs.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -18,35 +19,10 @@ const { values: options } = parseArgs({
   },
 });
 
-/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
-function program({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size) {
-  const b = new ProgramBuilder();
-  b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
-  for (let n = 0; 11.4 * n < size - 12; n++) {
-    b.load('w', R2, R6, (n * 4) % 64)
-      .alu64('add', R2, n & 0xffff)
-      .mov(R3, R2)
-      .alu64('rsh', R3, 7)
-      .alu32('xor', R3, R2)
-      .store('dw', R10, -8 * (1 + (n % 16)), R3)
-      .jumpIf('jgt', R3, R7, `l${n}`)
-      .alu64('and', R3, 0xff)
-      .alu64('or', R7, R3)
-      .label(`l${n}`)
-      .load('dw', R2, R10, -8 * (1 + (n % 16)))
-      .alu64('add', R7, R2);
-    if (n % 12 === 0) b.imm64(R2, 0xc000000012345678n + BigInt(n)).alu64('add', R7, R2);
-    if (n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
-  }
-  b.mov(R0, R7).exit();
-  b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
-  return b.build();
-}
-
 async function one(size) {
   const isa = await import(new URL('isa/index.js', options.dist));
   const { translateProgram, MAIN_STATE, RUN_STATE } = await import(new URL('jit/index.js', options.dist));
-  const insns = program(isa, size);
+  const insns = compiled(isa, size);
   const memory = new WebAssembly.Memory({ initial: 16 });
   new Int32Array(memory.buffer)[(MAIN_STATE + RUN_STATE.sp) / 4] = 0x1f000;
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
