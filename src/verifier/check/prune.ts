@@ -4,6 +4,7 @@ import type { FuncState } from '../state/func-state.ts';
 import type { KeptStates } from '../state/kept-states.ts';
 import { FIRST_SLOT, originFrameOf, REG_LIVE_NONE } from '../state/reg.ts';
 import type { VerifierState } from '../state/verifier-state.ts';
+import { BPF_LOG_LEVEL2 } from '../verifier-log.ts';
 import { getLoopEntry, settlePending, updateLoopEntry } from './branches.ts';
 import { NOT_EXACT, RANGE_WITHIN, sameCallsites, statesEqual } from './compare.ts';
 import { pushInsnHistory } from './history.ts';
@@ -59,11 +60,15 @@ function cleanLiveStates(kept: KeptStates, list: ExploredList, insnIdx: number, 
 }
 
 /** Others than complete states are freed at the end of the verification only: `state` is not to be cleaned any more. */
-function forgetUncleaned(kept: KeptStates, list: ExploredList, state: number): void {
+function forgetUncleaned(env: VerifierEnv, list: ExploredList, state: number): void {
+  const { kept } = env;
   let before = 0;
   for (let at = list.newestUncleaned; at !== 0 && at !== state; at = kept.olderUncleaned(at)) before = at;
   if (before === 0) list.newestUncleaned = kept.olderUncleaned(state);
   else kept.setOlderUncleaned(before, kept.olderUncleaned(state));
+  // A log that tells of precision shows them once more.
+  if ((env.log.level & BPF_LOG_LEVEL2) !== 0) return;
+  for (let f = kept.curframe(state); f >= 0; f--) kept.images.forgetValues(kept.imageOf(state, f));
 }
 
 /** A complete state: whether nobody reads it any more. */
@@ -116,7 +121,7 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       if (inHand) {
         if (!differs) {
           if (kind === ITER_ENDED) differs = true;
-          else if (kind !== PLAIN) differs = kept.images.hasOtherConstant(image, frame, true);
+          else if (kind !== PLAIN) differs = kept.images.surelyDiffers(image, frame, true);
           else if (kept.mayGotoDepth(state) !== cur.mayGotoDepth) differs = true;
           else if (print !== NO_PRINT) differs = fingerprintOfImage(kept.images, image) !== print;
         }
@@ -125,7 +130,7 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       } else {
         const loopEntry = getLoopEntry(kept, state);
         const isExact = loopEntry !== 0 && kept.branches(loopEntry) > 0;
-        differs ||= kept.images.hasOtherConstant(image, frame, isExact);
+        differs ||= kept.images.surelyDiffers(image, frame, isExact);
         if (!differs && statesEqual(env, state, cur, isExact ? RANGE_WITHIN : NOT_EXACT)) {
           if (isExact) updateLoopEntry(kept, cur, loopEntry);
           return prune(env, state, cur);
@@ -140,7 +145,7 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       list.count--;
       if (newer === 0) list.newest = older;
       else kept.setOlder(newer, older);
-      if (!kept.images.isDone(kept.imageOf(state, 0))) forgetUncleaned(kept, list, state);
+      if (!kept.images.isDone(kept.imageOf(state, 0))) forgetUncleaned(env, list, state);
       else if (!kept.isUsedAsLoopEntry(state)) {
         env.peakStates--;
         kept.release(state);

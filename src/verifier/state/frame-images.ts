@@ -1,8 +1,9 @@
-import { SCALAR_VALUE } from '../../helpers/index.ts';
+import { BPF_BASE_TYPE_MASK, NOT_INIT, PTR_TO_ARENA, SCALAR_VALUE } from '../../helpers/index.ts';
 import { BPF_REG_FP } from '../../isa/index.ts';
 import type { FrameHead, FuncState, RefState, StackChunk } from './func-state.ts';
 import { firstRecords, moreRecords, RECORD_BITS, RecordValues } from './records.ts';
 import {
+  ANY_NUMBER,
   FIRST_SLOT,
   NOTHING,
   REG_LIVE_DONE,
@@ -135,28 +136,30 @@ export class FrameImages {
     this.#words[at] = (this.#words[at] & ((1 << DIFFERING_SHIFT) - 1)) | ((place + 1) << DIFFERING_SHIFT);
   }
   /**
-   * Whether the place by which it was found to differ last holds a constant and another one in `frame`: the commonest way
-   * to differ, which needs no comparison. What nobody relies on matters with `exact` only.
+   * Whether the place by which it was found to differ last holds another constant, type or offset in `frame`: the commonest
+   * ways to differ, which need no comparison. With `exact` it matters that nobody reads the place, or relies on its value.
    */
-  hasOtherConstant(image: number, frame: FuncState, exact: boolean): boolean {
+  surelyDiffers(image: number, frame: FuncState, exact: boolean): boolean {
     const words = this.#words;
     const at = image << RECORD_BITS;
     const info = words[at | INFO];
     const place = (info >>> DIFFERING_SHIFT) - 1;
     if (place < 0) return false;
+    let precise = exact;
     if (exact) {
       if ((info & DONE) !== 0) return false;
     } else {
       const group = groupOf(place);
-      const reads = words[at | (READ32 + group)] | words[at | (READ64 + group)];
-      if ((reads & words[at | (PRECISE + group)] & bitOf(place)) === 0) return false;
+      const bit = bitOf(place);
+      if (((words[at | (READ32 + group)] | words[at | (READ64 + group)]) & bit) === 0) return false;
+      precise = (words[at | (PRECISE + group)] & bit) !== 0;
     }
-    if (place < FIRST_SLOT) return areOtherConstants(this.#regs.get(image, place), frame.regs[place].content);
+    if (place < FIRST_SLOT) return areUnlike(this.#regs.get(image, place), frame.regs[place].content, exact, precise);
     const spi = place - FIRST_SLOT;
     if (spi >= frame.stack.length) return false;
     const a = this.capturedSlot(image, spi);
     const b = frame.stack[spi].content;
-    return a.slotTypes === ALL_SPILL && b.slotTypes === ALL_SPILL && areOtherConstants(a, b);
+    return a.slotTypes === ALL_SPILL && b.slotTypes === ALL_SPILL && areUnlike(a, b, exact, precise);
   }
   /** What somebody made of its registers; 0 until then. */
   fingerprint(image: number): number {
@@ -257,6 +260,18 @@ export class FrameImages {
     // Marks never travel through here again.
     words[at | PARENT] = 0;
     this.#strays.set(image, 0, NO_STRAYS);
+    const read = this.readMask(image, REGS) | (1 << BPF_REG_FP);
+    const contents = this.#regs.pageOf(image);
+    const start = this.#regs.startOf(image);
+    for (let i = 0; i < FIRST_SLOT; i++) if ((read & (1 << i)) === 0) contents[start + i] = NOTHING;
+  }
+
+  /** It is not compared any more: of its registers nobody asks but whether they hold numbers. */
+  forgetValues(image: number): void {
+    const contents = this.#regs.pageOf(image);
+    const start = this.#regs.startOf(image);
+    for (let i = 0; i < BPF_REG_FP; i++)
+      contents[start + i] = contents[start + i].type === SCALAR_VALUE ? ANY_NUMBER : NOTHING;
   }
 
   #fill(image: number, frame: FuncState, forget: boolean): void {
@@ -374,8 +389,13 @@ export class FrameImages {
   }
 }
 
-function areOtherConstants(a: RegContent, b: RegContent): boolean {
-  if (a === b || a.type !== SCALAR_VALUE || b.type !== SCALAR_VALUE) return false;
+/** Whether `b` is surely no special case of `a`. */
+function areUnlike(a: RegContent, b: RegContent, exact: boolean, precise: boolean): boolean {
+  if (a === b) return false;
+  const { type } = a;
+  if (type !== b.type) return exact || type !== NOT_INIT;
+  if (type !== SCALAR_VALUE) return a.off !== b.off && (type & BPF_BASE_TYPE_MASK) !== PTR_TO_ARENA;
+  if (!precise) return false;
   const s = a.scalar;
   const t = b.scalar;
   return (s.maskHi | s.maskLo | t.maskHi | t.maskLo) === 0 && (s.valueLo !== t.valueLo || s.valueHi !== t.valueHi);
