@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../src/asm/index.ts';
 import { type Insn, makeInsn } from '../src/isa/index.ts';
+import { plainFunc } from '../src/jit/func-input.ts';
 import { type CompiledFunc, type FuncInput, findTarget, JitError } from '../src/jit/index.ts';
 import { createKernelSpace, defaultKernelImage, defaultLayout } from '../src/kernels/index.ts';
 import { toHex } from '../src/util/index.ts';
@@ -12,20 +13,7 @@ const insnsOf = (text: string): readonly Insn[] => assemble(text, { dialect: 'll
 function compile(name: string, insns: readonly Insn[], cpu?: string, more: Partial<FuncInput> = {}): CompiledFunc {
   const target = findTarget(name);
   const space = createKernelSpace(defaultLayout(target.arch), defaultKernelImage(target.arch, target.order));
-  const func: FuncInput = {
-    index: 0,
-    isFunc: false,
-    insns,
-    funcRefs: new Map(),
-    stackDepthBytes: 0,
-    tailCallReachable: false,
-    exceptionBoundary: false,
-    exceptionCallback: false,
-    verifierZext: true,
-    arena: undefined,
-    kfuncAddr: () => undefined,
-    ...more,
-  };
+  const func = plainFunc(insns, { verifierZext: true, ...more });
   const { userLimit } = space.layout;
   const env = { cpu: cpu ?? target.cpus[0], mode: 'compat', space, userLimit, pcrel: false } as const;
   return target.compiler(func, env).emit(space.layout.images.start + 0x10000n, []);

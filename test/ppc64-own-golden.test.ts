@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { assemble } from '../src/asm/index.ts';
 import { capstoneDisassembler } from '../src/cli/inspect/disassembler.ts';
 import { makeInsn, TAIL_CALL } from '../src/isa/index.ts';
+import { plainFunc } from '../src/jit/func-input.ts';
 import type { Callee, CompiledFunc, FuncInput } from '../src/jit/index.ts';
 import { createKernelSpace, findLayout, kernelImage } from '../src/kernels/index.ts';
 import type { Disassembler } from '../src/machine/index.ts';
@@ -110,20 +111,7 @@ function insnsOf({ name, text, tail }: Case) {
 function compile(config: OwnConfig, one: Case): CompiledFunc {
   const kernel = kernelImage(config.target.order === 'little' ? '6.12-ppc64el' : 'generic-ppc64');
   const space = createKernelSpace(findLayout('ppc64-radix'), kernel);
-  const input: FuncInput = {
-    index: 0,
-    isFunc: one.callee !== undefined,
-    insns: insnsOf(one),
-    funcRefs: new Map(),
-    stackDepthBytes: 0,
-    tailCallReachable: false,
-    exceptionBoundary: false,
-    exceptionCallback: false,
-    verifierZext: false,
-    arena: undefined,
-    kfuncAddr: () => undefined,
-    ...one.setup,
-  };
+  const input = plainFunc(insnsOf(one), { isFunc: one.callee !== undefined, ...one.setup });
   const { userLimit } = space.layout;
   const compiler = config.target.compiler(input, { cpu: config.cpu, mode: 'own', space, userLimit, pcrel: false });
   const first = compiler.emit(undefined, undefined);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CALL, EXIT, type Insn, LD_IMM64, makeInsn, TAIL_CALL } from '../src/isa/index.ts';
+import { plainFunc } from '../src/jit/func-input.ts';
 import { S390X } from '../src/jit/s390x/index.ts';
 import { CTX_BYTES, FUEL_OFF, generateFunctions } from './support/ppc64/own-programs.ts';
 import { OutOfBudget, runReference } from './support/ppc64/own-reference.ts';
@@ -280,13 +281,11 @@ describe.each(S390X.cpus)('own mode on %s', cpu => {
     ] as const) {
       const env = { cpu, mode: 'own', userLimit: 0n, pcrel: false } as const;
       const space = { kernel: { structs: STRUCTS }, callBase: 0n, kernelToc: 0n, layout: {} } as never;
-      const input = { index: 1, isFunc: true, insns: [callSub(0), exit], funcRefs: new Map(), stackDepthBytes: 0 };
-      const flags = { tailCallReachable: false, exceptionBoundary: false, exceptionCallback: false };
-      const rest = { verifierZext: false, arena: undefined, kfuncAddr: () => undefined };
-      const compiler = S390X.compiler({ ...input, ...flags, ...rest }, { ...env, space });
+      const input = plainFunc([callSub(0), exit], { index: 1, isFunc: true });
+      const compiler = S390X.compiler(input, { ...env, space });
       const probe = compiler.emit(first.at, [first]).sites[0].offBytes;
       const from = first.at - far - BigInt(probe);
-      const image = S390X.compiler({ ...input, ...flags, ...rest }, { ...env, space }).emit(from, [first]);
+      const image = S390X.compiler(input, { ...env, space }).emit(from, [first]);
       expect([far, image.sites[0].form]).toEqual([far, form]);
     }
     expect(own.call(first.at, [at])).toBe(at);

@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { assemble } from '../src/asm/index.ts';
 import { capstoneDisassembler } from '../src/cli/inspect/disassembler.ts';
 import type { Insn } from '../src/isa/index.ts';
-import { type FuncInput, findTarget, JitError, type JitedProgram, jitProgram } from '../src/jit/index.ts';
+import { plainFunc } from '../src/jit/func-input.ts';
+import { findTarget, JitError, type JitedProgram, jitProgram } from '../src/jit/index.ts';
 import { createKernelSpace, defaultKernelImage, findLayout } from '../src/kernels/index.ts';
 import type { Disassembler } from '../src/machine/index.ts';
 import { xlateUnverified } from '../src/verifier/index.ts';
@@ -63,19 +64,6 @@ function compile(insns: readonly Insn[], cpu: string, layout = 'x86_64'): JitedP
 
 const insnsOf = (text: string): readonly Insn[] => assemble(text, { dialect: 'llvm' });
 
-const input = (insns: readonly Insn[]): FuncInput => ({
-  index: 0,
-  isFunc: false,
-  insns,
-  funcRefs: new Map(),
-  stackDepthBytes: 0,
-  tailCallReachable: false,
-  exceptionBoundary: false,
-  exceptionCallback: false,
-  verifierZext: false,
-  arena: undefined,
-  kfuncAddr: () => undefined,
-});
 const space = createKernelSpace(findLayout('x86_64'), defaultKernelImage('x86_64', 'little'));
 
 let disassemble: Disassembler;
@@ -127,7 +115,7 @@ describe('code', () => {
       for (let seed = 1; seed <= 60; seed++) {
         const options = { verifierZext: false, helperImms, userLimit: 0xffff, ctxAddr: 0x1000n };
         for (const func of generateFunctions(seed, options)) {
-          const made = TARGET.compiler({ ...input(func.insns), ...func }, env).emit(0xffffffffa0000000n, callees);
+          const made = TARGET.compiler({ ...plainFunc(func.insns), ...func }, env).emit(0xffffffffa0000000n, callees);
           let off = 0;
           const starts = new Set<number>();
           for (const line of listing(made.bytes, 0n)) {
@@ -193,7 +181,7 @@ describe('refusals', () => {
     ['a jump through a register', [i(0x0d, 1, 0, 0, 0), exit]],
   ])('%s', (_, insns) => {
     const env = { cpu: 'x86-64-v1', mode: 'own', space, userLimit: 0n, pcrel: false } as const;
-    expect(() => TARGET.compiler(input(insns), env).emit(undefined, undefined)).toThrow(JitError);
+    expect(() => TARGET.compiler(plainFunc(insns), env).emit(undefined, undefined)).toThrow(JitError);
   });
 
   it('of whatever slots hold: code that decodes, or a JitError', () => {
@@ -215,7 +203,7 @@ describe('refusals', () => {
       const arena = { kernVmStart: random.edgeU64(), userVmStart: random.edgeU64() };
       const env = { cpu: random.pick(CPUS), mode: 'own', space, userLimit: random.edgeU64(), pcrel: false } as const;
       try {
-        const { bytes } = TARGET.compiler({ ...input([...insns, exit]), arena }, env).emit(undefined, undefined);
+        const { bytes } = TARGET.compiler({ ...plainFunc([...insns, exit]), arena }, env).emit(undefined, undefined);
         listing(bytes, 0n);
         compiled++;
       } catch (error) {

@@ -4,8 +4,9 @@ import { ProgramBuilder, R0, R1, R2 } from '../isa/index.ts';
 import { createKernelSpace, defaultLayout, kernelImage } from '../kernels/index.ts';
 import { InternalError, toHex } from '../util/index.ts';
 import { type JitOptions, jitProgram } from './driver.ts';
+import { plainFunc } from './func-input.ts';
 import { PPC64LE } from './ppc64/target.ts';
-import type { FuncInput, TargetEnv } from './types.ts';
+import type { TargetEnv } from './types.ts';
 
 const space = () => createKernelSpace(defaultLayout('ppc64'), kernelImage('6.12-ppc64el'));
 
@@ -43,21 +44,8 @@ describe('functions on one desk', () => {
 
   it('may be emitted in turns, and not after their end', () => {
     const env: TargetEnv = { cpu: 'power8', mode: 'own', space: space(), userLimit: 1n << 63n, pcrel: false };
-    const input = (insns: FuncInput['insns']): FuncInput => ({
-      index: 0,
-      isFunc: false,
-      insns,
-      funcRefs: new Map(),
-      stackDepthBytes: 0,
-      tailCallReachable: false,
-      exceptionBoundary: false,
-      exceptionCallback: false,
-      verifierZext: false,
-      arena: undefined,
-      kfuncAddr: () => undefined,
-    });
-    const one = PPC64LE.compiler(input(new ProgramBuilder().mov(R0, 1).exit().build()), env);
-    const other = PPC64LE.compiler(input(new ProgramBuilder().mov(R0, 2).mov(R1, 3).exit().build()), env);
+    const one = PPC64LE.compiler(plainFunc(new ProgramBuilder().mov(R0, 1).exit().build()), env);
+    const other = PPC64LE.compiler(plainFunc(new ProgramBuilder().mov(R0, 2).mov(R1, 3).exit().build()), env);
     const first = toHex(one.emit(0n, []).bytes);
     const second = toHex(other.emit(0n, []).bytes);
     expect(first).not.toBe(second);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { assembleSource } from '../../src/asm/index.ts';
 import { emulatorEngine, type JitLoadedProgram } from '../../src/engine/index.ts';
 import { type Insn, makeInsn } from '../../src/isa/index.ts';
+import { plainFunc } from '../../src/jit/func-input.ts';
 import { EXE_EXIT, findTarget, writeExecutable } from '../../src/jit/index.ts';
 import { createKernelSpace, defaultKernelImage } from '../../src/kernels/index.ts';
 import { createMachine, executableOf, RunRecorder } from '../../src/machine/index.ts';
@@ -174,22 +175,13 @@ if (qemu !== undefined) {
     const images = programs.map(([insns], index) => {
       const addr = space.layout.images.start + 256n * BigInt(index);
       const arena = { kernVmStart: 0x20000n, userVmStart: 0x7f0000000000n };
-      const compiler = target.compiler(
-        {
-          index: 0,
-          isFunc: false,
-          insns,
-          funcRefs: new Map(),
-          stackDepthBytes: 0,
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: false,
-          arena,
-          kfuncAddr: () => undefined,
-        },
-        { cpu, mode: 'own', space, userLimit: 0xffffn, pcrel: false },
-      );
+      const compiler = target.compiler(plainFunc(insns, { arena }), {
+        cpu,
+        mode: 'own',
+        space,
+        userLimit: 0xffffn,
+        pcrel: false,
+      });
       return { addr, name: `program ${index}`, ...compiler.emit(addr, []) };
     });
     const entries = images.map(({ addr }) => ({ func: addr, args: [], sp: 0x3ff00n }));

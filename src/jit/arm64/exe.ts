@@ -1,5 +1,6 @@
 import { EXE_STATE, type ExeArch, type ExeGlue } from '../exe/types.ts';
-import { Code, fromSp, imm64, nonzero, toSp, when, wordBytes, zero } from './assembler.ts';
+import { wordBytes } from '../word-code.ts';
+import { Code, fromSp, imm64, nonzero, toSp, when, zero } from './assembler.ts';
 import {
   add,
   addImm,

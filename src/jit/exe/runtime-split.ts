@@ -1,5 +1,6 @@
 import { type Insn, isPseudoCall, isWide, makeInsn } from '../../isa/index.ts';
 import { InternalError } from '../../util/index.ts';
+import { plainFunc } from '../func-input.ts';
 import type { FuncInput } from '../types.ts';
 
 /** A function of the runtime as a target takes it. */
@@ -20,18 +21,6 @@ export function findFunctions(insns: readonly Insn[], starts: readonly number[])
       if (callee === undefined) throw new InternalError(`no function of the runtime begins where ${start + i} calls`);
       body[i] = makeInsn(body[i].code, body[i].dst, body[i].src, callee, 1);
     }
-    return {
-      index,
-      isFunc: true,
-      insns: body,
-      funcRefs: new Map(),
-      stackDepthBytes: STACK_BYTES,
-      tailCallReachable: false,
-      exceptionBoundary: false,
-      exceptionCallback: false,
-      verifierZext: false,
-      arena: undefined,
-      kfuncAddr: () => undefined,
-    };
+    return plainFunc(body, { index, isFunc: true, stackDepthBytes: STACK_BYTES });
   });
 }

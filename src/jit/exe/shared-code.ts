@@ -17,6 +17,7 @@ import { CORE_POISON_IMM } from '../../object/index.ts';
 import { helperName } from '../../uapi/index.ts';
 import { alignUp, FarcallError, InternalError, u64Of } from '../../util/index.ts';
 import type { XlatedProgram } from '../../verifier/index.ts';
+import { plainFunc } from '../func-input.ts';
 import { link, type Part } from '../link.ts';
 import { funcInput, markCalls } from '../split.ts';
 import { Steps } from '../steps.ts';
@@ -306,21 +307,7 @@ const isPoisoned = ({ src, imm }: Insn): boolean => src === 0 && imm >= CORE_POI
 const callPart = (part: number): Insn => makeInsn(CALL, 0, BPF_PSEUDO_CALL, part, 1);
 
 /** A function that is no program's. */
-function plainInput(insns: readonly Insn[]): FuncInput {
-  return {
-    index: 1,
-    isFunc: true,
-    insns,
-    funcRefs: new Map(),
-    stackDepthBytes: 0,
-    tailCallReachable: false,
-    exceptionBoundary: false,
-    exceptionCallback: false,
-    verifierZext: false,
-    arena: undefined,
-    kfuncAddr: () => undefined,
-  };
-}
+const plainInput = (insns: readonly Insn[]): FuncInput => plainFunc(insns, { index: 1, isFunc: true });
 
 function calledName({ helpers, internalCalls }: XlatedProgram, imm: number, space: KernelSpace): string {
   const id = helpers.get(imm);

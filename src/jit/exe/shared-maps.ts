@@ -1,17 +1,12 @@
 import { type ProgramBuilder, R0, R1, R2, R3, R4, R5 } from '../../isa/index.ts';
+import type { MapDef } from '../../maps/index.ts';
 import { bpf_map_type, ERRNO } from '../../uapi/index.ts';
 import { alignUp, type ByteOrder, encodeText } from '../../util/index.ts';
 import type { XlatedMap } from '../../verifier/index.ts';
 
 /** A map of a shared object. */
-export interface SharedMap {
-  readonly name: string;
-  /** `BPF_MAP_TYPE_*` */
-  readonly type: number;
-  readonly keySizeBytes: number;
-  readonly valueSizeBytes: number;
-  readonly maxEntries: number;
-  readonly flags: number;
+export interface SharedMap
+  extends Pick<MapDef, 'name' | 'type' | 'keySizeBytes' | 'valueSizeBytes' | 'maxEntries' | 'flags'> {
   /** Of an array: what its values begin with, as far as that is not 0. Values of other maps whoever embeds it keeps. */
   readonly data?: Uint8Array;
 }

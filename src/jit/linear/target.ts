@@ -1,9 +1,64 @@
 import type { CodeBuffer } from '../code-buffer.ts';
+import {
+  ALU_K,
+  ALU_X,
+  ATOMIC,
+  BSWAP,
+  CALL_SUB,
+  CAST_USER,
+  CMPXCHG,
+  CONST,
+  FUNC,
+  LOAD,
+  LOAD_ACQ,
+  MASK,
+  MOV,
+  SEXT,
+  STORE,
+  STORE_K,
+  STORE_REL,
+} from '../rows/ir.ts';
 import type { CallShape } from '../wasm/index.ts';
 import type { EmissionParts, Gate, LinearEmission } from './emission.ts';
 import type { LinearRegisters, LocalHome } from './frame.ts';
 
 export type RowWriter<E> = (e: E, i: number) => void;
+
+/** What writes the rows that know nothing of the function around them. One thread runs a machine: accesses in order are accesses. */
+export interface LinearRows<E> {
+  readonly move: RowWriter<E>;
+  readonly constant: RowWriter<E>;
+  readonly functionAddress: RowWriter<E>;
+  readonly mask: RowWriter<E>;
+  readonly signExtension: RowWriter<E>;
+  readonly swap: RowWriter<E>;
+  readonly operation: RowWriter<E>;
+  readonly load: RowWriter<E>;
+  readonly store: RowWriter<E>;
+  readonly atomic: RowWriter<E>;
+  readonly functionCall: RowWriter<E>;
+}
+
+/** They by the kinds of rows. */
+export const linearRows = <E>(write: LinearRows<E>): Readonly<Record<number, RowWriter<E>>> => ({
+  [MOV]: write.move,
+  [CAST_USER]: write.move,
+  [CONST]: write.constant,
+  [FUNC]: write.functionAddress,
+  [MASK]: write.mask,
+  [SEXT]: write.signExtension,
+  [BSWAP]: write.swap,
+  [ALU_K]: write.operation,
+  [ALU_X]: write.operation,
+  [LOAD]: write.load,
+  [LOAD_ACQ]: write.load,
+  [STORE]: write.store,
+  [STORE_K]: write.store,
+  [STORE_REL]: write.store,
+  [ATOMIC]: write.atomic,
+  [CMPXCHG]: write.atomic,
+  [CALL_SUB]: write.functionCall,
+});
 
 /** What code over the linear memory needs of a CPU: registers, and what writes each thing a function is made of. */
 export interface LinearTarget<E extends LinearEmission> {

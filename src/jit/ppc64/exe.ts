@@ -1,5 +1,6 @@
-import { type ByteOrder, hi32, InternalError, lo32 } from '../../util/index.ts';
+import { type ByteOrder, hi32, lo32 } from '../../util/index.ts';
 import { EXE_STATE, type ExeArch, type ExeGlue } from '../exe/types.ts';
+import { WordCode, wordBytes } from '../word-code.ts';
 import {
   addi,
   b,
@@ -79,30 +80,9 @@ const canaryHigh = (reg: number) => 0xa500 + reg;
 const canaryLow = (reg: number) => 0x5a00 + 3 * reg;
 
 /** Instructions, and branches between them. */
-class Code {
-  readonly words: number[] = [];
-  readonly #labels = new Map<string, number>();
-  readonly #branches: { readonly at: number; readonly label: string; readonly encode: (off: number) => number }[] = [];
-
-  get here(): number {
-    return 4 * this.words.length;
-  }
-  emit(...words: number[]): this {
-    this.words.push(...words);
-    return this;
-  }
-  label(name: string): this {
-    this.#labels.set(name, this.here);
-    return this;
-  }
-  offsetOf(label: string): number {
-    const at = this.#labels.get(label);
-    if (at === undefined) throw new InternalError(`no label ${label}`);
-    return at;
-  }
-  branch(label: string, encode: (off: number) => number = b): this {
-    this.#branches.push({ at: this.words.length, label, encode });
-    return this.emit(0);
+class Code extends WordCode {
+  override branch(label: string, encode: (off: number) => number = b): this {
+    return super.branch(label, encode);
   }
   imm64(reg: number, value: bigint): this {
     return this.emit(...imm64(reg, value));
@@ -111,22 +91,11 @@ class Code {
   helper(name: string): this {
     return this.label(name).emit(nop(), nop());
   }
-  bytes(order: ByteOrder): Uint8Array {
-    for (const { at, label, encode } of this.#branches) this.words[at] = encode(this.offsetOf(label) - 4 * at);
-    return wordBytes(this.words, order);
-  }
 }
 
 function imm64(reg: number, value: bigint): number[] {
   const [hi, lo] = [hi32(value), lo32(value)];
   return [lis(reg, hi >>> 16), ori(reg, reg, hi), sldi(reg, reg, 32), oris(reg, reg, lo >>> 16), ori(reg, reg, lo)];
-}
-
-function wordBytes(words: readonly number[], order: ByteOrder): Uint8Array {
-  const bytes = new Uint8Array(4 * words.length);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => void view.setUint32(4 * i, word >>> 0, order === 'little'));
-  return bytes;
 }
 
 /** Enters the function whose pointer is in r12: a descriptor's address on ELFv1. */

@@ -1,5 +1,6 @@
-import { hi32, InternalError, lo32 } from '../../util/index.ts';
+import { hi32, lo32 } from '../../util/index.ts';
 import { EXE_STATE, type ExeArch, type ExeGlue } from '../exe/types.ts';
+import { WordCode, wordBytes } from '../word-code.ts';
 import { add, addi, branch, EQ, ecall, fenceI, jal, jalr, LT, ld, NE, or, RA, SP, sd, xor, ZERO } from './encode.ts';
 import { Constants, stepWords } from './own/index.ts';
 
@@ -54,48 +55,16 @@ function imm64(register: number, value: bigint): number[] {
 }
 
 /** Instructions of 4 bytes, and branches between them. */
-class Code {
-  readonly words: number[] = [];
-  readonly #labels = new Map<string, number>();
-  readonly #branches: { readonly at: number; readonly label: string; readonly encode: (off: number) => number }[] = [];
-
-  label(name: string): this {
-    this.#labels.set(name, 4 * this.words.length);
-    return this;
-  }
-  emit(...words: number[]): this {
-    this.words.push(...words);
-    return this;
-  }
+class Code extends WordCode {
   imm(register: number, value: bigint | number): this {
     return this.emit(...imm64(register, BigInt(value)));
   }
-  offsetOf(label: string): number {
-    const at = this.#labels.get(label);
-    if (at === undefined) throw new InternalError(`no label ${label}`);
-    return at;
-  }
   jump(label: string): this {
-    return this.#branch(label, off => jal(ZERO, off));
+    return this.branch(label, off => jal(ZERO, off));
   }
   when(f3: number, a: number, b: number, label: string): this {
-    return this.#branch(label, off => branch(f3, a, b, off));
+    return this.branch(label, off => branch(f3, a, b, off));
   }
-  #branch(label: string, encode: (off: number) => number): this {
-    this.#branches.push({ at: this.words.length, label, encode });
-    return this.emit(0);
-  }
-  bytes(): Uint8Array {
-    for (const { at, label, encode } of this.#branches) this.words[at] = encode(this.offsetOf(label) - 4 * at);
-    return wordBytes(this.words);
-  }
-}
-
-function wordBytes(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(4 * words.length);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => void view.setUint32(4 * i, word >>> 0, true));
-  return bytes;
 }
 
 const mv = (to: number, from: number): number => addi(to, from, 0);

@@ -9,15 +9,7 @@ import { getLoopEntry, settlePending, updateLoopEntry } from './branches.ts';
 import { NOT_EXACT, RANGE_WITHIN, sameCallsites, statesEqual } from './compare.ts';
 import { pushInsnHistory } from './history.ts';
 import { propagateLiveness } from './liveness.ts';
-import {
-  fingerprintOf,
-  fingerprintOfImage,
-  ITER_ENDED,
-  isLoopVisited,
-  loopKindOf,
-  NO_PRINT,
-  PLAIN,
-} from './loop-visit.ts';
+import { fingerprintOf, fingerprintOfImage, isLoopVisited, loopKindOf, NO_PRINT, PLAIN } from './loop-visit.ts';
 import { propagatePrecision } from './precision.ts';
 
 export { regsafe, regsExact, sameCallsites, statesEqual } from './compare.ts';
@@ -120,8 +112,7 @@ export function isStateVisited(env: VerifierEnv, insnIdx: number): boolean {
       let differs = kept.curframe(state) !== cur.curframe;
       if (inHand) {
         if (!differs) {
-          if (kind === ITER_ENDED) differs = true;
-          else if (kind !== PLAIN) differs = kept.images.surelyDiffers(image, frame, true);
+          if (kind !== PLAIN) differs = kept.images.surelyDiffers(image, frame, true);
           else if (kept.mayGotoDepth(state) !== cur.mayGotoDepth) differs = true;
           else if (print !== NO_PRINT) differs = fingerprintOfImage(kept.images, image) !== print;
         }

@@ -1,5 +1,6 @@
 import type { EmulatedCpu, KernelGate } from '../../../src/engine/index.ts';
 import { CALL, type Insn, makeInsn } from '../../../src/isa/index.ts';
+import { plainFunc } from '../../../src/jit/func-input.ts';
 import { type Callee, type CompiledFunc, type FuncInput, findTarget, type TargetEnv } from '../../../src/jit/index.ts';
 import type { KernelSpace } from '../../../src/kernels/index.ts';
 import { LinearMemory } from '../../../src/mem/index.ts';
@@ -66,18 +67,8 @@ export class OwnArm64 {
     } as unknown as KernelSpace;
     // The data lie in low memory: probe loads compare with the limit itself.
     const env: TargetEnv = { cpu: this.#name, mode: 'own', space, userLimit: layout.userLimit, pcrel: false };
-    const defaults = {
-      funcRefs: new Map<number, number>(),
-      stackDepthBytes: 0,
-      tailCallReachable: false,
-      exceptionBoundary: false,
-      exceptionCallback: false,
-      verifierZext: false,
-      arena: undefined,
-      kfuncAddr: () => undefined,
-    };
     const compilers = setups.map((setup, index) =>
-      findTarget('arm64').compiler({ ...defaults, ...setup, index, isFunc: setups.length > 1 }, env),
+      findTarget('arm64').compiler(plainFunc(setup.insns, { ...setup, index, isFunc: setups.length > 1 }), env),
     );
     let images = compilers.map(compiler => compiler.emit(undefined, undefined));
     const room = images.map(image => image.bytes.length);

@@ -1,4 +1,5 @@
 import type { Insn } from '../../../src/isa/index.ts';
+import { plainFunc } from '../../../src/jit/func-input.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../../../src/jit/index.ts';
 import { PPC64, PPC64LE } from '../../../src/jit/ppc64/index.ts';
 import type { KernelSpace } from '../../../src/kernels/index.ts';
@@ -60,19 +61,7 @@ export class OwnMachine {
     const { target, cpu } = this.config;
     // The data lie in low memory: probe loads compare with the limit itself.
     const env: TargetEnv = { cpu, mode: 'own', space: spaceOf(USER_LIMIT), userLimit: USER_LIMIT, pcrel: false };
-    const input: FuncInput = {
-      funcRefs: new Map(),
-      stackDepthBytes: 0,
-      tailCallReachable: false,
-      exceptionBoundary: false,
-      exceptionCallback: false,
-      verifierZext: false,
-      arena: undefined,
-      kfuncAddr: () => undefined,
-      ...setup,
-      index,
-      isFunc,
-    };
+    const input = plainFunc(setup.insns, { ...setup, index, isFunc });
     return target.compiler(input, env);
   }
 

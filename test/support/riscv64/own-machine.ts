@@ -1,5 +1,6 @@
 import type { EmulatedCpu, KernelGate } from '../../../src/engine/index.ts';
 import type { Insn } from '../../../src/isa/index.ts';
+import { plainFunc } from '../../../src/jit/func-input.ts';
 import type { Callee, CompiledFunc, FuncInput, TargetEnv } from '../../../src/jit/index.ts';
 import { RISCV64 } from '../../../src/jit/riscv64/index.ts';
 import type { KernelSpace } from '../../../src/kernels/index.ts';
@@ -74,22 +75,7 @@ export class OwnMachine {
   place(setups: readonly FuncSetup[], distance = 0n): Placed {
     const env: TargetEnv = { cpu: this.cpuName, mode: 'own', space: this.#space, userLimit: USER_LIMIT, pcrel: false };
     const compilers = setups.map((setup, index) =>
-      RISCV64.compiler(
-        {
-          funcRefs: new Map(),
-          stackDepthBytes: 0,
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: false,
-          arena: undefined,
-          kfuncAddr: () => undefined,
-          ...setup,
-          index,
-          isFunc: setups.length > 1,
-        },
-        env,
-      ),
+      RISCV64.compiler(plainFunc(setup.insns, { ...setup, index, isFunc: setups.length > 1 }), env),
     );
     let images = compilers.map(compiler => compiler.emit(undefined, undefined));
     const room = images.map(image => image.bytes.length);

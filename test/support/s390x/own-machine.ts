@@ -1,5 +1,6 @@
 import type { KernelGate } from '../../../src/engine/index.ts';
 import type { Insn } from '../../../src/isa/index.ts';
+import { plainFunc } from '../../../src/jit/func-input.ts';
 import type { Callee, CompiledFunc, FuncInput, TargetEnv } from '../../../src/jit/index.ts';
 import { S390X } from '../../../src/jit/s390x/index.ts';
 import type { KernelSpace } from '../../../src/kernels/index.ts';
@@ -69,22 +70,7 @@ export class OwnMachine {
     const space = { layout, kernel: { structs: STRUCTS }, callBase: GATES, kernelToc: 0n } as unknown as KernelSpace;
     const env: TargetEnv = { cpu: this.#model, mode: 'own', space, userLimit: BigInt(USER_LIMIT), pcrel: false };
     const compilers = setups.map((setup, index) =>
-      S390X.compiler(
-        {
-          funcRefs: new Map(),
-          stackDepthBytes: 0,
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: false,
-          arena: undefined,
-          kfuncAddr: () => undefined,
-          ...setup,
-          index,
-          isFunc: setups.length > 1,
-        },
-        env,
-      ),
+      S390X.compiler(plainFunc(setup.insns, { ...setup, index, isFunc: setups.length > 1 }), env),
     );
     let images = compilers.map(compiler => compiler.emit(undefined, undefined));
     const room = images.map(image => image.bytes.length);

@@ -1,4 +1,5 @@
 import type { Insn } from '../../../src/isa/index.ts';
+import { plainFunc } from '../../../src/jit/func-input.ts';
 import {
   type Callee,
   type ExeEntry,
@@ -111,22 +112,7 @@ export class NativeBatch {
   place(setups: readonly FuncSetup[], distance = 0n): readonly Compiled[] {
     const target = findTarget('x86_64');
     const compilers = setups.map((setup, index) =>
-      target.compiler(
-        {
-          funcRefs: new Map(),
-          stackDepthBytes: 0,
-          tailCallReachable: false,
-          exceptionBoundary: false,
-          exceptionCallback: false,
-          verifierZext: false,
-          arena: undefined,
-          kfuncAddr: () => undefined,
-          ...setup,
-          index,
-          isFunc: setups.length > 1,
-        },
-        this.#env,
-      ),
+      target.compiler(plainFunc(setup.insns, { ...setup, index, isFunc: setups.length > 1 }), this.#env),
     );
     let images = compilers.map(compiler => compiler.emit(undefined, undefined));
     const room = images.map(image => image.bytes.length);

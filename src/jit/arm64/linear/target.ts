@@ -1,24 +1,5 @@
-import type { LinearTarget } from '../../linear/index.ts';
-import {
-  ALU_K,
-  ALU_X,
-  ATOMIC,
-  BSWAP,
-  CALL_SUB,
-  CAST_USER,
-  CMPXCHG,
-  CONST,
-  FUNC,
-  LOAD,
-  LOAD_ACQ,
-  MASK,
-  MOV,
-  NONE,
-  SEXT,
-  STORE,
-  STORE_K,
-  STORE_REL,
-} from '../../rows/ir.ts';
+import { type LinearTarget, linearRows } from '../../linear/index.ts';
+import { CONST, NONE } from '../../rows/ir.ts';
 import { withDistance } from '../compare.ts';
 import { bl } from '../encode.ts';
 import { emitConstant, emitFunctionAddress, emitMove, emitOperation, emitSignExtension, emitSwap } from './alu-rows.ts';
@@ -53,25 +34,19 @@ export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
   fill: 0,
   mostBytes: 2 ** 27 - 1024,
   shortBytes: SHORT_BYTES,
-  rows: {
-    [MOV]: emitMove,
-    [CAST_USER]: emitMove,
-    [CONST]: emitConstant,
-    [FUNC]: emitFunctionAddress,
-    [MASK]: emitMask,
-    [SEXT]: emitSignExtension,
-    [BSWAP]: emitSwap,
-    [ALU_K]: emitOperation,
-    [ALU_X]: emitOperation,
-    [LOAD]: emitLoad,
-    [LOAD_ACQ]: emitLoad,
-    [STORE]: emitStore,
-    [STORE_K]: emitStore,
-    [STORE_REL]: emitStore,
-    [ATOMIC]: emitAtomic,
-    [CMPXCHG]: emitAtomic,
-    [CALL_SUB]: emitFunctionCall,
-  },
+  rows: linearRows({
+    move: emitMove,
+    constant: emitConstant,
+    functionAddress: emitFunctionAddress,
+    mask: emitMask,
+    signExtension: emitSignExtension,
+    swap: emitSwap,
+    operation: emitOperation,
+    load: emitLoad,
+    store: emitStore,
+    atomic: emitAtomic,
+    functionCall: emitFunctionCall,
+  }),
   emission: parts => new Arm64Emission(parts),
   patch(code, kind, off, distance) {
     const word = withDistance(code.peekU32(off), kind, distance);

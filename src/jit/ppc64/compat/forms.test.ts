@@ -3,6 +3,7 @@ import { assemble } from '../../../asm/index.ts';
 import { type Insn, makeInsn, NOSPEC, TAIL_CALL } from '../../../isa/index.ts';
 import { createKernelSpace, findLayout, kernelImage } from '../../../kernels/index.ts';
 import { toHex } from '../../../util/index.ts';
+import { plainFunc } from '../../func-input.ts';
 import { type Callee, type FuncInput, JitError, type TargetEnv } from '../../types.ts';
 import type { CompatAbi } from './abi.ts';
 import { compatCompiler } from './compiler.ts';
@@ -20,20 +21,8 @@ const env = (abi: CompatAbi, more: Partial<TargetEnv> = {}): TargetEnv => ({
   pcrel: false,
   ...more,
 });
-const func = (insns: readonly Insn[], more: Partial<FuncInput> = {}): FuncInput => ({
-  index: 0,
-  isFunc: false,
-  insns,
-  funcRefs: new Map(),
-  stackDepthBytes: 0,
-  tailCallReachable: false,
-  exceptionBoundary: false,
-  exceptionCallback: false,
-  verifierZext: true,
-  arena: undefined,
-  kfuncAddr: () => undefined,
-  ...more,
-});
+const func = (insns: readonly Insn[], more: Partial<FuncInput> = {}): FuncInput =>
+  plainFunc(insns, { verifierZext: true, ...more });
 const text = (source: string) => assemble(source, { dialect: 'llvm' });
 const at = (addr: bigint, entryOff = 0n): Callee => ({
   bpfFunc: addr,

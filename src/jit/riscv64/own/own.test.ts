@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { assembleSource } from '../../../asm/index.ts';
 import type { Insn } from '../../../isa/index.ts';
 import { createKernelSpace, defaultKernelImage, findLayout } from '../../../kernels/index.ts';
+import { plainFunc } from '../../func-input.ts';
 import type { FuncInput, TargetEnv } from '../../types.ts';
 import { RISCV64 } from '../target.ts';
 
@@ -13,20 +14,8 @@ const envOf = (cpu: string, mode: TargetEnv['mode'] = 'own'): TargetEnv => ({
   userLimit: space.layout.userLimit,
   pcrel: false,
 });
-const funcOf = (text: string, more: Partial<FuncInput> = {}): FuncInput => ({
-  index: 1,
-  isFunc: true,
-  insns: assembleSource(text, { dialect: 'llvm' }).insns as Insn[],
-  funcRefs: new Map(),
-  stackDepthBytes: 0,
-  tailCallReachable: false,
-  exceptionBoundary: false,
-  exceptionCallback: false,
-  verifierZext: false,
-  arena: undefined,
-  kfuncAddr: () => undefined,
-  ...more,
-});
+const funcOf = (text: string, more: Partial<FuncInput> = {}): FuncInput =>
+  plainFunc(assembleSource(text, { dialect: 'llvm' }).insns as Insn[], { index: 1, isFunc: true, ...more });
 /** Halves of the code, in hex. */
 function code(text: string, more: Partial<FuncInput> = {}, cpu = 'rv64gc'): string {
   const at = 0xffffffff79000000n;

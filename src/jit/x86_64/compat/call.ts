@@ -3,8 +3,8 @@ import { ERRNO } from '../../../uapi/index.ts';
 import { callTarget } from '../../func-addr.ts';
 import { type Callee, type CallSite, JitError } from '../../types.ts';
 import { ADD, aluImm, CC, CMP, JCC8, JMP32, mov, pop, rm, rmDisp, rr, test, W } from '../encode.ts';
+import { nops } from '../nops.ts';
 import { RAX, RBP, RCX, RDX, RSI, RSP } from '../registers.ts';
-import { nops } from './constant.ts';
 import type { Emission, LoweringRow } from './emission.ts';
 import { countPointerOff, jumpTo, MAX_TAIL_CALL_CNT, PATCH_BYTES, popSaved, TAIL_ENTRY_BYTES } from './frame.ts';
 

@@ -21,18 +21,3 @@ export function constant64(c: CodeBuffer, to: number, hi: number, lo: number): v
   else if (hi === lo >> 31) constant32(c, to, lo, true);
   else movImm64(c, to, hi, lo);
 }
-
-/** The recommended nops by length (`x86_nops`). */
-const NOPS: readonly (readonly number[])[] = [
-  [],
-  [0x90],
-  [0x66, 0x90],
-  [0x0f, 0x1f, 0x00],
-  [0x0f, 0x1f, 0x40, 0x00],
-  [0x0f, 0x1f, 0x44, 0x00, 0x00],
-];
-
-/** One instruction of up to 5 bytes that does nothing; none for 0. */
-export function nops(c: CodeBuffer, count: number): void {
-  for (const byte of NOPS[count]) c.u8(byte);
-}

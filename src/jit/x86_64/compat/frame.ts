@@ -1,8 +1,9 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { alu, aluImm, CC, CMP, JCC8, JMP8, leave, mov, pop, push, ret, rr, SUB, W, XOR } from '../encode.ts';
+import { nops } from '../nops.ts';
 import { RAX, RBP, RDX, RSI, RSP } from '../registers.ts';
-import { constant64, nops } from './constant.ts';
+import { constant64 } from './constant.ts';
 import type { Emission, Unit } from './emission.ts';
 import { ARENA, KEPT } from './registers.ts';
 

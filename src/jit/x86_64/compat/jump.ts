@@ -1,7 +1,7 @@
 import { BPF_JMP, BPF_JMP32, BPF_K, BPF_X, EXIT, type Insn } from '../../../isa/index.ts';
 import { InternalError } from '../../../util/index.ts';
 import { aluImm, CC, CMP, cmp, isS8, JCC8, JMP8, JMP32, rr, test, W } from '../encode.ts';
-import { nops } from './constant.ts';
+import { nops } from '../nops.ts';
 import type { Emission, LoweringRow } from './emission.ts';
 import { emitEpilogue } from './frame.ts';
 import { REGISTERS } from './registers.ts';

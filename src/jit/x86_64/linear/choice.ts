@@ -15,6 +15,7 @@ import {
   W,
   XOR as XOR_OP,
 } from '../encode.ts';
+import { nops } from '../nops.ts';
 import { emitComparison } from './control-rows.ts';
 import type { X86Emission } from './emission.ts';
 import { HOME, SCRATCH } from './registers.ts';
@@ -49,24 +50,8 @@ export function emitChoice(e: X86Emission, jump: number, row: number): void {
 
 /** Bytes loops begin at a multiple of. */
 const LOOP_ALIGN = 16;
-/** Instructions of one byte and more that do nothing. */
-const NOPS: readonly (readonly number[])[] = [
-  [0x90],
-  [0x66, 0x90],
-  [0x0f, 0x1f, 0x00],
-  [0x0f, 0x1f, 0x40, 0x00],
-  [0x0f, 0x1f, 0x44, 0x00, 0x00],
-  [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-  [0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
-  [0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
-];
 
 /** @param most as much as there may ever be: what jumps over it is measured by */
 export function alignLoop({ c }: X86Emission, most: boolean): void {
-  let left = most ? LOOP_ALIGN - 1 : -c.length & (LOOP_ALIGN - 1);
-  while (left > 0) {
-    const nop = NOPS[Math.min(left, NOPS.length) - 1];
-    for (const byte of nop) c.u8(byte);
-    left -= nop.length;
-  }
+  nops(c, most ? LOOP_ALIGN - 1 : -c.length & (LOOP_ALIGN - 1));
 }
