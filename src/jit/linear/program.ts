@@ -89,8 +89,9 @@ export function compileLinear<E extends LinearEmission>(
   const stateAddr = options.stateAddr ?? MAIN_STATE;
   const without = new Set(options.without ?? []);
   if (target.registers.extra === undefined) without.add('unroll');
-  const { calls, tailCalls } = callsOf(insns);
-  const ownCount = findFunctions(insns, named).starts.length - 1;
+  const own = findFunctions(insns, named);
+  const ownCount = own.starts.length - 1;
+  const { calls, tailCalls } = callsOf(own);
   const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
   const program = findFunctions(entered.insns, [...named, ...entered.slots.values()]);
   const count = program.starts.length - 1;

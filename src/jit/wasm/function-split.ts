@@ -20,10 +20,12 @@ export interface SplitProgram {
   readonly starts: Int32Array;
   /** Function that begins at a slot, or -1. */
   readonly functionAt: Int32Array;
+  /** Slots of calls, ascending. */
+  readonly callSlots: readonly number[];
 }
 
-/** Where a program's functions begin. */
-export type FunctionStarts = Pick<SplitProgram, 'insns' | 'starts' | 'functionAt'>;
+/** Where a program's functions begin, and what it calls. */
+export type FunctionStarts = Omit<SplitProgram, 'defs'>;
 
 /**
  * Functions begin at slot 0, where local calls and function addresses point, and at `entries`; each reaches to the next
@@ -40,18 +42,20 @@ export function findFunctions(insns: readonly Insn[], entries: readonly number[]
   };
   begin(0, 0);
   for (const slot of entries) begin(slot, 0);
+  const callSlots: number[] = [];
   for (let idx = 0; idx < count; idx++) {
-    const { code } = insns[idx];
-    if (code === CALL) {
-      if (insns[idx].src === BPF_PSEUDO_CALL) begin(idx + 1 + insns[idx].imm, idx);
-    } else if (code === LD_IMM64) {
-      if (insns[idx].src === BPF_PSEUDO_FUNC) begin(idx + 1 + insns[idx].imm, idx);
+    const insn = insns[idx];
+    if (insn.code === CALL) {
+      callSlots.push(idx);
+      if (insn.src === BPF_PSEUDO_CALL) begin(idx + 1 + insn.imm, idx);
+    } else if (insn.code === LD_IMM64) {
+      if (insn.src === BPF_PSEUDO_FUNC) begin(idx + 1 + insn.imm, idx);
       idx++;
     }
   }
   const starts: number[] = [];
-  for (let slot = 0; slot < count; slot++) if (functionAt[slot] >= 0) functionAt[slot] = starts.push(slot) - 1;
-  return { insns, starts: Int32Array.from([...starts, count]), functionAt };
+  for (let slot = 0; slot >= 0; slot = functionAt.indexOf(0, slot + 1)) functionAt[slot] = starts.push(slot) - 1;
+  return { insns, starts: Int32Array.from([...starts, count]), functionAt, callSlots };
 }
 
 /** The same with every slot looked up. Throws JitError for slots that are no instruction too. */

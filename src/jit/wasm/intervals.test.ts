@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findIntervals } from './intervals.ts';
+import { BLOCK_ENDS, findIntervals, LOOP_BEGINS, LOOPS_END } from './intervals.ts';
 
 /** Loops and blocks of code of `count` slots with these jumps, as text: `(` a loop, `[` a block; ends in the same order. */
 function form(count: number, ...jumps: readonly (readonly [from: number, to: number])[]): string {
@@ -10,14 +10,15 @@ function form(count: number, ...jumps: readonly (readonly [from: number, to: num
     jumps.length,
   );
   if (found === undefined) return 'a graph';
-  const { endsBlock, endsLoops, isLoop, first, targets } = found;
+  const { marks, first, targets } = found;
   const opens = (owner: number): string =>
     [...targets.subarray(first[owner], first[owner + 1])].map(target => `[${target} `).join('');
+  let loop = 0;
   let text = opens(0);
   for (let slot = 0; slot <= count; slot++) {
-    text += ')'.repeat(endsLoops[slot]) + ']'.repeat(endsBlock[slot]);
+    text += ')'.repeat(marks[slot] >> LOOPS_END) + ']'.repeat(marks[slot] & BLOCK_ENDS);
     if (slot === count) break;
-    if (isLoop[slot] === 1) text += `(${opens(slot + 1)}`;
+    if ((marks[slot] & LOOP_BEGINS) !== 0) text += `(${opens(++loop)}`;
     text += slot;
   }
   return text;

@@ -1,22 +1,10 @@
-import {
-  CALL,
-  classifyInsn,
-  EXIT,
-  GOTOL,
-  type Insn,
-  type InsnDef,
-  isInsnProblem,
-  JA,
-  LD_IMM64,
-  MAY_GOTO,
-} from '../../isa/index.ts';
+import { classifyInsn, GOTOL, type Insn, type InsnDef, isInsnProblem, LD_IMM64 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { JitError } from '../types.ts';
 import { type Emission, fault } from './emission.ts';
 import { emitCondition, emitExit } from './emit-control.ts';
 import { EMIT, type FrameFacts, writePrologue } from './function-writer.ts';
-import { findIntervals, type Intervals } from './intervals.ts';
-import * as w from './opcodes.ts';
+import { BLOCK_ENDS, findIntervals, type Intervals, LOOP_BEGINS, LOOPS_END } from './intervals.ts';
 import {
   BLOCK,
   BR,
@@ -32,68 +20,42 @@ import {
   UNREACHABLE,
   VOID,
 } from './opcodes.ts';
+import {
+  ALU_IMM,
+  ALU_REG,
+  ALU32_IMM,
+  ALU32_REG,
+  CALLS,
+  COMPARE_IMM,
+  COMPARE_REG,
+  COMPARE32_IMM,
+  COMPARE32_REG,
+  CONDITION,
+  FORM,
+  GO,
+  JUMPS_BY_IMM,
+  LEAVE,
+  LOAD_MEM,
+  MAY_JUMP,
+  MOVE_IMM,
+  MOVE_REG,
+  MOVE32_REG,
+  NEEDS_GRAPH,
+  OPCODE,
+  SCANNED,
+  STORE_IMM,
+  STORE_REG,
+  TWO_SLOTS,
+} from './quick-tables.ts';
 import { FRAME, REG_LOCAL } from './registers.ts';
 
 /*
  * Functions of programs that were verified, written by one walk over their instructions that does as little as it can: most
  * instructions come from tables of bytes. What they mean is said elsewhere, and what is rare is asked for there.
+ *
+ * It mostly runs once, before anything optimised it: what counts is how many steps V8's interpreter takes.
  */
 
-/** By `code` of ALU instructions: what computes them in their width, and 0 for those that are more than that. */
-const ALU_OPCODE = new Uint8Array(256);
-/** By `code` of conditional jumps: what compares. */
-const JUMP_OPCODE = new Uint8Array(256);
-for (const [op, wide, narrow] of [
-  [0x00, w.I64_ADD, w.I32_ADD],
-  [0x10, w.I64_SUB, w.I32_SUB],
-  [0x20, w.I64_MUL, w.I32_MUL],
-  [0x40, w.I64_OR, w.I32_OR],
-  [0x50, w.I64_AND, w.I32_AND],
-  [0x60, w.I64_SHL, w.I32_SHL],
-  [0x70, w.I64_SHR_U, w.I32_SHR_U],
-  [0xa0, w.I64_XOR, w.I32_XOR],
-  [0xc0, w.I64_SHR_S, w.I32_SHR_S],
-] as const) {
-  for (const source of [0, 8]) {
-    ALU_OPCODE[op | source | 7] = wide;
-    ALU_OPCODE[op | source | 4] = narrow;
-  }
-}
-for (const [op, wide, narrow] of [
-  [0x10, w.I64_EQ, w.I32_EQ],
-  [0x20, w.I64_GT_U, w.I32_GT_U],
-  [0x30, w.I64_GE_U, w.I32_GE_U],
-  [0x50, w.I64_NE, w.I32_NE],
-  [0x60, w.I64_GT_S, w.I32_GT_S],
-  [0x70, w.I64_GE_S, w.I32_GE_S],
-  [0xa0, w.I64_LT_U, w.I32_LT_U],
-  [0xb0, w.I64_LE_U, w.I32_LE_U],
-  [0xc0, w.I64_LT_S, w.I32_LT_S],
-  [0xd0, w.I64_LE_S, w.I32_LE_S],
-] as const) {
-  for (const source of [0, 8]) {
-    JUMP_OPCODE[op | source | 5] = wide;
-    JUMP_OPCODE[op | source | 6] = narrow;
-  }
-}
-/** By `code` of loads and of stores of registers: what does it. */
-const LOAD_OPCODE = new Uint8Array(256);
-const STORE_OPCODE = new Uint8Array(256);
-for (const [size, load, store] of [
-  [0x10, w.I64_LOAD8_U, w.I64_STORE8],
-  [0x08, w.I64_LOAD16_U, w.I64_STORE16],
-  [0x00, w.I64_LOAD32_U, w.I64_STORE32],
-  [0x18, w.I64_LOAD, w.I64_STORE],
-] as const) {
-  LOAD_OPCODE[0x61 | size] = load;
-  STORE_OPCODE[0x63 | size] = store;
-}
-
-const MOV64_REG = 0xbf;
-const MOV64_IMM = 0xb7;
-const MOV32_REG = 0xbc;
-const CALLX = 0x8d;
-const GOTOX = 0x0d;
 /** Bytes the longest of the instructions written here takes, jumps and all. */
 const MOST_BYTES = 40;
 
@@ -113,24 +75,21 @@ function scan(insns: readonly Insn[], start: number, end: number): Scan | undefi
   let usesFrame = false;
   let usesMayGoto = false;
   for (let slot = start; slot < end; slot++) {
-    const { code, dst, src, off, imm } = insns[slot];
-    const class_ = code & 7;
-    if (dst === 10 || (src === 10 && code !== LD_IMM64)) usesFrame = true;
-    if (class_ === 5 || class_ === 6) {
-      if (code === CALL) calls = true;
-      else if (code === CALLX || code === GOTOX) return undefined;
-      else if (code !== EXIT) {
-        if (code === MAY_GOTO) usesMayGoto = true;
-        const target = slot + 1 + (code === GOTOL ? imm : off);
-        if (target < start || target >= end || insns[target].code === 0) {
-          throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${slot} to ${target}`);
-        }
-        from[jumps] = slot - start;
-        to[jumps++] = target - start;
+    const insn = insns[slot];
+    const kind = SCANNED[insn.code];
+    if (!usesFrame && (insn.dst === 10 || (insn.src === 10 && kind !== TWO_SLOTS))) usesFrame = true;
+    if (kind === 0) continue;
+    if (kind === TWO_SLOTS) slot++;
+    else if (kind === CALLS) calls = true;
+    else if (kind === NEEDS_GRAPH) return undefined;
+    else {
+      if (kind === MAY_JUMP) usesMayGoto = true;
+      const target = slot + 1 + (kind === JUMPS_BY_IMM ? insn.imm : insn.off);
+      if (target < start || target >= end || insns[target].code === 0) {
+        throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${slot} to ${target}`);
       }
-    } else if (class_ === 0) {
-      if (code === LD_IMM64) slot++;
-      else calls = true;
+      from[jumps] = slot - start;
+      to[jumps++] = target - start;
     }
   }
   return { facts: { usesFrame, usesMayGoto, calls }, intervals: findIntervals(count, from, to, jumps) };
@@ -158,10 +117,11 @@ export interface QuickPlan {
 export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickPlan): void {
   const { code, program, frameBytes } = e;
   const { insns } = program;
-  const { endsBlock, endsLoops, isLoop, first, targets } = intervals;
+  const { marks, first, targets } = intervals;
   const level = new Int32Array(end - start);
   const loopLevel = new Int32Array(end - start);
   let depth = 0;
+  let loop = 0;
   writePrologue(e, facts);
   const openBlocks = (owner: number): void => {
     for (let k = first[owner]; k < first[owner + 1]; k++) {
@@ -169,137 +129,184 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
       level[targets[k]] = depth++;
     }
   };
+  const nest = (at: number): void => {
+    const ends = (marks[at] >> LOOPS_END) + (marks[at] & BLOCK_ENDS);
+    for (let k = ends; k > 0; k--) code.op(END);
+    depth -= ends;
+    if ((marks[at] & LOOP_BEGINS) === 0) return;
+    loopLevel[at] = depth++;
+    code.open(LOOP, VOID);
+    openBlocks(++loop);
+  };
   openBlocks(0);
   let falls = true;
+  let p = code.length;
+  let buf = code.reserve(MOST_BYTES);
+  /** Up to where there is room for one more; others may have written in the meantime. */
+  let last = buf.length - MOST_BYTES;
   for (let slot = start; slot < end; slot++) {
     const at = slot - start;
-    for (let k = endsLoops[at]; k > 0; k--) {
-      code.op(END);
-      depth--;
-    }
-    if (endsBlock[at] === 1) {
-      code.op(END);
-      depth--;
-    }
-    if (isLoop[at] === 1) {
-      loopLevel[at] = depth++;
-      code.open(LOOP, VOID);
-      openBlocks(at + 1);
+    if (marks[at] !== 0 || p > last) {
+      code.skip(p);
+      if (marks[at] !== 0) nest(at);
+      buf = code.reserve(MOST_BYTES);
+      last = buf.length - MOST_BYTES;
+      p = code.length;
     }
     const insn = insns[slot];
-    const { code: opcode, dst, src, off, imm } = insn;
-    const buf = code.reserve(MOST_BYTES);
-    let p = code.length;
+    const { code: opcode } = insn;
     falls = true;
-    const alu = ALU_OPCODE[opcode];
-    if (alu !== 0) {
-      const wide = (opcode & 7) === 7;
-      buf[p++] = LOCAL_GET;
-      buf[p++] = REG_LOCAL[dst];
-      if (!wide) buf[p++] = I32_WRAP_I64;
-      if ((opcode & 8) !== 0) {
+    switch (FORM[opcode]) {
+      case ALU_REG:
         buf[p++] = LOCAL_GET;
-        buf[p++] = REG_LOCAL[src];
-        if (!wide) buf[p++] = I32_WRAP_I64;
-      } else {
-        buf[p++] = wide ? I64_CONST : I32_CONST;
-        p = leb(buf, p, imm);
-      }
-      buf[p++] = alu;
-      if (!wide) buf[p++] = I64_EXTEND_I32_U;
-      buf[p++] = LOCAL_SET;
-      buf[p++] = REG_LOCAL[dst];
-      code.skip(p);
-      continue;
-    }
-    if (opcode === MOV64_IMM || (off === 0 && (opcode === MOV64_REG || opcode === MOV32_REG))) {
-      if (opcode === MOV64_IMM) {
+        buf[p++] = REG_LOCAL[insn.dst];
+        buf[p++] = LOCAL_GET;
+        buf[p++] = REG_LOCAL[insn.src];
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = LOCAL_SET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
+      case ALU_IMM:
+        buf[p++] = LOCAL_GET;
+        buf[p++] = REG_LOCAL[insn.dst];
         buf[p++] = I64_CONST;
-        p = leb(buf, p, imm);
-      } else {
+        p = leb(buf, p, insn.imm);
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = LOCAL_SET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
+      case ALU32_REG:
+      case ALU32_IMM:
         buf[p++] = LOCAL_GET;
-        buf[p++] = REG_LOCAL[src];
-        if (opcode === MOV32_REG) {
+        buf[p++] = REG_LOCAL[insn.dst];
+        buf[p++] = I32_WRAP_I64;
+        if (FORM[opcode] === ALU32_IMM) {
+          buf[p++] = I32_CONST;
+          p = leb(buf, p, insn.imm);
+        } else {
+          buf[p++] = LOCAL_GET;
+          buf[p++] = REG_LOCAL[insn.src];
+          buf[p++] = I32_WRAP_I64;
+        }
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = I64_EXTEND_I32_U;
+        buf[p++] = LOCAL_SET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
+      case MOVE_REG:
+      case MOVE32_REG:
+        if (insn.off !== 0) break;
+        buf[p++] = LOCAL_GET;
+        buf[p++] = REG_LOCAL[insn.src];
+        if (FORM[opcode] === MOVE32_REG) {
           buf[p++] = I32_WRAP_I64;
           buf[p++] = I64_EXTEND_I32_U;
         }
-      }
-      buf[p++] = LOCAL_SET;
-      buf[p++] = REG_LOCAL[dst];
-      code.skip(p);
-      continue;
-    }
-    const load = LOAD_OPCODE[opcode];
-    const store = STORE_OPCODE[opcode];
-    const base = load !== 0 ? src : dst;
-    const away = base === 10 ? frameBytes + off : off;
-    if ((load !== 0 || store !== 0) && away >= 0) {
-      buf[p++] = LOCAL_GET;
-      if (base === 10) buf[p++] = FRAME;
-      else {
-        buf[p++] = REG_LOCAL[base];
-        buf[p++] = I32_WRAP_I64;
-      }
-      if (store !== 0) {
-        buf[p++] = LOCAL_GET;
-        buf[p++] = REG_LOCAL[src];
-      }
-      buf[p++] = load !== 0 ? load : store;
-      buf[p++] = 0;
-      p = unsignedLeb(buf, p, away);
-      if (load !== 0) {
         buf[p++] = LOCAL_SET;
-        buf[p++] = REG_LOCAL[dst];
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
+      case MOVE_IMM:
+        buf[p++] = I64_CONST;
+        p = leb(buf, p, insn.imm);
+        buf[p++] = LOCAL_SET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
+      case LOAD_MEM: {
+        const base = insn.src;
+        const away = base === 10 ? frameBytes + insn.off : insn.off;
+        if (away < 0) break;
+        buf[p++] = LOCAL_GET;
+        if (base === 10) buf[p++] = FRAME;
+        else {
+          buf[p++] = REG_LOCAL[base];
+          buf[p++] = I32_WRAP_I64;
+        }
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = 0;
+        p = unsignedLeb(buf, p, away);
+        buf[p++] = LOCAL_SET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        continue;
       }
-      code.skip(p);
-      continue;
+      case STORE_REG:
+      case STORE_IMM: {
+        const base = insn.dst;
+        const away = base === 10 ? frameBytes + insn.off : insn.off;
+        if (away < 0) break;
+        buf[p++] = LOCAL_GET;
+        if (base === 10) buf[p++] = FRAME;
+        else {
+          buf[p++] = REG_LOCAL[base];
+          buf[p++] = I32_WRAP_I64;
+        }
+        if (FORM[opcode] === STORE_IMM) {
+          buf[p++] = I64_CONST;
+          p = leb(buf, p, insn.imm);
+        } else {
+          buf[p++] = LOCAL_GET;
+          buf[p++] = REG_LOCAL[insn.src];
+        }
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = 0;
+        p = unsignedLeb(buf, p, away);
+        continue;
+      }
+      case COMPARE_REG:
+      case COMPARE_IMM:
+      case COMPARE32_REG:
+      case COMPARE32_IMM: {
+        const form = FORM[opcode];
+        buf[p++] = LOCAL_GET;
+        buf[p++] = REG_LOCAL[insn.dst];
+        if (form >= COMPARE32_REG) buf[p++] = I32_WRAP_I64;
+        if (form === COMPARE_IMM || form === COMPARE32_IMM) {
+          buf[p++] = form === COMPARE_IMM ? I64_CONST : I32_CONST;
+          p = leb(buf, p, insn.imm);
+        } else {
+          buf[p++] = LOCAL_GET;
+          buf[p++] = REG_LOCAL[insn.src];
+          if (form === COMPARE32_REG) buf[p++] = I32_WRAP_I64;
+        }
+        buf[p++] = OPCODE[opcode];
+        buf[p++] = BR_IF;
+        const target = at + 1 + insn.off;
+        p = unsignedLeb(buf, p, depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        continue;
+      }
+      case CONDITION: {
+        code.skip(p);
+        emitCondition(e, insn, defOf(insns, slot));
+        const target = at + 1 + insn.off;
+        code.brIf(depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        p = code.length;
+        last = -1;
+        continue;
+      }
+      case GO: {
+        const target = at + 1 + (opcode === GOTOL ? insn.imm : insn.off);
+        buf[p++] = BR;
+        p = unsignedLeb(buf, p, depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        falls = false;
+        continue;
+      }
+      case LEAVE:
+        code.skip(p);
+        emitExit(e, insn, defOf(insns, slot), slot);
+        falls = false;
+        p = code.length;
+        last = -1;
+        continue;
     }
-    const class_ = opcode & 7;
-    if ((class_ !== 5 && class_ !== 6) || opcode === CALL) {
-      const def = defOf(insns, slot);
-      EMIT[def.kind](e, insn, def, slot);
-      if (opcode === LD_IMM64) slot++;
-      continue;
-    }
-    if (opcode === EXIT) {
-      emitExit(e, insn, defOf(insns, slot), slot);
-      falls = false;
-      continue;
-    }
-    const jumps = at + 1 + (opcode === GOTOL ? imm : off);
-    const away2 = depth - 1 - (jumps <= at ? loopLevel[jumps] : level[jumps]);
-    if (opcode === JA || opcode === GOTOL) {
-      buf[p++] = BR;
-      p = unsignedLeb(buf, p, away2);
-      code.skip(p);
-      falls = false;
-      continue;
-    }
-    const compare = JUMP_OPCODE[opcode];
-    if (compare === 0 || opcode === MAY_GOTO) {
-      emitCondition(e, insn, defOf(insns, slot));
-      code.brIf(away2);
-      continue;
-    }
-    const wide = class_ === 5;
-    buf[p++] = LOCAL_GET;
-    buf[p++] = REG_LOCAL[dst];
-    if (!wide) buf[p++] = I32_WRAP_I64;
-    if ((opcode & 8) !== 0) {
-      buf[p++] = LOCAL_GET;
-      buf[p++] = REG_LOCAL[src];
-      if (!wide) buf[p++] = I32_WRAP_I64;
-    } else {
-      buf[p++] = wide ? I64_CONST : I32_CONST;
-      p = leb(buf, p, imm);
-    }
-    buf[p++] = compare;
-    buf[p++] = BR_IF;
-    p = unsignedLeb(buf, p, away2);
     code.skip(p);
+    const def = defOf(insns, slot);
+    EMIT[def.kind](e, insn, def, slot);
+    if (opcode === LD_IMM64) slot++;
+    p = code.length;
+    last = -1;
   }
+  code.skip(p);
   if (falls) fault(e, 'left-program', end - 1);
-  for (let k = endsLoops[end - start]; k > 0; k--) code.op(END);
+  for (let k = marks[end - start] >> LOOPS_END; k > 0; k--) code.op(END);
   // Every way out was a return; the type of the body asks for a value here.
   code.op(UNREACHABLE);
 }

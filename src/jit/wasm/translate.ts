@@ -1,4 +1,4 @@
-import { BPF_HELPER_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
+import { BPF_HELPER_CALL, BPF_PSEUDO_KFUNC_CALL, type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
 import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
@@ -85,12 +85,14 @@ export function frameBytesFor(depths: readonly number[] | undefined, count: numb
 }
 
 /** What is called outside of the program, each once, and whether it makes tail calls. */
-export function callsOf(insns: readonly Insn[]): { readonly calls: OutsideCalls; readonly tailCalls: boolean } {
+export function callsOf({ insns, callSlots }: FunctionStarts): {
+  readonly calls: OutsideCalls;
+  readonly tailCalls: boolean;
+} {
   const helpers = new Set<number>();
   const kfuncs = new Map<string, readonly [number, number]>();
   let tailCalls = false;
-  for (let slot = 0; slot < insns.length; slot++) {
-    if (insns[slot].code !== CALL) continue;
+  for (const slot of callSlots) {
     const { src, imm, off } = insns[slot];
     if (src === BPF_PSEUDO_KFUNC_CALL) kfuncs.set(`${imm} ${off}`, [imm, off]);
     else if (src !== BPF_HELPER_CALL) continue;
@@ -138,10 +140,11 @@ function writeAsIs(
 /** Writes all functions of a verified program with as little work as can be; undefined where one of them needs more. */
 function writeQuickly(
   module: ModuleWriter,
-  { insns, starts, functionAt }: FunctionStarts,
+  split: FunctionStarts,
   parts: Omit<ProgramParts, 'signatures' | 'starts'>,
   frameBytesIn: (func: number) => number,
 ): WrittenFunctions | undefined {
+  const { insns, starts } = split;
   const plans: QuickPlan[] = [];
   for (let func = 0; func + 1 < starts.length; func++) {
     const plan = planQuick(insns, starts[func], starts[func + 1]);
@@ -149,7 +152,7 @@ function writeQuickly(
     plans.push(plan);
   }
   const { imports, how } = parts;
-  const program: SplitProgram = { insns, starts, functionAt, defs: [] };
+  const program: SplitProgram = { ...split, defs: [] };
   const funcs = plans.map(() => module.func(imports.funcType));
   plans.forEach((plan, func) => {
     const frameBytes = plan.facts.usesFrame ? frameBytesIn(func) : 0;
@@ -187,7 +190,8 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   const proven = !unproven && !checked && !counted;
   const split = proven ? undefined : splitProgram(insns, entries);
   const module = new ModuleWriter();
-  const { calls, tailCalls } = callsOf(insns);
+  let program: FunctionStarts = split ?? findFunctions(insns, entries);
+  const { calls, tailCalls } = callsOf(program);
   const imports = declareImports(module, calls, shared);
   const how: EmissionOptions = {
     unproven,
@@ -203,7 +207,6 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   const stateOf = (code: Code): StateAccess => new StateAccess(code, stateAddr);
   const parts = { imports, how, stateOf };
   const { contextSlot } = options;
-  let program: FunctionStarts = split ?? findFunctions(insns, entries);
   const functionCount = program.starts.length - 1;
   if (contextSlot !== undefined && !(program.functionAt[contextSlot] > 0)) {
     throw new InternalError(`no function begins at slot ${contextSlot}`);
