@@ -317,6 +317,15 @@ it('probe reads find 0 where nothing is, and only there', () => {
   expect(probe(b().load('dw', R0, R10, -516).exit())).toMatchObject({ ok: true });
 });
 
+it.each([interpEngine, wasmEngine()])('addresses of 32 bits do not wrap to what lies at 0: $name', engine => {
+  const mem = new LinearMemory('little');
+  mem.addRegion({ kind: 'mem', name: 'null', start: 0, sizeBytes: 64, holds: () => false, absent: mem.alloc(64, 8) });
+  const insns = new ProgramBuilder().alu32('mov', R1, -8).load('dw', R0, R1, 16).exit().build();
+  const loaded = engine.load({ name: 'test', type: 0, id: 1, handle: 0, insns }, bareHost(mem));
+  expect(loaded.run(0n, { probeReads: true })).toMatchObject({ ok: true, r0: 0n, probedReads: 1 });
+  loaded.free();
+});
+
 describe.each([interpEngine, wasmEngine()])('exceptions: $name', engine => {
   const throwing: EngineHost = {
     ...bareHost(new LinearMemory('little')),

@@ -23,6 +23,9 @@ interface Frame {
   readonly saved: Int32Array;
 }
 
+/** An access's address by its base's low half, which is unsigned: 2 GiB and more, where nothing is, do not wrap to 0. */
+const lowAddress = (low: number, offBytes: number): number => (low >= 0 ? low : low + 2 ** 32) + offBytes;
+
 /**
  * The interpreter's state for one machine: registers, frames and the stack. R<n> is `r[2n]` (low half) and
  * `r[2n + 1]` (high half). All programs of the machine share one; runs nest when helpers call back.
@@ -149,8 +152,7 @@ export class Vm {
    */
   address(op: Op, reg2: number, sizeBytes: number, access: Access): number {
     const { r } = this;
-    const low = r[reg2];
-    const addr = low + op.off;
+    const addr = lowAddress(r[reg2], op.off);
     if (r[reg2 + 1] === 0 && addr >= 0) {
       const cached = op.region;
       if (cached !== undefined && regionAllows(cached, addr, sizeBytes, access)) return addr;
@@ -168,7 +170,7 @@ export class Vm {
   /** {@link address} of a load; -1 where a probe read finds nothing and the value is 0. */
   loadAddress(op: Op, reg2: number, sizeBytes: number): number {
     if (!this.probeReads) return this.address(op, reg2, sizeBytes, 'read');
-    const addr = this.r[reg2] + op.off;
+    const addr = lowAddress(this.r[reg2], op.off);
     const { mem } = this.host.env;
     if (this.r[reg2 + 1] === 0 && addr >= 0 && mem.regionAt(addr) !== undefined) {
       return this.address(op, reg2, sizeBytes, 'read');
