@@ -37,6 +37,8 @@ export interface EngineProgram {
 export const PROG_HANDLE = {
   /** u32 */
   id: 0,
+  /** u32: offset of its entry among those of native code (`NATIVE_ENTRIES`), 0 for none. */
+  nativeEntry: 4,
   /** u64: where compiled code enters it, 0 while it is interpreted. */
   bpfFunc: 8,
   sizeBytes: 16,

@@ -17,6 +17,7 @@ export {
   type LinearOptions,
   type LinearProgram,
   NATIVE_BLOCK,
+  NATIVE_ENTRIES,
 } from './linear/index.ts';
 export { NATIVE_TARGETS, type NativeTarget } from './linear-targets.ts';
 export { addressOfSlot, type LoadFacts, loadedProgInfo } from './load-info.ts';

@@ -87,7 +87,12 @@ async function bundle(name, source) {
 }
 
 /** Tests of the engine; the last of them read files. */
-const ENGINE_TESTS = ['./src/engine/native/native.test.ts', './test/differential/native.test.ts'];
+const ENGINE_TESTS = [
+  './src/engine/native/native.test.ts',
+  './src/engine/native/tail-calls.test.ts',
+  './test/differential/native.test.ts',
+  './test/differential/native-tail-calls.test.ts',
+];
 const OBJECT_TESTS = ['./test/differential/wasm-objects.test.ts'];
 
 const testsOf = paths =>
@@ -162,6 +167,7 @@ function run(what, script, ...args) {
 run('tests', await bundle('tests', testsOf([...ENGINE_TESTS, ...OBJECT_TESTS])));
 const differential = await bundle('differential', "import './test/tools/native-differential.ts';");
 run('generated programs', differential, '--from', options.from, '--count', options.programs);
+run('generated tail calls', differential, '--tails', '--from', options.from, '--count', options.programs);
 if (options.suite !== undefined) {
   run(
     'conformance data',

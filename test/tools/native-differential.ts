@@ -1,7 +1,7 @@
 /**
  * Runs programs in the interpreter and natively, and compares what they leave: R0 and their data. Natively is in this process, or with
- * --arm64 in executables under qemu-aarch64.
- *   npx tsx test/tools/native-differential.ts [--from SEED] [--count N] [--show N] [--arm64]
+ * --arm64 in executables under qemu-aarch64. With --tails they are programs that tail-call each other, and what each leaves in turn.
+ *   npx tsx test/tools/native-differential.ts [--from SEED] [--count N] [--show N] [--arm64 | --tails]
  */
 import { parseArgs } from 'node:util';
 import { disassemble } from '../../src/asm/index.ts';
@@ -11,6 +11,7 @@ import { runLinear } from '../support/arm64/linear-exe.ts';
 import { BareMachine } from '../support/native-run.ts';
 import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
 import { Random } from '../support/random.ts';
+import { tailOutcomes } from '../support/tail-run.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1000' },
     show: { type: 'string', default: '3' },
     arm64: { type: 'boolean', default: false },
+    tails: { type: 'boolean', default: false },
   },
 });
 /** Programs of one executable. */
@@ -29,7 +31,13 @@ const from = Number(values.from);
 const end = from + Number(values.count);
 let different = 0;
 
-for (let first = from; first < end; first += MOST_RUNS) {
+for (let seed = from; values.tails && native !== undefined && seed < end; seed++) {
+  const [wanted, found] = [interpEngine, native].map(engine => tailOutcomes(engine, seed).join('\n  '));
+  if (wanted === found || different++ >= Number(values.show)) continue;
+  process.stdout.write(`seed ${seed}\n  wanted\n  ${wanted}\n  found\n  ${found}\n`);
+}
+
+for (let first = values.tails ? end : from; first < end; first += MOST_RUNS) {
   const seeds = Array.from({ length: Math.min(MOST_RUNS, end - first) }, (_, n) => first + n);
   const runs = seeds.map(seed => {
     const r = new Random(seed);

@@ -3,7 +3,15 @@ import { type Gate, helperImport, JitError, kfuncImport, type LinearProgram, RUN
 import { FarcallError, hi32, lo32 } from '../../util/index.ts';
 import type { CodeCache } from '../code-cache.ts';
 import { DEFAULT_INSN_BUDGET } from '../interp/index.ts';
-import type { EngineProgram, LoadedProgram, ProgramRunner, RunnerOptions, RunOptions, RunResult } from '../types.ts';
+import {
+  type EngineProgram,
+  type LoadedProgram,
+  PROG_HANDLE,
+  type ProgramRunner,
+  type RunnerOptions,
+  type RunOptions,
+  type RunResult,
+} from '../types.ts';
 import { type CompileHow, prepareCode, shapesIn } from '../wasm/compile-program.ts';
 import { Gates } from '../wasm/gates.ts';
 import { WasmLoaded } from '../wasm/loaded.ts';
@@ -98,11 +106,17 @@ export class NativeLoaded implements LoadedProgram {
     const target = hostTarget();
     let program: LinearProgram;
     try {
-      const { gateAddr, extended } = native;
-      const own = { extended, verifiedSlots: this.#taken ? 0 : this.program.insns.length };
-      const key = JSON.stringify({ ...options, ...own, gateAddr: gateAddr.toString() });
+      const { gateAddr, entriesAddr, extended } = native;
+      const tailCalls = options.tailCalls && { ...options.tailCalls, entry: PROG_HANDLE.nativeEntry };
+      const own = { extended, tailCalls, verifiedSlots: this.#taken ? 0 : this.program.insns.length };
+      const key = JSON.stringify({
+        ...options,
+        ...own,
+        gateAddr: gateAddr.toString(),
+        entriesAddr: entriesAddr.toString(),
+      });
       program = this.#how.nativeCache.get(insns, key, () =>
-        target.compile(insns, { ...options, ...shapesIn(host), ...own, gateAddr }),
+        target.compile(insns, { ...options, ...shapesIn(host), ...own, gateAddr, entriesAddr }),
       );
     } catch (error) {
       if (error instanceof JitError) return undefined;
@@ -155,14 +169,22 @@ export class NativeLoaded implements LoadedProgram {
     const map = state.get(RUN_STATE.regs + 16) >>> 0;
     const target = machine.host.tailCallTarget(map, state.get(RUN_STATE.regs + 24) >>> 0);
     if (target === undefined) return 0;
-    const code = target instanceof NativeLoaded ? target.code() : undefined;
+    // Other engines may run programs of the same machine.
+    const own = target instanceof NativeLoaded && target.#machine === machine ? target : undefined;
+    const code = own?.code();
     state.put(RUN_STATE.tailCalls, state.get(RUN_STATE.tailCalls) + 1);
-    if (code !== undefined) {
-      (target as NativeLoaded).prepare();
-      machine.native.setTailTarget(code.placed.address + BigInt(code.program.entries.main));
+    if (own !== undefined && code !== undefined) {
+      own.prepare();
+      const { placed, program } = code;
+      const { handle } = own.program;
+      // From now on tail calls find the code by themselves.
+      if (handle !== 0) machine.native.setEntry(placed, program.entries.main, machine.host.env.mem, handle);
+      machine.native.setTailTarget(placed.address + BigInt(program.entries.main));
       return 1;
     }
     const index = imports.tail(slot) as number;
+    // What is verified behind it finds targets in the memory alone.
+    machine.wasm.publishAll(this.program.type);
     for (let n = 2; n <= 5; n++) state.put64(RUN_STATE.regs + 8 * n, 0, 0);
     machine.wasm.call(index);
     return 2;

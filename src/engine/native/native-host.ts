@@ -1,13 +1,18 @@
 import { ProgramFault } from '../../helpers/index.ts';
-import { NATIVE_BLOCK } from '../../jit/index.ts';
+import { NATIVE_BLOCK, NATIVE_ENTRIES } from '../../jit/index.ts';
 import type { LinearMemory } from '../../mem/index.ts';
 import { FarcallError, InternalError, u64Of } from '../../util/index.ts';
+import { PROG_HANDLE } from '../types.ts';
 import { type Addon, type AddonOptions, loadAddon } from './addon.ts';
 import { CodeSpace } from './code-space.ts';
 import { checkHost, hasExtension, hostPageBytes } from './host.ts';
 
 /** Address space for code; pages are there when code is. */
 const CODE_BYTES = 1 << 28;
+/** No host's pages are smaller: code at other places begins so far apart. */
+const LEAST_PAGE_BYTES = 4096;
+/** As far as addresses of a memory go. */
+const REACH = 1n << 32n;
 const SIGNALS: Readonly<Record<number, string>> = { 7: 'SIGBUS', 8: 'SIGFPE', 11: 'SIGSEGV' };
 
 /** Indices of the block's words. */
@@ -39,11 +44,16 @@ export class NativeHost {
   /** See `LinearOptions.extended`. */
   readonly extended: boolean;
   readonly gateAddr: bigint;
+  /** Address of the `NATIVE_ENTRIES` of all machines. */
+  readonly entriesAddr: bigint;
   readonly #addon: Addon;
   readonly #block = new ArrayBuffer(NATIVE_BLOCK.sizeBytes);
   readonly #words = new Int32Array(this.#block);
   readonly #view = new DataView(this.#block);
   readonly #codeStart: bigint;
+  readonly #entries = new DataView(new ArrayBuffer(NATIVE_ENTRIES.sizeBytes));
+  /** Real addresses of handles, by the entries that have one. */
+  readonly #handles = new Map<number, bigint>();
   readonly #space = new CodeSpace(CODE_BYTES, hostPageBytes());
   readonly #gates: (NativeGate | undefined)[] = [];
   /** Whose memory native code is at, and what its buffer was when that was found out. */
@@ -72,6 +82,7 @@ export class NativeHost {
     if (found <= 0n) throw noCode(`mmap: errno ${-found}`);
     this.#codeStart = found;
     this.extended = hasExtension();
+    this.entriesAddr = this.#addressOf(this.#entries.buffer);
   }
 
   /** Numbers for gates of a program: the first of them. */
@@ -97,7 +108,9 @@ export class NativeHost {
     }
     return { address, offBytes, sizeBytes };
   }
-  remove({ address, offBytes, sizeBytes }: PlacedCode): void {
+  remove(placed: PlacedCode): void {
+    const { address, offBytes, sizeBytes } = placed;
+    this.#dropEntry(entryOf(placed));
     this.#setAddress(WORD.args, address);
     this.#words[WORD.args + 2] = sizeBytes;
     this.#addon.release();
@@ -113,15 +126,37 @@ export class NativeHost {
     this.#words.fill(0, WORD.args, WORD.args + 10);
   }
 
-  #addressOf(mem: LinearMemory): bigint {
+  /** Lets tail calls enter code of the program whose handle is at an address of a memory. */
+  setEntry(placed: PlacedCode, codeOff: number, mem: LinearMemory, handle: number): void {
+    const at = entryOf(placed);
+    // Code on the last page of all has no entry.
+    if (at >= NATIVE_ENTRIES.sizeBytes) return;
+    const real = this.#addressOf(mem.u8.buffer) + BigInt(handle);
+    this.#handles.set(at, real);
+    this.#entries.setBigUint64(at + NATIVE_ENTRIES.code, placed.address + BigInt(codeOff), true);
+    this.#entries.setBigUint64(at + NATIVE_ENTRIES.handle, real, true);
+    mem.i32[(handle + PROG_HANDLE.nativeEntry) >> 2] = at;
+  }
+  #dropEntry(at: number): void {
+    if (!this.#handles.delete(at)) return;
+    this.#entries.setBigUint64(at + NATIVE_ENTRIES.handle, 0n, true);
+    this.#entries.setBigUint64(at + NATIVE_ENTRIES.code, 0n, true);
+  }
+  /** A machine begins: entries of one that had its memory at the same address, and is gone, are nobody's. */
+  begin(mem: LinearMemory): void {
+    const start = this.#addressOf(mem.u8.buffer);
+    for (const [at, real] of this.#handles) if (real >= start && real - start < REACH) this.#dropEntry(at);
+  }
+
+  #addressOf(buffer: ArrayBufferLike): bigint {
     this.#words[WORD.out] = this.#words[WORD.out + 1] = 0;
-    this.#addon.addressOf(mem.u8.buffer);
+    this.#addon.addressOf(buffer);
     return this.#view.getBigUint64(NATIVE_BLOCK.out, true);
   }
 
   /** A memory that grew stays where it is: V8 keeps room for all it may become. */
   #rebase(mem: LinearMemory): void {
-    const address = this.#addressOf(mem);
+    const address = this.#addressOf(mem.u8.buffer);
     if (address !== this.#view.getBigUint64(NATIVE_BLOCK.base, true)) {
       throw new InternalError('the linear memory has moved while native code ran');
     }
@@ -133,7 +168,7 @@ export class NativeHost {
     const words = this.#words;
     const [lo, hi, previous, buffer] = [words[WORD.base], words[WORD.base + 1], this.#mem, this.#buffer];
     if (mem !== previous || mem.u8.buffer !== buffer) {
-      const address = this.#addressOf(mem);
+      const address = this.#addressOf(mem.u8.buffer);
       if (address === 0n) throw noCode('the memory has no address');
       this.#setAddress(WORD.base, address);
       this.#mem = mem;
@@ -209,6 +244,9 @@ export class NativeHost {
     return u64Of(this.#words[WORD.r0 + 1], this.#words[WORD.r0]);
   }
 }
+
+/** Where the entry of code is. */
+const entryOf = ({ offBytes }: PlacedCode): number => (offBytes / LEAST_PAGE_BYTES + 1) * NATIVE_ENTRIES.entryBytes;
 
 function noCode(found: string): FarcallError {
   return new FarcallError({

@@ -16,6 +16,7 @@ export class NativeMachine {
     this.host = host;
     this.wasm = wasm;
     this.native = native;
+    if (!host.env.mem.shared) native.begin(host.env.mem);
     wasm.callNatively = index => this.#call(index);
   }
 

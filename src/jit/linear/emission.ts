@@ -1,6 +1,7 @@
 import type { CodeBuffer } from '../code-buffer.ts';
 import type { Ir } from '../rows/ir.ts';
 import type { FunctionFrame, LocalHome } from './frame.ts';
+import type { NativeTailCalls } from './tail-calls.ts';
 import { isWide, isZero } from './zero-extended.ts';
 
 /** A gate: something outside that code calls by its number. */
@@ -25,6 +26,8 @@ export interface ProgramEmission {
   readonly extended: boolean;
   /** Instructions in slots below this were verified. */
   readonly verifiedSlots: number;
+  /** Without it tail calls are the gate's. */
+  readonly tailCalls: NativeTailCalls | undefined;
 }
 
 /** What an emission begins with. */

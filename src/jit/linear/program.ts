@@ -7,7 +7,7 @@ import { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
 import { findFunctions } from '../wasm/function-split.ts';
-import type { CallShape } from '../wasm/index.ts';
+import type { CallShape, TailCallLayout } from '../wasm/index.ts';
 import { KNOWN, proveProgram } from '../wasm/proven.ts';
 import type { AnalyzedFunction } from '../wasm/row-function.ts';
 import { callsOf, frameBytesFor } from '../wasm/translate.ts';
@@ -31,6 +31,9 @@ export interface LinearOptions {
   readonly verifiedSlots?: number;
   /** Address of the code that calls gates; see `NodeAddon`. */
   readonly gateAddr: bigint;
+  /** Address of the `NATIVE_ENTRIES`, and where targets of tail calls are found; without both they are the gate's. */
+  readonly entriesAddr?: bigint;
+  readonly tailCalls?: TailCallLayout;
   helperShape?(id: number): CallShape;
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
 }
@@ -115,15 +118,21 @@ export function compileLinear<E extends LinearEmission>(
     without,
   );
   const gates = new GateList();
+  const half = (address: bigint, shift: bigint): number => Number(BigInt.asIntN(32, address >> shift));
+  const { gateAddr, entriesAddr, tailCalls: layout } = options;
   const emission: ProgramEmission = {
     gate: (gate: Gate) => gates.number(gate),
-    gateHi: Number(BigInt.asIntN(32, options.gateAddr >> 32n)),
-    gateLo: Number(BigInt.asIntN(32, options.gateAddr)),
+    gateHi: half(gateAddr, 32n),
+    gateLo: half(gateAddr, 0n),
     stateAddr,
     funcBase: options.funcBase ?? 0,
     starts: program.starts,
     extended: options.extended ?? false,
     verifiedSlots: options.verifiedSlots ?? 0,
+    tailCalls:
+      layout === undefined || entriesAddr === undefined
+        ? undefined
+        : { layout, entriesHi: half(entriesAddr, 32n), entriesLo: half(entriesAddr, 0n) },
   };
   const room = new Room();
   const written: (WrittenFunction | undefined)[] = functions.map(() => undefined);

@@ -1,5 +1,5 @@
 import { MAX_TAIL_CALL_CNT } from '../../../isa/index.ts';
-import { type Gate, isNarrow, NATIVE_BLOCK } from '../../linear/index.ts';
+import { type Gate, isNarrow, NATIVE_BLOCK, NATIVE_ENTRIES, type NativeTailCalls } from '../../linear/index.ts';
 import { CONST, W as IR_W, JCC_X, JSET, MAY_GOTO, MOV, NONE } from '../../rows/ir.ts';
 import { RUN_STATE } from '../../wasm/abi.ts';
 import type { CallShape } from '../../wasm/index.ts';
@@ -13,9 +13,12 @@ import {
   FIX_26,
   oppositeBranch,
 } from '../compare.ts';
+import { bitmask } from '../constant.ts';
 import {
   add,
   addImm,
+  addUxtw,
+  andImm,
   b,
   bCond,
   bl,
@@ -23,6 +26,7 @@ import {
   br,
   brk,
   cb,
+  cmp,
   cmpImm,
   csel,
   HI,
@@ -30,9 +34,11 @@ import {
   LO,
   LOAD,
   ldr,
+  memUxtw,
   mov,
   movk,
   movz,
+  NE,
   ret,
   STORE,
   sub,
@@ -42,10 +48,13 @@ import {
   X,
   ZR,
 } from '../encode.ts';
-import { T0 } from '../words.ts';
+import { accessAt, addConstant, T0 } from '../words.ts';
 import { operateOnNumber } from './alu-rows.ts';
 import type { Arm64Emission } from './emission.ts';
 import { ADDRESS, FRAME, GATE, GATE_SLOT, MEMORY, OPERAND } from './registers.ts';
+
+/** Tail calls made so far. */
+const COUNT = 11;
 
 export function emitJump(e: Arm64Emission, _: number, label: number): void {
   e.c.fixup(label, FIX_26);
@@ -175,7 +184,8 @@ function branch(e: Arm64Emission, word: number, label: number): void {
 
 /**
  * `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on, its R0 what
- * it was. The gate counts, finds the target, and runs it if that is no native code.
+ * it was. Native code of this machine that was reached before is found in memory; otherwise the gate counts, finds the target,
+ * and runs it if that is no native code.
  *
  * ```
  *   0: go on   1: jump to the target   2: it has run; its result is in the state
@@ -185,10 +195,13 @@ export function emitTailCall(e: Arm64Emission, i: number): void {
   const { c } = e;
   const behind = c.label();
   const result = c.label();
+  const outside = c.label();
   // No more of them, as everywhere: nothing leaves the code for that.
-  e.state(2, LOAD, T0, RUN_STATE.tailCalls);
-  e.w(cmpImm(W, T0, MAX_TAIL_CALL_CNT));
+  e.state(2, LOAD, COUNT, RUN_STATE.tailCalls);
+  e.w(cmpImm(W, COUNT, MAX_TAIL_CALL_CNT));
   branch(e, bCond(HS, 0), behind);
+  if (e.program.tailCalls !== undefined) emitDirect(e, e.program.tailCalls, outside, behind);
+  c.bind(outside);
   storeArgs(e, 3);
   callGate(e, { kind: 'tail' }, e.slots[i]);
   e.w(cmpImm(W, GATE, 1));
@@ -203,6 +216,34 @@ export function emitTailCall(e: Arm64Emission, i: number): void {
   emitLeave(e);
   c.bind(behind);
   e.forget();
+}
+
+/** A tail call that asks nobody: what R1 to R3 are stays so where it jumps to a label. `COUNT` is the number of them so far. */
+function emitDirect(e: Arm64Emission, tail: NativeTailCalls, outside: number, behind: number): void {
+  const { maxEntries, elements, entry } = tail.layout;
+  const [map, index, handle, at] = [e.home(2), e.home(3), GATE, GATE_SLOT];
+  // Map and index are 32 bits of their registers.
+  e.w(addUxtw(at, MEMORY, map));
+  accessAt(e, 2, LOAD, T0, at, maxEntries, ADDRESS);
+  e.w(cmp(W, index, T0));
+  branch(e, bCond(HS, 0), behind);
+  e.w(add(W, at, map, index, 3));
+  addConstant(e, W, at, at, elements);
+  e.w(memUxtw(2, LOAD, handle, MEMORY, at));
+  branch(e, cb(W, 0, handle, 0), behind);
+  e.w(addUxtw(handle, MEMORY, handle));
+  accessAt(e, 2, LOAD, at, handle, entry, ADDRESS);
+  e.w(andImm(W, at, at, bitmask(W, 0, NATIVE_ENTRIES.mask)));
+  e.constant(T0, tail.entriesHi, tail.entriesLo);
+  e.w(add(X, at, T0, at));
+  e.w(ldr(T0, at, NATIVE_ENTRIES.handle));
+  e.w(cmp(X, T0, handle));
+  branch(e, bCond(NE, 0), outside);
+  e.w(addImm(W, COUNT, COUNT, 1));
+  e.state(2, STORE, COUNT, RUN_STATE.tailCalls);
+  e.w(ldr(T0, at, NATIVE_ENTRIES.code));
+  emitTeardown(e);
+  e.w(br(T0));
 }
 
 /** `ld_abs` and `ld_ind`: outside of the packet the function ends with 0. */

@@ -1,5 +1,5 @@
 import { MAX_TAIL_CALL_CNT } from '../../../isa/index.ts';
-import { type Gate, NATIVE_BLOCK } from '../../linear/index.ts';
+import { type Gate, NATIVE_BLOCK, NATIVE_ENTRIES, type NativeTailCalls } from '../../linear/index.ts';
 import {
   W as IR_W,
   JCC_X,
@@ -21,6 +21,7 @@ import { RUN_STATE } from '../../wasm/abi.ts';
 import type { CallShape } from '../../wasm/index.ts';
 import {
   ADD,
+  AND,
   alu,
   aluImm,
   CC,
@@ -32,6 +33,7 @@ import {
   JMP8,
   JMP32,
   jmpReg,
+  lea,
   mov,
   movImm,
   movImm64,
@@ -191,9 +193,13 @@ export function emitLeave(e: X86Emission): void {
   ret(e.c);
 }
 
+/** cmp reg, [m] */
+const CMP_OP = 0x3b;
+
 /**
  * `bpf_tail_call(ctx, map, index)`: on success the target takes this frame's place, otherwise the program goes on, its R0 what
- * it was. The gate counts, finds the target, and runs it if that is no native code.
+ * it was. Native code of this machine that was reached before is found in memory; otherwise the gate counts, finds the target,
+ * and runs it if that is no native code.
  *
  * ```
  *   eax 0: go on   1: jump to the target   2: it has run; its result is in the state
@@ -203,10 +209,13 @@ export function emitTailCall(e: X86Emission, i: number): void {
   const { c } = e;
   const behind = c.label();
   const result = c.label();
+  const outside = c.label();
   // No more of them, as everywhere: nothing leaves the code for that.
   rm(c, 0, 0x83, CMP, MEMORY, e.program.stateAddr + RUN_STATE.tailCalls);
   c.u8(MAX_TAIL_CALL_CNT);
   far(e, JCC32 | CC.ae, behind);
+  if (e.program.tailCalls !== undefined) emitDirect(e, e.program.tailCalls, outside, behind);
+  c.bind(outside);
   storeArgs(e, 3);
   push(c, RAX);
   callGate(e, { kind: 'tail' }, e.slots[i]);
@@ -223,6 +232,33 @@ export function emitTailCall(e: X86Emission, i: number): void {
   e.state(W, LOAD_OP, RAX, RUN_STATE.regs);
   emitLeave(e);
   c.bind(behind);
+}
+
+/** A tail call that asks nobody. R0 to R3 stay what they are where it jumps to a label; R4 is free. */
+function emitDirect(e: X86Emission, tail: NativeTailCalls, outside: number, behind: number): void {
+  const { c } = e;
+  const { maxEntries, elements, entry } = tail.layout;
+  const index = RCX;
+  // Map and index are 32 bits of their registers.
+  mov(c, 0, ADDRESS, HOME[2]);
+  mov(c, 0, index, HOME[3]);
+  rm(c, 0, CMP_OP, index, MEMORY, maxEntries, ADDRESS);
+  far(e, JCC32 | CC.ae, behind);
+  lea(c, 0, ADDRESS, ADDRESS, elements, index, 3);
+  rm(c, 0, LOAD_OP, ADDRESS, MEMORY, 0, ADDRESS);
+  test(c, 0, ADDRESS, ADDRESS);
+  far(e, JCC32 | CC.e, behind);
+  rm(c, 0, LOAD_OP, index, MEMORY, entry, ADDRESS);
+  aluImm(c, 0, AND, index, NATIVE_ENTRIES.mask);
+  alu(c, W, ADD, ADDRESS, MEMORY);
+  movImm64(c, SCRATCH, tail.entriesHi, tail.entriesLo);
+  rm(c, W, CMP_OP, ADDRESS, SCRATCH, NATIVE_ENTRIES.handle, index);
+  far(e, JCC32 | CC.ne, outside);
+  rm(c, 0, 0x83, ADD, MEMORY, e.program.stateAddr + RUN_STATE.tailCalls);
+  c.u8(1);
+  rm(c, W, LOAD_OP, ADDRESS, SCRATCH, NATIVE_ENTRIES.code, index);
+  emitTeardown(e);
+  jmpReg(c, ADDRESS);
 }
 
 /** A jump of 32 bits to a label of a row's own. */
