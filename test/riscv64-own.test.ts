@@ -78,6 +78,20 @@ describe.each(RISCV64.cpus)('own mode on %s', cpuName => {
     expect(own.call(funcs[0].bpfFunc, [at])).toBe(9n);
   });
 
+  it('goes on from each of several tail calls', () => {
+    const { own, data, at } = setup();
+    const { funcs } = own.place([{ insns: [load(0, 1, 8), exit] }]);
+    own.setU64(data + 8, 20n);
+    progArray(own, data + 1024, [undefined, funcs[0].bpfFunc]);
+    const attempt = (index: bigint) => [movX(1, 6), ...ld64(2, at + 1024n), ...ld64(3, index), tailCall];
+    const results = [[], [attempt(1n)]].map(last => {
+      const attempts = [attempt(0n), attempt(9n), attempt(0n), ...last].flatMap(insns => [...insns, add(7, 1)]);
+      const insns = [movX(6, 1), mov(7, 0), ...attempts, movX(0, 7), exit];
+      return own.call(own.place([{ insns, tailCallReachable: true, stackDepthBytes: 40 }]).funcs[0].bpfFunc, [at]);
+    });
+    expect(results).toEqual([3n, 20n]);
+  });
+
   it('tail-calls programs of every kind of prologue', () => {
     const { own, data, at } = setup();
     const twice = own.gate('twice', (cpu, out) => {

@@ -306,6 +306,22 @@ describe.runIf(isNativeX86()).each(CPUS)('%s, natively', cpu => {
         batch.run(`index ${index}`, caller.bpfFunc, [BigInt(DATA)], memory, { r0, data: memory });
       }
     }
+    // Several in one function, which share what they do.
+    for (const [last, r0] of [
+      [1, 20n],
+      [3, 4n],
+    ] as const) {
+      const attempts = [3, 4, -1, last].flatMap(index => [
+        movX(1, 6),
+        ...ld64(2, ARRAY),
+        mov(3, index),
+        TAIL,
+        i(0x07, 7, 0, 0, 1),
+      ]);
+      const insns = [movX(6, 1), mov(7, 0), ...attempts, movX(0, 7), EXIT_INSN];
+      const [caller] = batch.place([{ insns, tailCallReachable: true, stackDepthBytes: 40 }]);
+      batch.run(`of several ${last}`, caller.bpfFunc, [BigInt(DATA)], memory, { r0, data: memory });
+    }
     const self = [
       i(0x79, 4, 1, 0, 0),
       i(0x07, 4, 0, 0, 1),

@@ -21,6 +21,7 @@ import { expand } from './expand.ts';
  */
 
 const RA = 1;
+const A4 = 14;
 const SP = 2;
 const TP = 4;
 const A0 = 10;
@@ -233,11 +234,11 @@ export class RiscvCpu implements EmulatedCpu {
   set(register: number, value: bigint): void {
     if (register !== 0) this.x[register] = value;
   }
-  /** jal and jalr: calls link in ra, returns go where ra says. */
+  /** jal and jalr: calls link in ra, returns go where ra says; links in a4 are a function's own and no calls. */
   jump(link: number, from: number, to: bigint): void {
     const back = this.next;
     if (link === RA) this.#shadow.push({ pc: back, sp: this.x[SP] });
-    else if (link !== 0) throw this.fault('illegal-instruction', 'a link in another register');
+    else if (link !== 0 && link !== A4) throw this.fault('illegal-instruction', 'a link in another register');
     if (link === 0 && from === RA) this.#return(to);
     else this.next = to;
     this.set(link, back);

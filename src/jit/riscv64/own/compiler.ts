@@ -29,10 +29,10 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
   const together = pruneDead(rows, DESK.room);
   const allocation = allocate(rows, func, together, DESK.room);
   let lastLeave = -1;
-  let tails = false;
+  let tails = 0;
   for (let i = 0; i < rows.n; i++) {
     if (rows.kind[i] === ir.LEAVE) lastLeave = i;
-    else if (rows.kind[i] === ir.TAIL) tails = true;
+    else if (rows.kind[i] === ir.TAIL) tails++;
   }
   const { space, userLimit, cpu } = env;
   const bits = cpu.includes('_zba_zbb');
@@ -42,7 +42,8 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     rows,
     kept,
     allocation,
-    frame: planFrame(func, allocation, tails),
+    frame: planFrame(func, allocation, tails > 0),
+    tails,
     constants: new Constants(bits, bits),
     zba: bits,
     zbb: bits,

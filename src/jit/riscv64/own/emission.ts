@@ -58,6 +58,8 @@ export class Emission {
   sites: CallSite[] = [];
   extable: ExtableEntry[] = [];
   slot = 0;
+  /** Where the sequence begins that tail calls share; -1 before the first. */
+  tailStub = -1;
   /** Something needs a longer form: this emission is void. */
   grew = false;
   #signed = 0;
@@ -81,6 +83,7 @@ export class Emission {
     this.sites = [];
     this.extable = [];
     this.grew = false;
+    this.tailStub = -1;
     this.buffer.reset(this.rows.n + 2);
     this.forget();
   }

@@ -10,6 +10,8 @@ export interface Unit {
   readonly func: FuncInput;
   readonly env: TargetEnv;
   readonly rows: Ir;
+  /** Tail calls it makes. */
+  readonly tails: number;
   /** Where its arrays live. */
   readonly kept: Room;
   readonly allocation: Allocation;

@@ -14,7 +14,7 @@ import { heldBehind } from './free.ts';
 import { emitExit, emitJump } from './jump-rows.ts';
 import { emitMemory } from './memory-rows.ts';
 import { ARENA, registersOf } from './registers.ts';
-import { emitTailCall } from './tail-call.ts';
+import { emitTailCall, emitTailStub } from './tail-call.ts';
 import type { Unit } from './unit.ts';
 
 /** Displacements added to the arena's start fit 32 bits below this. */
@@ -115,6 +115,7 @@ function emitOnce(
   // Functions that never leave have no end to share.
   if (unit.facts.lastExit < 0) c.bind(e.leaveLabel);
   emitStubs(e);
+  emitTailStub(e);
   e.resolve();
   if (e.grew) return undefined;
   return {

@@ -46,6 +46,8 @@ export class Emission {
   readonly extable: ExtableEntry[] = [];
   readonly farCallees = new Map<string, FarCallee>();
   readonly stubLabels = new Map<string, number>();
+  /** What all tail calls of a function share; -1 before the first. */
+  tailStub = -1;
   readonly jumps = JUMPS;
   /** Something needs a longer form: this emission is void. */
   grew = false;

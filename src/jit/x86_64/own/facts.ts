@@ -15,7 +15,8 @@ export interface Facts {
   /** BPF registers it names, a bit each. */
   readonly used: number;
   readonly calls: boolean;
-  readonly tailCalls: boolean;
+  /** How many there are. */
+  readonly tailCalls: number;
   /** It reaches into an arena. */
   readonly arena: boolean;
   /** Slot of its last exit, -1 for none. */
@@ -65,7 +66,7 @@ export function factsOf({ insns }: FuncInput, kept: Room): Facts {
   const targets = kept.ints(n, -1);
   let used = 0;
   let calls = false;
-  let tailCalls = false;
+  let tailCalls = 0;
   let arena = false;
   let wantsFree = false;
   let lastExit = -1;
@@ -81,7 +82,7 @@ export function factsOf({ insns }: FuncInput, kept: Room): Facts {
         if (code === EXIT) {
           lastExit = i;
           leaders[i + 1] = 1;
-        } else if (code === TAIL_CALL) tailCalls = true;
+        } else if (code === TAIL_CALL) tailCalls++;
         else if (code !== CALL) {
           const target = targetOf(insns, i, code === BPF_JMP32 ? insn.imm : insn.off);
           targets[i] = target;

@@ -49,7 +49,7 @@ const KEPT: readonly number[] = [RBX, R13, R14, R15];
 export function planFrame(func: FuncInput, facts: Facts, reg: readonly number[], arenaBase: boolean): Frame {
   const boundary = func.exceptionBoundary;
   const callback = func.exceptionCallback;
-  const reachable = func.tailCallReachable || facts.tailCalls;
+  const reachable = func.tailCallReachable || facts.tailCalls > 0;
   const stackBytes = alignUp(func.stackDepthBytes, 8);
   const used = KEPT.filter(kept => reg.some((register, n) => register === kept && (facts.used & (1 << n)) !== 0));
   if (arenaBase) used.push(R12);

@@ -12,7 +12,7 @@ const REGISTERS: readonly number[] = [RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14
  * of arguments it does not name, as far as there are some that no shift and no division wants.
  */
 export function registersOf(facts: Facts, plain: boolean): readonly number[] {
-  if (!plain || facts.calls || facts.tailCalls) return REGISTERS;
+  if (!plain || facts.calls || facts.tailCalls > 0) return REGISTERS;
   const named = (register: number): boolean => (facts.used & (1 << register)) !== 0;
   const spare = SPARE.filter(register => !named(register)).map(register => REGISTERS[register]);
   return REGISTERS.map((own, register) =>

@@ -1,4 +1,4 @@
-import { ADD, aluImm, CC, CMP, JCC8, jmpReg, lea, mov, rm, test, W } from '../encode.ts';
+import { ADD, aluImm, CC, CMP, JCC8, jmpReg, lea, leaRip, mov, rm, test, W } from '../encode.ts';
 import { RAX, RBP, RDX, RSI } from '../registers.ts';
 import type { Emission } from './emission.ts';
 import { emitTeardown, TAIL_ENTRY_BYTES } from './frame.ts';
@@ -16,17 +16,50 @@ const CMP_MEM = 0x39;
 const LOAD = 0x8b;
 
 /**
- * `bpf_tail_call`: on to another program's main in this function's place, or behind this slot.
+ * `bpf_tail_call`: on to another program's main in this function's place, or behind this slot. Where a function has several
+ * they share one sequence, which finds in rax where to go on.
+ */
+export function emitTailCall(e: Emission, i: number): void {
+  const { c, unit } = e;
+  const start = c.length;
+  if (unit.facts.tailCalls > 1) {
+    if (e.tailStub < 0) e.tailStub = c.label();
+    leaRip(c, RAX, 0);
+    const from = c.length;
+    e.jump(e.tailStub, i);
+    c.patchU32(from - 4, c.length - from);
+  } else for (const out of emitAttempt(e)) e.landed(out);
+  e.called();
+  e.sites.push({
+    insnIdx: i,
+    kind: 'tail_call',
+    offBytes: start,
+    endBytes: c.length,
+    target: 0n,
+    subprog: 0,
+    form: 'tail_call',
+  });
+}
+
+/** What a function's tail calls share, behind its code. */
+export function emitTailStub(e: Emission): void {
+  if (e.tailStub < 0) return;
+  e.c.bind(e.tailStub);
+  for (const out of emitAttempt(e)) e.landed(out);
+  jmpReg(e.c, RAX);
+}
+
+/**
+ * The call, and jumps to be landed where there is none.
  *
  * One count serves all frames of a run. A frame's slot holds the count itself, 0 to 33, or the address of the slot above
  * that does; any number larger than 33 is an address. The program called finds in rax what its own slot is to hold: the
  * one instruction it skips would set that to 0.
  */
-export function emitTailCall(e: Emission, i: number): void {
+function emitAttempt(e: Emission): readonly number[] {
   const { c, unit } = e;
   const { arrayMaxEntries, arrayPtrs, progBpfFunc } = unit.env.space.kernel.structs;
   const { countOff } = unit.frame;
-  const start = c.length;
   const outs: number[] = [];
   mov(c, 0, INDEX, INDEX);
   rm(c, 0, CMP_MEM, INDEX, ARRAY, arrayMaxEntries);
@@ -49,15 +82,5 @@ export function emitTailCall(e: Emission, i: number): void {
   rm(c, W, LOAD, RAX, RBP, countOff);
   emitTeardown(c, unit.frame);
   jmpReg(c, PROG);
-  for (const out of outs) e.landed(out);
-  e.called();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: c.length,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  return outs;
 }
