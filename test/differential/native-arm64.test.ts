@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { assemble } from '../../src/asm/index.ts';
 import { type Insn, ProgramBuilder, R0, R1, R6, R7, R8 } from '../../src/isa/index.ts';
-import { type LinearRun, runLinear } from '../support/arm64/linear-exe.ts';
+import { entryWord, type LinearRun, RUN_DATA, runLinear } from '../support/arm64/linear-exe.ts';
 import { OPT_DATA_BYTES, optProgram } from '../support/opt-programs.ts';
 import { interpret, type ProvenOutcome, runProven } from '../support/proven-run.ts';
 import { Random } from '../support/random.ts';
@@ -104,5 +104,80 @@ if (qemu !== undefined) {
       return subject(llvm([...lines, 'exit'].join('\n')));
     });
     expect(runLinear(qemu, runs, DATA_BYTES)).toEqual(runs.map(run => textOf(runProven(run.insns, run.data))));
+  });
+
+  /*
+   * Data of programs that tail-call each other: how many elements, three of them, a handle for each run and one that is not its
+   * entry's, and what the programs count.
+   */
+  const LAYOUT = { maxEntries: 0, elements: 8, entry: 0 };
+  const [HANDLES, COUNT_AT] = [32, 48];
+  const tailData = (): Uint8Array => {
+    const words = new Uint32Array(DATA_BYTES / 4);
+    words[0] = 3;
+    [0, 1, 3].forEach((run, slot) => {
+      words[2 + 2 * slot] = RUN_DATA + HANDLES + 4 * run;
+      words[HANDLES / 4 + run] = entryWord(run === 3 ? 0 : run);
+    });
+    return new Uint8Array(words.buffer);
+  };
+  /** What programs leave in R0, and how often one of them was entered. */
+  const tails = (...programs: readonly (readonly string[])[]): string[] => {
+    const runs = programs.map((lines, n) => ({
+      ...subject(llvm(lines.join('\n'))),
+      data: tailData(),
+      handle: HANDLES + 4 * n,
+    }));
+    const found = runLinear(qemu, runs, DATA_BYTES, LAYOUT);
+    return found.map(line => {
+      const [r0, data = ''] = line.split(' ');
+      return data.length === 2 * DATA_BYTES ? `${r0} ${data.slice(2 * COUNT_AT, 2 * COUNT_AT + 2)}` : line;
+    });
+  };
+  const ENTER = ['r6 = r1', `r0 = *(u32 *)(r6 + ${COUNT_AT})`, 'r0 += 1', `*(u32 *)(r6 + ${COUNT_AT}) = r0`];
+  const tail = (index: string, none = 100): string[] => [
+    'r1 = r6',
+    'r2 = r6',
+    `r3 = ${index}`,
+    `r0 = ${none}`,
+    'call 12',
+  ];
+
+  it('tail calls that find their target are 33, and go on behind the last', () => {
+    const again = (slot: number): string[] => [...ENTER, ...tail(`${slot}`, 7), 'exit'];
+    expect(tails(again(0), again(1))).toEqual(['7 22', '7 22']);
+    expect(tails(again(1), again(0))).toEqual(['7 22', '7 22']);
+  });
+
+  it('tail calls to nowhere leave R0, and what is no entry goes to the gate', () => {
+    const ends = ['3', '-1', '0x100000003 ll'].map(index => [...ENTER, ...tail(index, 9), 'exit']);
+    for (const lines of ends) expect(tails(lines)).toEqual(['9 01']);
+    // Slot 2 names run 0's entry, which is another handle's: three times R1 and R2.
+    expect(tails([...ENTER, ...tail('2'), 'r0 = 1', 'exit'])).toEqual([`${(4 * RUN_DATA).toString(16)} 01`]);
+    expect(tails([...ENTER, ...tail('0x500000001 ll'), 'exit'], ['r0 = 5', 'exit'])).toEqual(['5 01', '5 00']);
+  });
+
+  it('tail calls of functions replace their frames, and return to their callers', () => {
+    const callee = [
+      'f:',
+      'r6 = r1',
+      'r7 = 70',
+      'r8 = 71',
+      'r9 = 72',
+      '*(u64 *)(r10 - 16) = r7',
+      ...tail('1'),
+      'r0 = 0',
+      'exit',
+    ];
+    const caller = [...ENTER, 'r7 = 2', 'r8 = 3', 'r9 = 4', '*(u64 *)(r10 - 8) = r9', 'r1 = r6', 'call f'];
+    const after = ['r1 = *(u64 *)(r10 - 8)', 'r0 += r1', 'r0 += r7', 'r0 += r8', 'r0 += r9', 'exit'];
+    const target = ['r6 = 1', 'r7 = 80', 'r8 = 81', 'r9 = 82', '*(u64 *)(r10 - 8) = r7', '*(u64 *)(r10 - 400) = r9'];
+    expect(tails([...caller, ...after, ...callee], [...target, 'r0 = *(u64 *)(r10 - 400)', 'exit'])).toEqual([
+      '5f 01',
+      '52 00',
+    ]);
+    // Each calls a function that tail-calls it again.
+    const both = [...ENTER, 'r1 = r6', 'call f', 'r1 = r6', 'call f', `r0 = *(u32 *)(r6 + ${COUNT_AT})`, 'exit'];
+    expect(tails([...both, 'f:', 'r6 = r1', ...tail('0'), 'exit'])).toEqual(['22 22']);
   });
 }

@@ -70,5 +70,6 @@ export function tailOutcomes(engine: Engine, seed: number): string[] {
       lines.push(`${fault?.message ?? r0.toString(16)} ${toHex(dataOut ?? new Uint8Array())}`);
     }
   }
+  for (const program of loaded) program.loaded.free();
   return lines;
 }

@@ -317,6 +317,18 @@ describe.skipIf(unsupportedBecause() !== undefined)('tail calls in this process'
     expect([run(first), asked() - before]).toEqual([1n, 1]);
   });
 
+  it('through the dangerous door and what is no map are a fault or go nowhere', () => {
+    const { load, run } = programsOn(nativeEngine({ unverified: 'dangerous' }));
+    const by = (map: string): MachineProgram =>
+      load('first', [...ENTER, 'r1 = r6', map, 'r3 = 0', 'r0 = 9', 'call 12', 'exit'], null);
+    // Nobody's memory, a page nobody has, and the packet, of which no word is as it should be.
+    expect(run(by('w2 = 0x7fff0000'))).toBe('out-of-bounds in first');
+    expect(run(by('r2 = 64'))).toBe(9n);
+    const packet = ['r2 = r7', 'r3 = 1', '*(u32 *)(r7 + 36) = r3'].join('\n');
+    expect(run(by(packet))).toBe(9n);
+    expect(run(load('last', ['r0 = 4', 'exit'], null))).toBe(4n);
+  });
+
   it('stay in their machine, though handles are at the same places', () => {
     const engine = nativeEngine();
     const machines = [few(engine), few(engine), few(engine)];

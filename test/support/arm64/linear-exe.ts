@@ -19,7 +19,7 @@ import type { Insn } from '../../../src/isa/index.ts';
 import { Code, fromSp, nonzero, toSp, when, zero } from '../../../src/jit/arm64/assembler.ts';
 import { planConstant } from '../../../src/jit/arm64/constant.ts';
 import * as a from '../../../src/jit/arm64/encode.ts';
-import { MAIN_STATE, NATIVE_TARGETS, RUN_STATE } from '../../../src/jit/index.ts';
+import { MAIN_STATE, NATIVE_ENTRIES, NATIVE_TARGETS, RUN_STATE, type TailCallLayout } from '../../../src/jit/index.ts';
 import { concatBytes, toHex } from '../../../src/util/index.ts';
 
 /*
@@ -36,7 +36,7 @@ const MEMORY_BYTES = 0x40000;
 /** In the linear memory. */
 const STACK_END = 0x1f000;
 const POISONED_BYTES = 8192;
-const RUN_DATA = 0x20000;
+export const RUN_DATA = 0x20000;
 
 /** Cells of the driver, at x18, which nobody else uses. */
 const CELL = { sp: 0, faultGate: 8, sizeBytes: 16 } as const;
@@ -173,22 +173,34 @@ export interface LinearRun {
   readonly insns: readonly Insn[];
   readonly data: Uint8Array;
   readonly stackDepths?: readonly number[];
+  /** Where in the data its handle is, for tail calls. */
+  readonly handle?: number;
 }
+
+/** What the handle of a run holds, by the run's index. */
+export const entryWord = (run: number): number => NATIVE_ENTRIES.entryBytes * (run + 1);
 
 /**
  * Runs programs under qemu-user, as code that somebody proved to do nothing it may not. Helper 1 gives three times its first argument
  * and its second. Of each R0 and its data, or how it ended.
  *
  * @param dataBytes of every run's data, a multiple of 8
+ * @param tailCalls how runs find each other in their data; what they do not find the gate, which gives R0 as for helper 1, has run
  */
-export function runLinear(qemu: string, runs: readonly LinearRun[], dataBytes: number): string[] {
+export function runLinear(
+  qemu: string,
+  runs: readonly LinearRun[],
+  dataBytes: number,
+  tailCalls?: TailCallLayout,
+): string[] {
   const target = NATIVE_TARGETS.arm64;
   if (target === undefined) throw new Error('no code for arm64');
   const recordBytes = 16 + dataBytes;
   const cells = DATA;
   const table = cells + CELL.sizeBytes;
   const initial = table + ENTRY_BYTES * runs.length;
-  const out = initial + dataBytes * runs.length;
+  const entries = (initial + dataBytes * runs.length + 15) & ~15;
+  const out = entries + entryWord(runs.length);
   const outBytes = recordBytes * runs.length;
   const handlerStack = (out + outBytes + 15) & ~15;
   const places = { cells, table, out, outBytes, handlerStack };
@@ -198,14 +210,20 @@ export function runLinear(qemu: string, runs: readonly LinearRun[], dataBytes: n
   let at = TEXT + glue.length + parts[1].length;
   const bytes = new Uint8Array(out - DATA);
   const view = new DataView(bytes.buffer);
-  runs.forEach(({ insns, data, stackDepths }, n) => {
+  runs.forEach(({ insns, data, stackDepths, handle }, n) => {
     const shapes = { args: 2, returns: true };
-    const options = { gateAddr: BigInt(TEXT + gate), stackDepths, helperShape: () => shapes };
+    const addresses = { gateAddr: BigInt(TEXT + gate), entriesAddr: BigInt(entries) };
+    const options = { ...addresses, tailCalls, stackDepths, helperShape: () => shapes };
     const program = target.compile(insns, options);
     const entry = table - DATA + ENTRY_BYTES * n;
     view.setBigUint64(entry, BigInt(at + program.entries.run), true);
     view.setBigUint64(entry + 8, BigInt(initial + dataBytes * n), true);
     view.setBigInt64(entry + 16, BigInt(program.gates.findIndex(({ kind }) => kind === 'fault')), true);
+    if (handle !== undefined) {
+      const place = entries - DATA + entryWord(n);
+      view.setBigUint64(place + NATIVE_ENTRIES.code, BigInt(at + program.entries.main), true);
+      view.setBigUint64(place + NATIVE_ENTRIES.handle, MEMORY + BigInt(RUN_DATA + handle), true);
+    }
     bytes.set(data, initial - DATA + dataBytes * n);
     parts.push(program.bytes);
     at += program.bytes.length;
