@@ -2,6 +2,7 @@
 // instantiate, run; milliseconds, medians over processes, and microseconds an instruction of the whole. Programs of 1,000 slots
 // and more are written quickly when they first run, as here by default.
 //   npm run build && node bench/wasm-cold.mjs [--json] [--processes N] [--sizes 100,5000] [--effort full] [--without PASS,PASS]
+// With --machine a machine loads the program, which was verified before, and runs it on a packet: all that a first run takes.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -15,6 +16,7 @@ const { values: options } = parseArgs({
     without: { type: 'string', default: '' },
     effort: { type: 'string', default: 'quick' },
     dist: { type: 'string', default: new URL('../dist/', import.meta.url).href },
+    machine: { type: 'boolean', default: false },
     one: { type: 'string' },
   },
 });
@@ -48,7 +50,35 @@ async function one(size) {
   console.log(JSON.stringify({ insns: insns.length, sizeBytes: bytes.length, ...parts }));
 }
 
-if (options.one !== undefined) await one(Number(options.one));
+/** The same by way of a machine. */
+async function oneByMachine(size) {
+  const load = path => import(new URL(path, options.dist));
+  const isa = await load('isa/index.js');
+  const { createMachine } = await load('index.js');
+  const { wasmEngine } = await load('engine/index.js');
+  const { kernelImage } = await load('kernels/index.js');
+  const { prepareInsns, verifyInsns } = await load('machine/index.js');
+  const insns = compiled(isa, size);
+  const image = kernelImage('6.12-amd64');
+  const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
+  const kernel = { version: '6.12', arch: image.arch, btf: undefined, image };
+  const verdict = verifyInsns(prepareInsns({ name: 'cold', type: 1, insns }, caps, undefined), {
+    kernel,
+    logLevel: 0,
+    caps,
+  });
+  if (verdict.verdict !== 'accept') throw new Error(verdict.message);
+  const machine = createMachine({ engine: wasmEngine() });
+  const dataIn = new Uint8Array(64);
+  const t0 = performance.now();
+  const program = machine.loadInsns('cold', 1, insns, [], verdict.full);
+  const t1 = performance.now();
+  machine.run(program, { dataIn });
+  const t2 = performance.now();
+  console.log(JSON.stringify({ insns: insns.length, load: t1 - t0, run: t2 - t1, total: t2 - t0 }));
+}
+
+if (options.one !== undefined) await (options.machine ? oneByMachine : one)(Number(options.one));
 else {
   const median = list => [...list].sort((a, b) => a - b)[list.length >> 1];
   const rows = [];
@@ -67,28 +97,32 @@ else {
         options.without,
         '--effort',
         options.effort,
+        ...(options.machine ? ['--machine'] : []),
       ];
       found.push(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })));
     }
   }
+  const columns = options.machine ? ['load', 'run', 'total'] : ['translate', 'module', 'instance', 'first', 'total'];
   for (const found of samples.values()) {
     const of = name => median(found.map(sample => sample[name]));
     const row = { insns: found[0].insns, sizeBytes: found[0].sizeBytes };
-    for (const name of ['translate', 'module', 'instance', 'first', 'total']) row[`${name}Ms`] = of(name);
+    for (const name of columns) row[`${name}Ms`] = of(name);
     row.leastMs = Math.min(...found.map(sample => sample.total));
     rows.push({ ...row, usPerInsn: (row.totalMs * 1000) / row.insns });
   }
   if (options.json) console.log(JSON.stringify({ node: process.version, rows }));
   else {
     console.log(`node ${process.version}, ${options.effort}, ms, medians of ${options.processes} processes`);
-    console.log('  insns   bytes translate module instance  first  total (least)  µs/insn');
-    for (const row of rows) {
-      const ms = name => row[`${name}Ms`].toFixed(2);
-      console.log(
-        `${String(row.insns).padStart(7)} ${String(row.sizeBytes).padStart(7)} ${ms('translate').padStart(9)} ` +
-          `${ms('module').padStart(6)} ${ms('instance').padStart(8)} ${ms('first').padStart(6)} ${ms('total').padStart(6)} ` +
-          `(${row.leastMs.toFixed(2)})  ${row.usPerInsn.toFixed(2).padStart(6)}`,
-      );
-    }
+    const table = [
+      ['insns', 'bytes', ...columns, '(least)', 'µs/insn'],
+      ...rows.map(row => [
+        String(row.insns),
+        String(row.sizeBytes ?? '-'),
+        ...columns.map(name => row[`${name}Ms`].toFixed(2)),
+        `(${row.leastMs.toFixed(2)})`,
+        row.usPerInsn.toFixed(2),
+      ]),
+    ];
+    for (const cells of table) console.log(cells.map(cell => cell.padStart(9)).join(' '));
   }
 }

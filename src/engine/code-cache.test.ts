@@ -19,6 +19,19 @@ it('drops what was not used for longest', () => {
   expect([get(1, 10), get(2, 20), get(1, -1), get(3, 30), get(1, -1), get(2, 21)]).toEqual([10, 20, 10, 30, 10, 21]);
 });
 
+it('tells programs apart wherever they differ, and keeps a few that are alike', () => {
+  const cache = new CodeCache<number>();
+  const long = (at: number): Insn[] => {
+    const b = new ProgramBuilder();
+    for (let i = 0; i < 1000; i++) b.mov(R0, i === at ? -1 : i);
+    return b.exit().build();
+  };
+  const places = Array.from({ length: 40 }, (_, k) => 3 + 17 * k);
+  expect(places.map(at => cache.get(long(at), '', () => at))).toEqual(places);
+  expect(places.slice(-3).map(at => cache.get(long(at), '', () => -1))).toEqual(places.slice(-3));
+  expect(places.map(at => cache.get(long(at), '', () => at))).toEqual(places);
+});
+
 it('forgets what could not be made', () => {
   const cache = new CodeCache<number>();
   const fail = (): never => {

@@ -1,5 +1,9 @@
 import type { Insn } from '../isa/index.ts';
 
+/** How many instructions a hash is of, and how many programs may have the same. */
+const HASHED_INSNS = 64;
+const MOST_ALIKE = 8;
+
 interface Entry<Code> {
   readonly key: string;
   readonly insns: readonly Insn[];
@@ -29,6 +33,7 @@ export class CodeCache<Code> {
       this.misses++;
       bucket.push({ key, insns: [...insns], code: make() });
       this.#slots += insns.length;
+      if (bucket.length > MOST_ALIKE) this.#slots -= bucket.splice(0, 1)[0].insns.length;
     } else this.hits++;
     // Taken out and put back last: the first is the one not used for longest.
     this.#entries.delete(hash);
@@ -47,13 +52,16 @@ export class CodeCache<Code> {
   }
 }
 
+/** Of some of the instructions: what is to be found is compared as a whole, and this runs before every first run. */
 function hashOf(insns: readonly Insn[], key: string): number {
-  let hash = 0x811c9dc5;
+  let hash = 0x811c9dc5 ^ insns.length;
   const mix = (value: number): void => {
     hash = Math.imul(hash ^ value, 0x01000193);
     hash ^= hash >>> 15;
   };
-  for (const { code, dst, src, off, imm } of insns) {
+  const step = Math.ceil(insns.length / HASHED_INSNS);
+  for (let slot = 0; slot < insns.length; slot += step) {
+    const { code, dst, src, off, imm } = insns[slot];
     mix(code | (dst << 8) | (src << 12) | (off << 16));
     mix(imm);
   }

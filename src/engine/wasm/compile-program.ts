@@ -7,6 +7,7 @@ import { type EngineHost, type EngineProgram, PROG_HANDLE } from '../types.ts';
 import { shapeOf } from './call-shape.ts';
 import { type LinkHelper, linkHelpers } from './link-helpers.ts';
 import type { CacheableOptions, CompiledProgram, ModuleCache } from './module-cache.ts';
+import { surveyOf } from './survey.ts';
 import { isTrusted, stackDepths } from './trust.ts';
 
 /** How programs are compiled, whatever kind of code is asked for. */
@@ -29,18 +30,23 @@ export interface CodeKind {
   readonly stateAddr?: number;
 }
 
-/** How many arguments the functions outside take that a program calls, and whether they return something. */
-function shapesOf(insns: readonly Insn[], host: EngineHost): CacheableOptions['shapes'] {
+/**
+ * How many arguments the functions outside take that a program calls, and whether they return something.
+ *
+ * @param own the program's own instructions, as it was before functions were put behind them
+ */
+function shapesOf(insns: readonly Insn[], own: readonly Insn[], host: EngineHost): CacheableOptions['shapes'] {
   const found: Record<string, readonly [number, boolean]> = {};
   const note = (name: string, def: HelperDef | undefined): void => {
     const { args, returns } = shapeOf(def);
     found[name] = [args, returns];
   };
-  for (const { code, src, imm, off } of insns) {
-    if (code !== CALL) continue;
+  const noteCall = ({ src, imm, off }: Insn): void => {
     if (src === 0) note(helperImport(imm), host.helper(imm));
     else if (src === BPF_PSEUDO_KFUNC_CALL) note(kfuncImport(imm, off), host.kfunc(imm, off));
-  }
+  };
+  for (const slot of surveyOf(own).calls) noteCall(insns[slot]);
+  for (let slot = own.length; slot < insns.length; slot++) if (insns[slot].code === CALL) noteCall(insns[slot]);
   return found;
 }
 
@@ -92,7 +98,7 @@ export function prepareCode(
     tailCalls: trusted
       ? { maxEntries: MAP_HANDLE.maxEntries, elements: PROG_ARRAY_PTRS, entry: PROG_HANDLE.bpfFunc }
       : undefined,
-    shapes: shapesOf(insns, host),
+    shapes: shapesOf(insns, program.insns, host),
   };
   return { insns, options };
 }

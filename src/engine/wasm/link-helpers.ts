@@ -1,7 +1,8 @@
 import { CALL, type Insn, makeInsn } from '../../isa/index.ts';
 import type { BpfMap } from '../../maps/index.ts';
 import type { EngineHost } from '../types.ts';
-import { walkConstants } from './known-constants.ts';
+import { knownConstants } from './known-constants.ts';
+import { surveyOf } from './survey.ts';
 
 /** A helper call of a verified program. */
 export interface HelperCall {
@@ -39,7 +40,6 @@ export function linkHelpers(
   link: LinkHelper,
   stateAddr: number,
 ): LinkedProgram {
-  if (!insns.some(({ code, src }) => code === CALL && src === 0)) return { insns, addedDepths: [] };
   const linked: { readonly slot: number; readonly func: HelperFunction }[] = [];
   for (const call of helperCalls(insns, host, stateAddr)) {
     const func = link(call, host);
@@ -63,12 +63,11 @@ export function linkHelpers(
 
 /** Helper calls in order, with what straight-line code before them puts into R1. */
 function helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): readonly HelperCall[] {
-  const calls: HelperCall[] = [];
-  walkConstants(insns, (slot, known) => {
-    const { code, src, imm } = insns[slot];
-    if (code !== CALL || src !== 0) return;
-    const map = known[1];
-    calls.push({ id: imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr });
-  });
-  return calls;
+  const { firstArgs } = knownConstants(insns);
+  return surveyOf(insns)
+    .calls.filter(slot => insns[slot].src === 0)
+    .map(slot => {
+      const map = firstArgs.get(slot);
+      return { id: insns[slot].imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr };
+    });
 }

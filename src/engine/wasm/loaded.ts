@@ -1,5 +1,5 @@
 import { ProgramFault, ProgramThrow } from '../../helpers/index.ts';
-import { CALL, type Insn, LD_IMM64 } from '../../isa/index.ts';
+import { BPF_PSEUDO_FUNC, type Insn, LD_IMM64 } from '../../isa/index.ts';
 import { JitError, MAIN_STATE, RUN_STATE, WASM_IMPORTS } from '../../jit/index.ts';
 import { MAP_GATES } from '../../maps/index.ts';
 import type { Region } from '../../mem/index.ts';
@@ -20,6 +20,7 @@ import { Gates } from './gates.ts';
 import type { CompiledProgram } from './module-cache.ts';
 import { WasmRunner } from './runner.ts';
 import type { RunMode, WasmMachine } from './shared-machine.ts';
+import { surveyOf } from './survey.ts';
 import { isTrusted } from './trust.ts';
 
 const TRACE_PRINTK = 6;
@@ -35,9 +36,6 @@ const PACKET_FREE: ReadonlySet<number> = new Set([
 /** Of these, those that answer whatever they are asked; printing reads memory. */
 const FAULTLESS: ReadonlySet<number> = new Set([...PACKET_FREE].filter(id => id !== TRACE_PRINTK));
 const MAP_GATE_IDS: ReadonlySet<number> = new Set(Object.values(MAP_GATES));
-/** Class and mode of `ld_abs` and `ld_ind`. */
-const PACKET_LOAD_MASK = 0xe7;
-const PACKET_LOADS: ReadonlySet<number> = new Set([0x20, 0x40]);
 
 /** Which code a run wants. */
 const modeOf = (options: RunOptions): RunMode => ({
@@ -83,10 +81,11 @@ export class WasmLoaded implements LoadedProgram {
     this.#how = how;
     const { insns } = program;
     this.#quickRuns = insns.length < QUICK_SLOTS ? 0 : QUICK_RUNS;
-    this.#hasTailCalls = insns.some(({ code, src, imm }) => code === CALL && src === 0 && imm === TAIL_CALL);
-    this.#hasPacketLoads = insns.some(({ code }) => PACKET_LOADS.has(code & PACKET_LOAD_MASK));
+    const { calls, constants, packetLoads } = surveyOf(insns);
+    this.#hasTailCalls = calls.some(slot => insns[slot].src === 0 && insns[slot].imm === TAIL_CALL);
+    this.#hasPacketLoads = packetLoads;
     const { mem } = machine.host.env;
-    if (insns.some(({ code, src }) => code === LD_IMM64 && src === 4)) {
+    if (constants.some(slot => insns[slot].src === BPF_PSEUDO_FUNC)) {
       const sizeBytes = 8 * (insns.length + 1);
       const start = mem.alloc(sizeBytes);
       const name = program.name;

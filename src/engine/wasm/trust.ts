@@ -1,16 +1,9 @@
-import {
-  BPF_PSEUDO_CALL,
-  BPF_PSEUDO_FUNC,
-  BPF_PSEUDO_KFUNC_CALL,
-  CALL,
-  type Insn,
-  LD_IMM64,
-  MAX_BPF_STACK,
-} from '../../isa/index.ts';
+import { BPF_PSEUDO_KFUNC_CALL } from '../../isa/index.ts';
 import { isArenaMap } from '../../maps/index.ts';
 import { bpf_prog_type } from '../../uapi/index.ts';
 import type { EngineHost, EngineProgram } from '../types.ts';
-import { walkConstants } from './known-constants.ts';
+import { knownConstants } from './known-constants.ts';
+import { functionStarts, namedDepths, surveyOf } from './survey.ts';
 
 const T = bpf_prog_type;
 
@@ -60,57 +53,18 @@ export function isTrusted(program: EngineProgram, host: EngineHost): boolean {
   for (const map of host.maps) {
     if (isArenaMap(map) || map.def.fields?.some(({ kind }) => KERNEL_FIELDS.has(kind)) === true) return false;
   }
-  for (const { code, src, imm } of program.insns) {
-    if (code !== CALL) continue;
+  const { insns } = program;
+  for (const slot of surveyOf(insns).calls) {
+    const { src, imm } = insns[slot];
     if (src === BPF_PSEUDO_KFUNC_CALL) return false;
     if (src !== 0) continue;
     const def = host.helper(imm);
     const protos = def === undefined ? [] : [def.proto, ...(def.variants ?? []).map(({ proto }) => proto)];
     if (protos.some(({ ret }) => KERNEL_POINTERS.has(ret))) return false;
   }
-  return !readsMaps(program.insns, host);
-}
-
-const LDX = 1;
-
-/** Whether it reads the kernel's struct of a map, `ops` for one, where there is a handle here. */
-function readsMaps(insns: readonly Insn[], host: EngineHost): boolean {
-  let reads = false;
-  walkConstants(insns, (slot, known) => {
-    const { code, src } = insns[slot];
-    const base = (code & 7) === LDX ? known[src] : undefined;
-    if (base !== undefined && host.env.mapAt(base) !== undefined) reads = true;
-  });
-  return reads;
-}
-
-/** Slots at which functions begin, ascending. */
-function functionStarts({ insns, exceptionCallback = 0 }: EngineProgram): readonly number[] {
-  const starts = new Set([0, exceptionCallback]);
-  for (let slot = 0; slot < insns.length; slot++) {
-    const { code, src, imm } = insns[slot];
-    const call = code === CALL && src === BPF_PSEUDO_CALL;
-    const address = code === LD_IMM64 && src === BPF_PSEUDO_FUNC;
-    if (call || address) starts.add(slot + 1 + imm);
-    if (code === LD_IMM64) slot++;
-  }
-  return [...starts].sort((a, b) => a - b);
-}
-
-const STACK_POINTER = 10;
-
-/** How far below R10 a function's instructions name bytes. */
-function namedDepth(insns: readonly Insn[], start: number, end: number): number {
-  let depth = 0;
-  for (let slot = start; slot < end; slot++) {
-    const { code, dst, src, off } = insns[slot];
-    const class_ = code & 7;
-    const base = class_ === 1 ? src : class_ === 2 || class_ === 3 ? dst : -1;
-    // Loads with acquire semantics have their base where stores have their operand.
-    if (base === STACK_POINTER || (class_ === 3 && src === STACK_POINTER)) depth = Math.max(depth, -off);
-    if (code === LD_IMM64) slot++;
-  }
-  return Math.min(depth, MAX_BPF_STACK);
+  // It may read the kernel's struct of a map, `ops` for one, where there is a handle here.
+  for (const base of knownConstants(insns).bases) if (host.env.mapAt(base) !== undefined) return false;
+  return true;
 }
 
 /**
@@ -119,8 +73,7 @@ function namedDepth(insns: readonly Insn[], start: number, end: number): number 
  */
 export function stackDepths(program: EngineProgram): readonly number[] | undefined {
   const found = program.proof?.stats.stackDepth ?? [];
-  const starts = functionStarts(program);
+  const starts = functionStarts(program.insns, program.exceptionCallback);
   if (found.length < starts.length) return undefined;
-  const { insns } = program;
-  return starts.map((start, i) => Math.max(found[i], namedDepth(insns, start, starts[i + 1] ?? insns.length)));
+  return namedDepths(program.insns, starts).map((depth, i) => Math.max(found[i], depth));
 }
