@@ -58,6 +58,8 @@ function takeSum(w: Window, i: number): boolean {
     const counts = (flags[from] & W) === 0 && index >= 0 && resultBits(w.rows, index) < 64;
     flags[i] = counts ? flags[i] | EXACT : flags[i] & ~EXACT;
   } else {
+    // What several rounds of a loop begin from lies below all of them.
+    if (a[i] === AX && imm[from] < 0) return false;
     a[i] = a[from];
     const made = w.defined[a[from]];
     const sum = narrow && kind[i] <= STORE_K && (flags[from] & W) === 0;

@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { rowText } from '../../../test/support/row-text.ts';
 import { assemble } from '../../asm/index.ts';
 import { Room } from '../room.ts';
-import { decodeUnfixed, findBlocks, type ir } from '../rows/index.ts';
+import { type Blocks, decodeUnfixed, findBlocks, type ir } from '../rows/index.ts';
 import { foldRows, removeDead, unrollLoops } from './index.ts';
 
-function simplify(rows: ir.Ir): void {
+function simplify(rows: ir.Ir): { blocks: Blocks; live: Int32Array } {
   const room = new Room();
   const blocks = findBlocks(rows, room);
   removeDead(rows, blocks, room);
   foldRows(rows, blocks, room, new Set());
-  removeDead(rows, blocks, room);
+  return { blocks, live: removeDead(rows, blocks, room) };
 }
 
 /** Rows of a function after everything; undefined where no loop was unrolled. */
@@ -18,9 +18,9 @@ function unrolled(text: string): string[] | undefined {
   const insns = assemble(text, { dialect: 'llvm' });
   const rows = decodeUnfixed({ insns, funcRefs: new Map(), verifierZext: false }, 'little', () => true);
   rows.narrowAddresses = true;
-  simplify(rows);
+  const { blocks, live } = simplify(rows);
   const func = { rows, slots: Int32Array.from(insns.keys()), frameBytes: 512, locals: 0 };
-  const made = unrollLoops(func);
+  const made = unrollLoops(func, blocks, live);
   if (made === func) return undefined;
   expect(made.slots.length).toBe(made.rows.n);
   simplify(made.rows);
@@ -121,6 +121,41 @@ describe('loops', () => {
       'if r11 <= 3 goto 20',
       expect.stringMatching(/^if r0 != 0 goto/),
     ]);
+  });
+
+  const SEARCH = (found: string): string => `
+      r3 = 40
+      r4 = *(u64 *)(r1 - 8)
+      if r4 s> r2 goto +4
+      *(u64 *)(r1 + 0) = r4
+      r1 += -8
+      r3 += -1
+      if r3 != 0 goto -6
+      r0 = ${found}
+      exit`;
+
+  it('begin from below what a pointer that nobody reads behind them gets to', () => {
+    const rows = unrolled(SEARCH('r3')) ?? [];
+    expect(rows.filter(row => row.includes('r11'))).toEqual([
+      'r11 = r3 - 1',
+      'if r11 <= 3 goto 22',
+      'r11 = r1 - 32',
+      'r4 = u64[r11 + 24]',
+      'u64[r11 + 32] = r4',
+      'r4 = u64[r11 + 16]',
+      'u64[r11 + 24] = r4',
+      'r4 = u64[r11 + 8]',
+      'u64[r11 + 16] = r4',
+      'r4 = u64[r11]',
+      'u64[r11 + 8] = r4',
+    ]);
+    expect(rows.filter(row => row.startsWith('r1 ='))).toEqual(['r1 = r1 - 32', 'r1 = r1 - 8']);
+  });
+
+  it('move a pointer in each round when it is read behind them', () => {
+    const rows = unrolled(SEARCH('r1')) ?? [];
+    expect(rows.filter(row => row.startsWith('r1 ='))).toEqual(new Array(5).fill('r1 = r1 - 8'));
+    expect(rows.filter(row => row.startsWith('r11 ='))).toEqual(['r11 = r3 - 1']);
   });
 
   it('add what 32 bits do not hold for all rounds in each of them', () => {

@@ -1,3 +1,4 @@
+import { type Blocks, blockAt } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -34,13 +35,16 @@ const GROWTH = 256;
 
 const fits = (value: number): boolean => value === (value | 0);
 
+/** Halves live before a row that is jumped to. */
+type LiveAt = (row: number) => number;
+
 /** What becomes of a loop. */
 interface Plan {
   readonly loop: Loop;
   readonly rounds: number;
   readonly guards: ReadonlyMap<number, { readonly condition: Condition; readonly guard: Guard }>;
   readonly known: Rounds;
-  /** What `AX` holds through the rounds: the sum of two registers. */
+  /** What `AX` holds through the rounds: the sum of two registers, or one that grows later, and of a number. */
   readonly base: Sum | undefined;
   /** Registers that grow once behind all rounds, by what they grow in one; and the rows that did it. */
   readonly late: ReadonlyMap<number, number>;
@@ -84,7 +88,11 @@ function reads(rows: Ir, i: number, register: number): boolean {
   return kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1;
 }
 
-/** Registers that can grow once behind all rounds: what reads them is written anew, or left out. */
+/**
+ * Registers that can grow once behind all rounds: what reads them is written anew, or left out.
+ *
+ * @param outside those that are read where the rounds end in between: bit r is register r
+ */
 function findLate(
   rows: Ir,
   { head, end }: Loop,
@@ -92,11 +100,13 @@ function findLate(
   base: Sum | undefined,
   left: ReadonlyMap<number, unknown>,
   rounds: number,
+  outside: number,
 ) {
   const late = new Map<number, number>();
   const lateRows = new Set<number>();
   const { kind, sub, a, b, d, flags } = rows;
   for (let r = 0; r < 10; r++) {
+    if ((outside & (1 << r)) !== 0) continue;
     const step = known.steps[r];
     if (step === undefined || step === 0 || !fits(rounds * step)) continue;
     let setBy = -1;
@@ -119,7 +129,56 @@ function findLate(
   return { late, lateRows };
 }
 
-function planLoop(rows: Ir, loop: Loop): Plan | undefined {
+/** Registers that are read where the rounds of a loop end in between, other than by what `left` leaves out. */
+function readOutside(
+  { kind, aux }: Ir,
+  { head, end }: Loop,
+  left: ReadonlyMap<number, unknown>,
+  liveAt: LiveAt,
+): number {
+  // Rounds that jump back themselves are not followed by anything.
+  if (kind[end] !== JA && !left.has(end)) return -1;
+  let live = 0;
+  for (let i = head; i <= end; i++) {
+    const jumps = kind[i] === JA || kind[i] === JCC_K || kind[i] === JCC_X;
+    const inside = aux[i] > i && aux[i] <= end;
+    const back = kind[i] === JA && aux[i] === head;
+    if (jumps && !inside && !back && !left.has(i)) live |= liveAt(aux[i]);
+  }
+  return live | (live >>> 16);
+}
+
+/**
+ * The base with the number added that lets all accesses lie at or behind it: distances below 0 cost an addition each where
+ * addresses are 32 bits wide. Without a base, the register that grows later and has most such accesses.
+ */
+function lowestBase(rows: Ir, base: Sum | undefined, known: Rounds, late: ReadonlyMap<number, number>, rounds: number) {
+  const { kind, off } = rows;
+  const lowest = new Map<number, { least: number; below: number }>();
+  for (const [row, { sum }] of known.places) {
+    if (
+      kind[row] < LOAD ||
+      (sum.b === NONE ? base !== undefined || !late.has(sum.a) : base?.a !== sum.a || base.b !== sum.b)
+    )
+      continue;
+    const found = lowest.get(sum.a) ?? { least: 0, below: 0 };
+    const step = stepOf(sum, known.steps) ?? 0;
+    const least = sum.c + off[row] + Math.min(0, (rounds - 1) * step);
+    if (least < 0) found.below++;
+    found.least = Math.min(found.least, least);
+    lowest.set(sum.a, found);
+  }
+  let best = base;
+  let most = 0;
+  for (const [register, { least, below }] of lowest) {
+    if (below <= most || !fits(least)) continue;
+    most = below;
+    best = { a: register, b: base?.b ?? NONE, c: least, low: true };
+  }
+  return best;
+}
+
+function planLoop(rows: Ir, loop: Loop, liveAt: LiveAt): Plan | undefined {
   const known = lookAtRound(rows, loop);
   if (known.conditions.size === 0) return undefined;
   const kept = loop.size - known.conditions.size;
@@ -131,18 +190,11 @@ function planLoop(rows: Ir, loop: Loop): Plan | undefined {
     if (guard !== undefined && fits(condition.value.c + guard.more)) guards.set(row, { condition, guard });
   }
   if (guards.size === 0) return undefined;
-  const base = commonBase(known);
-  const { kind, aux } = rows;
+  const pair = commonBase(known);
   // Who leaves in between finds everything as it would be.
-  let leaves = false;
-  for (let i = loop.head; i <= loop.end; i++) {
-    const jumps = kind[i] === JA || kind[i] === JCC_K || kind[i] === JCC_X;
-    const inside = aux[i] > i && aux[i] <= loop.end;
-    const back = kind[i] === JA && aux[i] === loop.head;
-    if (jumps && !inside && !back && !guards.has(i)) leaves = true;
-  }
-  const nothing = { late: new Map<number, number>(), lateRows: new Set<number>() };
-  const later = leaves ? nothing : findLate(rows, loop, known, base, guards, rounds);
+  const outside = readOutside(rows, loop, guards, liveAt);
+  const later = findLate(rows, loop, known, pair, guards, rounds, outside);
+  const base = lowestBase(rows, pair, known, later.late, rounds);
   return { loop, rounds, guards, known, base, ...later };
 }
 
@@ -210,7 +262,9 @@ class Unroller {
     const slot = this.#func.slots[loop.head];
     const leaving: number[] = [];
     for (const { condition, guard } of plan.guards.values()) this.#guard(condition, guard, slot, leaving);
-    if (base !== undefined) list.put(slot, { kind: ALU_X, sub: ADD, d: AX, a: base.a, b: base.b });
+    if (base !== undefined) {
+      list.put(slot, { kind: base.b === NONE ? ALU_K : ALU_X, sub: ADD, d: AX, a: base.a, b: base.b, imm: base.c });
+    }
     for (let round = 0; round < rounds; round++) this.#round(plan, round, fast);
     for (const [register, step] of plan.late) {
       list.put(slot, { kind: ALU_K, sub: ADD, d: register, a: register, imm: rounds * step });
@@ -278,13 +332,13 @@ class Unroller {
     const place = known.places.get(i);
     if (lateRows.has(i) || place === undefined || !isRewritten(rows, i, known, base, rounds)) return;
     const { sum } = place;
-    const pair = sum.b !== NONE;
-    if (!pair && !late.has(sum.a)) return;
+    const based = base !== undefined && base.a === sum.a && base.b === sum.b;
+    if (sum.b === NONE && !late.has(sum.a)) return;
     const step = stepOf(sum, known.steps) ?? 0;
     const { kind, sub, a, b, imm, aux, off, flags } = this.#list.rows;
-    const more = sum.c + round * step;
+    const more = sum.c + round * step - (based ? base.c : 0);
     if (kind[at] >= LOAD) {
-      a[at] = pair ? AX : sum.a;
+      a[at] = based ? AX : sum.a;
       off[at] += more;
       flags[at] &= ~EXACT;
       aux[at] = 0;
@@ -292,7 +346,7 @@ class Unroller {
     }
     kind[at] = ALU_K;
     sub[at] = ADD;
-    a[at] = pair ? AX : sum.a;
+    a[at] = based ? AX : sum.a;
     b[at] = NONE;
     imm[at] = more;
     flags[at] = 0;
@@ -315,13 +369,16 @@ class Unroller {
  * ```
  *
  * Needs a register that programs do not have, `AX`. @returns the function itself where there is no such loop
+ *
+ * @param live halves live where each block begins
  */
-export function unrollLoops(func: OptFunction): OptFunction {
+export function unrollLoops(func: OptFunction, blocks: Blocks, live: Int32Array): OptFunction {
   const { rows } = func;
+  const liveAt = (row: number): number => live[blockAt(blocks, row)];
   const plans: Plan[] = [];
   let left = rows.n + GROWTH;
   for (const loop of findLoops(rows, MOST_ROWS)) {
-    const plan = planLoop(rows, loop);
+    const plan = planLoop(rows, loop, liveAt);
     if (plan === undefined) continue;
     const grows = plan.rounds * (loop.size + 1) + 4 * plan.guards.size + plan.late.size + 2;
     if (grows > left) break;

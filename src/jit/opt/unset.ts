@@ -1,4 +1,4 @@
-import type { Blocks } from '../rows/index.ts';
+import { type Blocks, blockAt } from '../rows/index.ts';
 import { BARRIER, CALL_HELPER, FP, type Ir, LOAD, NONE, STORE, STORE_K, STORE_REL, ZERO_FRAME } from '../rows/ir.ts';
 
 /** Takes the bytes that straight-line code from row `i` on sets before anything can read them out of `bytes`. */
@@ -28,15 +28,9 @@ function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, frameBytes
 
 /** Bytes that something may read before they are set; those of {@link unsetWords}. */
 function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: number, row: number): Uint8Array {
-  const { start, count } = blocks;
-  let low = 0;
-  for (let high = count - 1; low < high; ) {
-    const middle = (low + high + 1) >> 1;
-    if (start[middle] <= row) low = middle;
-    else high = middle - 1;
-  }
   const bytes = touched.slice();
-  takeSet(rows, rows.kind[row] === ZERO_FRAME ? row + 1 : row, start[low + 1], bytes, frameBytes);
+  const end = blocks.start[blockAt(blocks, row) + 1];
+  takeSet(rows, rows.kind[row] === ZERO_FRAME ? row + 1 : row, end, bytes, frameBytes);
   return bytes;
 }
 

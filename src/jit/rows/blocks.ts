@@ -42,3 +42,14 @@ export function findBlocks(rows: Ir, room: Room): Blocks {
   }
   return { count, start, taken, next };
 }
+
+/** The block a row is in. */
+export function blockAt({ start, count }: Blocks, row: number): number {
+  let low = 0;
+  for (let high = count - 1; low < high; ) {
+    const middle = (low + high + 1) >> 1;
+    if (start[middle] <= row) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
