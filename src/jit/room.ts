@@ -21,6 +21,8 @@ function filled<T extends Uint8Array | Uint16Array | Int32Array>(array: T, value
 export class Room {
   #buffer: ArrayBuffer;
   #usedBytes = 0;
+  /** Bytes handed out of other buffers before this one, since it was cleared last. */
+  #before = 0;
   /** Bytes from here on were never handed out: they are zeroes. */
   #freshFrom = 0;
 
@@ -34,8 +36,19 @@ export class Room {
     return this.#buffer.byteLength;
   }
 
+  /** Where the next array will be; see {@link release}. */
+  mark(): number {
+    return this.#before + this.#usedBytes;
+  }
+
+  /** Ends the life of all arrays handed out since a mark was made. */
+  release(mark: number): void {
+    this.#usedBytes = Math.max(0, mark - this.#before);
+  }
+
   clear(): void {
     this.#usedBytes = 0;
+    this.#before = 0;
     if (this.#buffer.byteLength > KEPT_BYTES) {
       this.#buffer = new ArrayBuffer(0);
       this.#freshFrom = 0;
@@ -49,6 +62,7 @@ export class Room {
       return at;
     }
     // Arrays handed out keep the buffer they are in.
+    this.#before += at;
     this.#buffer = new ArrayBuffer(Math.max(1 << 13, 2 * this.#buffer.byteLength, 2 * sizeBytes));
     this.#usedBytes = sizeBytes;
     this.#freshFrom = 0;

@@ -28,7 +28,7 @@ import { type FunctionFrame, planFunction } from './frame.ts';
 import { CHOICE, loopHeads, onlyRow, PLAIN, planEnds } from './layout.ts';
 import type { LinearTarget } from './target.ts';
 import { unsetLocals } from './unset-locals.ts';
-import { knownBehind, zeroExtendedAt } from './zero-extended.ts';
+import { knownBefore } from './zero-extended.ts';
 
 const LEFT_PROGRAM = WASM_FAULTS.indexOf('left-program');
 
@@ -55,7 +55,8 @@ class FunctionWriter<E extends LinearEmission> {
   readonly #func: AnalyzedFunction;
   readonly #how: FunctionHow;
   readonly #frame: FunctionFrame;
-  readonly #knownAt: Int32Array;
+  /** What is known in front of each row. */
+  readonly #known: Int32Array;
   readonly #extended: number;
   readonly #short: Uint8Array;
   readonly #unset: Uint8Array;
@@ -77,7 +78,7 @@ class FunctionWriter<E extends LinearEmission> {
     this.#unset = unsetLocals(rows, blocks, frame.locals);
     // Arguments of which only the lower half is read are made numbers of 32 bits at the start.
     this.#extended = lowOnly(live[0]) & 0b111110 & halves;
-    this.#knownAt = zeroExtendedAt(rows, blocks, this.#extended | (halves & ~0xffff), how.returnsZero, how.room);
+    this.#known = knownBefore(rows, blocks, this.#extended | (halves & ~0xffff), how.returnsZero, how.room);
   }
 
   write(): WrittenFunction {
@@ -98,41 +99,48 @@ class FunctionWriter<E extends LinearEmission> {
     const { rows, blocks, slots } = this.#func;
     const { count, start, taken, next } = blocks;
     const { kind, flags } = rows;
+    const known = this.#known;
     const target = this.#target;
     const c = new CodeBuffer('little', count, 6 * rows.n + 64);
     const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short: this.#short });
-    const jumps: { readonly row: number; readonly end: number; readonly to: number }[] = [];
+    // Row, end and target of each jump, where they are looked for.
+    const jumps = this.#how.room.ints(trial ? 3 * count : 0);
+    let jumpInts = 0;
+    const jumped = (row: number, to: number): void => {
+      if (!trial || to < 0) return;
+      jumps[jumpInts] = row;
+      jumps[jumpInts + 1] = c.length;
+      jumps[jumpInts + 2] = to;
+      jumpInts += 3;
+    };
     this.#prologue(e);
     for (let at = 0; at < count; at++) {
       const joins = at === 0 || (flags[start[at]] & TARGET) !== 0;
       target.block(e, joins, this.#heads[at] !== 0, trial);
       c.bind(at);
-      e.known = this.#knownAt[at];
       const end = start[at + 1];
       for (let i = start[at]; i < end; i++) {
+        e.known = known[i];
         if (i === end - 1 && this.#ends[at] !== PLAIN) this.#end(e, i, at);
         else this.#row(e, i, taken[at], next[at], at);
         target.done(e, i);
-        e.known = knownBehind(rows, i, e.known, this.#how.returnsZero);
       }
       const last = end - 1;
       const form = this.#ends[at];
-      if (form === PLAIN && taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+      if (form === PLAIN) jumped(last, taken[at]);
       if (form !== PLAIN) {
         // The block behind is done.
         at++;
         c.bind(at);
         if (form === CHOICE && taken[at] >= 0 && taken[at] !== at + 1) target.jump(e, last, taken[at]);
-        if (taken[at] >= 0) jumps.push({ row: last, end: c.length, to: taken[at] });
+        jumped(last, taken[at]);
         continue;
       }
       if (taken[at] < 0 && next[at] < 0 && kind[last] !== LEAVE) target.fault(e, LEFT_PROGRAM, slots[last]);
     }
-    if (trial) {
-      for (const { row, end, to } of jumps) {
-        const distance = c.offsetOf(to) - end;
-        if (Math.abs(distance) <= target.shortBytes) this.#short[row] = 1;
-      }
+    for (let at = 0; at < jumpInts; at += 3) {
+      const distance = c.offsetOf(jumps[at + 2]) - jumps[at + 1];
+      if (Math.abs(distance) <= target.shortBytes) this.#short[jumps[at]] = 1;
     }
     this.#tooFar = false;
     c.resolve((code, kind, off, distance) => {

@@ -115,11 +115,12 @@ export function planMask(rows: Ir, i: number): MaskPlan {
 }
 
 /** Whether what is written for a MASK row leaves a number of 32 bits. */
-const maskIsZero = (rows: Ir, i: number): boolean => {
+function maskIsZero(rows: Ir, i: number): boolean {
   if (isWide(rows, i)) return rows.aux[i] === 0;
+  if (rows.sub[i] === 0) return true;
   const { word, lo, allLo } = planMask(rows, i);
   return word || lo !== (allLo | 0);
-};
+}
 
 /** Whether a row leaves its result with an upper half of 0. @param known the registers that had one before */
 function resultIsZero(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): boolean {
@@ -165,46 +166,61 @@ function resultIsZero(rows: Ir, i: number, known: number, returnsZero: (func: nu
 }
 
 /** What is known behind a row. */
-export function knownBehind(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): number {
-  const { kind, d } = rows;
-  const calls = (kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET;
-  // A tail call that goes nowhere leaves R0 alone.
-  const clobbered = kind[i] === TAIL ? 0b111110 : 0b111111;
-  const kept = calls ? known & ~(clobbered | (clobbered << EXACT_SHIFT)) : known;
-  if (d[i] === NONE) return kept;
-  const zero = resultIsZero(rows, i, known, returnsZero) ? 1 << d[i] : 0;
-  const exact = isWide(rows, i) ? 1 << (EXACT_SHIFT + d[i]) : 0;
-  return (kept & ~((1 << d[i]) | (1 << (EXACT_SHIFT + d[i])))) | zero | exact;
+function knownBehind(rows: Ir, i: number, known: number, returnsZero: (func: number) => boolean): number {
+  const k = rows.kind[i];
+  const d = rows.d[i];
+  let kept = known;
+  if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) {
+    // A tail call that goes nowhere leaves R0 alone.
+    const clobbered = k === TAIL ? 0b111110 : 0b111111;
+    kept &= ~(clobbered | (clobbered << EXACT_SHIFT));
+  }
+  if (d === NONE) return kept;
+  const zero = resultIsZero(rows, i, known, returnsZero) ? 1 << d : 0;
+  const exact = isWide(rows, i) ? 1 << (EXACT_SHIFT + d) : 0;
+  return (kept & ~((1 << d) | (1 << (EXACT_SHIFT + d)))) | zero | exact;
 }
 
 /**
- * What is known wherever control comes from, by block.
+ * What is known in front of each row.
  *
  * @param atEntry what is known when the function begins
  */
-export function zeroExtendedAt(
+export function knownBefore(
   rows: Ir,
   { count, start, taken, next }: Blocks,
   atEntry: number,
   returnsZero: (func: number) => boolean,
   room: Room,
 ): Int32Array {
+  const known = room.ints(rows.n);
+  // By block: what is known wherever control comes from, and whether that is news.
   const before = room.ints(count, -1);
+  const fresh = room.bytes(count, 1);
   before[0] = atEntry;
-  let rounds = 0;
-  for (let changed = true; changed; rounds++) {
+  // As long as a block has something new to tell one before it.
+  for (let rounds = 0, changed = true; changed; rounds++) {
     // Loops nested deeper than that do not matter.
-    if (rounds === MOST_ROUNDS) return before.fill(0);
+    const givesUp = rounds === MOST_ROUNDS;
     changed = false;
     for (let at = 0; at < count; at++) {
-      let known = before[at];
-      for (let i = start[at]; i < start[at + 1]; i++) known = knownBehind(rows, i, known, returnsZero);
-      for (const to of [taken[at], next[at]]) {
-        if (to < 0 || (before[to] & known) === before[to]) continue;
-        before[to] &= known;
-        changed = true;
+      if (givesUp) before[at] = 0;
+      else if (fresh[at] === 0) continue;
+      fresh[at] = 0;
+      let now = before[at];
+      for (let i = start[at], end = start[at + 1]; i < end; i++) {
+        known[i] = now;
+        now = knownBehind(rows, i, now, returnsZero);
+      }
+      if (givesUp) continue;
+      for (let side = 0; side < 2; side++) {
+        const to = side === 0 ? taken[at] : next[at];
+        if (to < 0 || (before[to] & now) === before[to]) continue;
+        before[to] &= now;
+        fresh[to] = 1;
+        if (to <= at) changed = true;
       }
     }
   }
-  return before;
+  return known;
 }

@@ -7,79 +7,108 @@ export const REGISTERS = 10;
 /** Rounds before giving up: registers stop being equal one by one, for each loop nested in another. */
 const MOST_ROUNDS = 24;
 
-/** What registers hold where blocks end: what a register held where the block began, or a number of its own. */
-function leftBy(rows: Ir, { count, start }: Blocks, room: Room): Int32Array {
+/** What is known where a block begins: that nobody has been there, that no two registers are equal, that some are. */
+const UNSEEN = 0;
+const APART = 1;
+const SOME = 2;
+
+/** Registers that hold the same wherever control comes from. */
+export interface EqualRegisters {
+  readonly equal: Int32Array;
+  readonly state: Uint8Array;
+}
+
+/** Whether some two registers are equal where a block begins: `equal` then has for each, from `at * REGISTERS` on, the first that is. */
+export const someEqual = ({ state }: EqualRegisters, at: number): boolean => state[at] === SOME;
+
+/** Whether a block copies registers. */
+function copies({ kind, a, d }: Ir, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (kind[i] === MOV && a[i] < REGISTERS && d[i] < REGISTERS) return true;
+  return false;
+}
+
+/** By register: the first that holds the same where a block ends, from what `values` says of where it begins. Returns whether any differs. */
+function leave(rows: Ir, start: number, end: number, values: Int32Array, firsts: Int32Array): boolean {
   const { kind, a, d } = rows;
-  const left = room.ints(count * REGISTERS);
-  for (let at = 0; at < count; at++) {
-    const base = at * REGISTERS;
-    for (let r = 0; r < REGISTERS; r++) left[base + r] = r;
-    let fresh = REGISTERS;
-    for (let i = start[at]; i < start[at + 1]; i++) {
-      const k = kind[i];
-      if (k === NOP) continue;
-      if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) for (let r = 0; r <= 5; r++) left[base + r] = fresh++;
-      else if (d[i] < REGISTERS) left[base + d[i]] = k === MOV && a[i] < REGISTERS ? left[base + a[i]] : fresh++;
-    }
+  let fresh = REGISTERS;
+  for (let i = start; i < end; i++) {
+    const k = kind[i];
+    if (k === NOP) continue;
+    if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) for (let r = 0; r <= 5; r++) values[r] = fresh++;
+    else if (d[i] < REGISTERS) values[d[i]] = k === MOV && a[i] < REGISTERS ? values[a[i]] : fresh++;
   }
-  return left;
+  let some = false;
+  for (let r = 0; r < REGISTERS; r++) {
+    let first = 0;
+    while (values[first] !== values[r]) first++;
+    firsts[r] = first;
+    if (first !== r) some = true;
+  }
+  return some;
 }
 
 /**
  * Registers that hold the same wherever control comes from: by block and register (`REGISTERS` entries a block) the first
  * register that holds what this one does. Undefined where no two do.
  */
-export function equalsAt(rows: Ir, blocks: Blocks, room: Room): Int32Array | undefined {
-  const { count, taken, next } = blocks;
+export function equalsAt(rows: Ir, blocks: Blocks, room: Room): EqualRegisters | undefined {
+  const { count, start, taken, next } = blocks;
   if (count === 1) return undefined;
-  const left = leftBy(rows, blocks, room);
-  const equal = room.ints(count * REGISTERS, -1);
-  for (let r = 0; r < REGISTERS; r++) equal[r] = r;
+  const equal = room.ints(count * REGISTERS);
+  const state = room.bytes(count);
+  state[0] = APART;
   // Blocks of which more is known than what they lead to has been told.
   const fresh = room.bytes(count);
   fresh[0] = 1;
-  const ends = new Int32Array(REGISTERS);
-  const values = new Int32Array(REGISTERS);
+  const ends = room.ints(REGISTERS);
+  const values = room.ints(REGISTERS);
   for (let rounds = 0, changed = true; changed; rounds++) {
     if (rounds === MOST_ROUNDS) return undefined;
     changed = false;
     for (let at = 0; at < count; at++) {
-      const from = at * REGISTERS;
       if (fresh[at] === 0) continue;
       fresh[at] = 0;
-      for (let r = 0; r < REGISTERS; r++) {
-        const value = left[from + r];
-        values[r] = value < REGISTERS ? equal[from + value] : value;
-        let first = 0;
-        while (values[first] !== values[r]) first++;
-        ends[r] = first;
+      const begun = state[at] === SOME;
+      let some = false;
+      if (begun || copies(rows, start[at], start[at + 1])) {
+        for (let r = 0; r < REGISTERS; r++) values[r] = begun ? equal[at * REGISTERS + r] : r;
+        some = leave(rows, start[at], start[at + 1], values, ends);
       }
       for (let side = 0; side < 2; side++) {
         const to = side === 0 ? next[at] : taken[at];
-        if (to < 0 || !meet(equal, to * REGISTERS, ends)) continue;
+        if (to < 0 || state[to] === APART) continue;
+        if (!some) state[to] = APART;
+        else if (state[to] === UNSEEN) {
+          equal.set(ends, to * REGISTERS);
+          state[to] = SOME;
+        } else if (!takeApart(equal, state, to, ends)) continue;
         fresh[to] = 1;
-        changed = true;
+        if (to <= at) changed = true;
       }
     }
   }
-  return equal.some((first, i) => first >= 0 && first !== i % REGISTERS) ? equal : undefined;
+  return state.includes(SOME) ? { equal, state } : undefined;
 }
 
 /** Takes apart what is not equal in both. Returns whether anything was not. */
-function meet(equal: Int32Array, base: number, ends: Int32Array): boolean {
-  if (equal[base] < 0) {
-    equal.set(ends, base);
-    return true;
-  }
+function takeApart(equal: Int32Array, state: Uint8Array, to: number, ends: Int32Array): boolean {
+  const base = to * REGISTERS;
   let changed = false;
+  let some = false;
   for (let r = REGISTERS - 1; r > 0; r--) {
     const first = equal[base + r];
-    if (first === r || ends[first] === ends[r]) continue;
+    if (first === r) continue;
+    if (ends[first] === ends[r]) {
+      some = true;
+      continue;
+    }
     // The first of those that were equal and still are.
     let now = first;
     while (equal[base + now] !== first || ends[now] !== ends[r]) now++;
     equal[base + r] = now;
     changed = true;
+    if (now !== r) some = true;
   }
+  if (!some) state[to] = APART;
   return changed;
 }

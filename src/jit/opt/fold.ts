@@ -51,7 +51,8 @@ export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: Readonly
   for (let at = 0; at < count; at++) {
     const from = start[at];
     const end = start[at + 1];
-    w.enterBlock(from, (flags[from] & TARGET) !== 0, known, 10 * at);
+    if ((flags[from] & TARGET) !== 0) w.enterBlock(from, known, at);
+    else w.goOn(from);
     for (let i = from; i < end; i++) {
       let k = kind[i];
       if (k === NOP) continue;

@@ -28,11 +28,12 @@ import {
   XOR,
   ZX,
 } from '../rows/ir.ts';
-import { equalsAt, REGISTERS } from './equals.ts';
+import { type EqualRegisters, equalsAt, REGISTERS, someEqual } from './equals.ts';
 
-const COMMUTES: ReadonlySet<number> = new Set([ADD, MUL, OR, AND, XOR]);
+const bitsOf = (...subs: number[]): number => subs.reduce((bits, sub) => bits | (1 << sub), 0);
+const COMMUTES = bitsOf(ADD, MUL, OR, AND, XOR);
 /** Operations whose low half comes from low halves alone. */
-const LOW: ReadonlySet<number> = new Set([ADD, SUB, MUL, OR, AND, XOR]);
+const LOW = bitsOf(ADD, SUB, MUL, OR, AND, XOR);
 
 /** Values in registers, by number, through straight-line code. */
 class Values {
@@ -47,22 +48,32 @@ class Values {
   /** How many read another one. */
   #shared = 0;
   /** By what is made: a register plus one that may hold it. */
-  readonly #made = new Uint8Array(256);
-  #next = 16;
+  readonly #made: Uint8Array;
+  #next = 0;
 
-  constructor(rows: Ir) {
+  constructor(rows: Ir, room: Room) {
     this.#rows = rows;
+    this.#made = room.bytes(256);
   }
 
-  /** Nothing is known but that registers are equal to the first ones of `equal`, from `base` on. */
-  forget(equal: Int32Array | undefined, base: number): void {
-    this.#shared = 0;
+  /** Nothing is known but which registers are equal where a block begins. */
+  forget(known: EqualRegisters | undefined, block: number): void {
+    const [value, reader, row] = [this.#value, this.#reader, this.#row];
+    let next = this.#next;
     for (let r = 0; r < 16; r++) {
-      const first = equal === undefined || r >= REGISTERS || equal[base + r] < 0 ? r : equal[base + r];
-      this.#value[r] = first === r ? this.#next++ : this.#value[first];
-      this.#reader[r] = first;
-      this.#row[r] = -1;
-      if (first !== r) this.#shared++;
+      value[r] = next++;
+      reader[r] = r;
+      row[r] = -1;
+    }
+    this.#next = next;
+    this.#shared = 0;
+    if (known === undefined || !someEqual(known, block)) return;
+    for (let r = 0; r < REGISTERS; r++) {
+      const first = known.equal[block * REGISTERS + r];
+      if (first === r) continue;
+      value[r] = value[first];
+      reader[r] = first;
+      this.#shared++;
     }
   }
 
@@ -125,7 +136,7 @@ class Values {
     if (kind[i] === MASK && aux[row] !== aux[i]) return -1;
     const u = this.#x[register];
     const v = this.#y[register];
-    const turned = kind[i] === ALU_X && COMMUTES.has(sub[i]) && u === y && v === x;
+    const turned = kind[i] === ALU_X && (COMMUTES & (1 << sub[i])) !== 0 && u === y && v === x;
     return (u === x && v === y) || turned ? register : -1;
   }
 
@@ -168,7 +179,7 @@ function reuse(rows: Ir, i: number, values: Values): boolean {
     flags[i] &= ~(W | ZX);
     return true;
   }
-  const low = (k === ALU_X || k === ALU_K) && LOW.has(sub[i]);
+  const low = (k === ALU_X || k === ALU_K) && (LOW & (1 << sub[i])) !== 0;
   if (!low || values.width(found) !== 0 || (width & ZX) === 0) return false;
   kind[i] = MASK;
   sub[i] = 0;
@@ -197,10 +208,10 @@ export function shareValues(rows: Ir, blocks: Blocks, room: Room): boolean {
   const { kind, a, b, d, flags } = rows;
   const { count, start } = blocks;
   const equal = equalsAt(rows, blocks, room);
-  const values = new Values(rows);
+  const values = new Values(rows, room);
   let changed = false;
   for (let at = 0; at < count; at++) {
-    if ((flags[start[at]] & TARGET) !== 0) values.forget(equal, at * REGISTERS);
+    if ((flags[start[at]] & TARGET) !== 0) values.forget(equal, at);
     for (let i = start[at]; i < start[at + 1]; i++) {
       const k = kind[i];
       if (k === NOP) continue;

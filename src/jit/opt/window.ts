@@ -1,5 +1,6 @@
 import type { Room } from '../room.ts';
 import { CONST, type Ir, NONE, NOP } from '../rows/ir.ts';
+import { REGISTERS as CONSTANT_REGISTERS, type KnownConstants } from './known-constants.ts';
 
 /** Registers an instruction may name, `NONE` included. */
 const REGISTERS = 16;
@@ -25,18 +26,25 @@ export class Window {
     this.readAt = room.ints(rows.n, -1);
   }
 
-  /**
-   * @param merged control may come from elsewhere than the row before, so nothing is known
-   * @param constants but that R0.. hold what these rows, if they are some, did: entries from `base` on
-   */
-  enterBlock(start: number, merged: boolean, constants?: Int32Array, base = 0): void {
+  /** A block begins where control comes from the row before only. */
+  goOn(start: number): void {
     this.blockStart = start;
-    if (!merged) return;
-    this.defined.fill(-1);
-    this.before.fill(-1);
-    this.used.fill(-1);
+  }
+
+  /** A block begins where control may come from elsewhere: nothing is known but constants. */
+  enterBlock(start: number, constants: KnownConstants | undefined, block: number): void {
+    const { defined, before, used } = this;
+    this.blockStart = start;
+    for (let r = 0; r < REGISTERS; r++) {
+      defined[r] = -1;
+      before[r] = -1;
+      used[r] = -1;
+    }
     if (constants === undefined) return;
-    for (let r = 0; r < 10; r++) if (constants[base + r] >= 0) this.defined[r] = constants[base + r];
+    for (let held = constants.held[block]; held !== 0; held &= held - 1) {
+      const r = 31 - Math.clz32(held & -held);
+      defined[r] = constants.rows[block * CONSTANT_REGISTERS + r];
+    }
   }
 
   /** Row whose result the register holds, when `kind` is what it is and its operand a is still what it read; or -1. */

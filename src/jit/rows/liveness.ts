@@ -57,7 +57,7 @@ const CLOBBERED = BOTH * 0b111111;
 const REAL = ~(BOTH << FP) & ~(BOTH << NONE) & ~(BOTH << 14);
 
 /** Whether a row is there for nothing but its result. */
-const isPure = (kind: number): boolean => (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
+export const isPure = (kind: number): boolean => (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
 
 /** What low halves of operands the low half of an operation's result comes from, and its high half. */
 const OWN_HALVES = 0;
@@ -196,39 +196,49 @@ export function isDead(rows: Ir, i: number, live: number): boolean {
   return pure && ((live >>> rows.d[i]) & BOTH) === 0;
 }
 
-/**
- * Halves live where each block begins. Worklist over blocks, last first: a block is looked at again only when one it
- * leads to grew, and each can grow 26 times at most. The answer lives in `room`.
- */
+/** Halves live where each block begins. The answer lives in `room`. */
 export function liveIn(rows: Ir, blocks: Blocks, room: Room): Int32Array {
-  const { count, start, taken, next } = blocks;
-  const live = room.ints(count);
+  const live = room.ints(blocks.count);
+  if (blocks.count > 0) liveThrough(rows, blocks, live, 0, blocks.count - 1, room);
+  return live;
+}
+
+/**
+ * Halves live where blocks `low` to `high` begin, to be added to `live`, which holds those of all blocks they lead to besides.
+ * Worklist over blocks, last first: a block is looked at again only when one it leads to grew, and each can grow 26 times
+ * at most.
+ */
+export function liveThrough(rows: Ir, blocks: Blocks, live: Int32Array, low: number, high: number, room: Room): void {
+  const { start, taken, next } = blocks;
+  const count = high + 1 - low;
+  const mark = room.mark();
   const done = room.bytes(count);
   // Predecessors, as lists: at most two edges a block.
   const head = room.ints(count, -1);
   const link = room.ints(2 * count);
-  for (let at = 0; at < count; at++) {
+  for (let n = 0; n < count; n++) {
     for (let side = 0; side < 2; side++) {
-      const to = side === 0 ? next[at] : taken[at];
-      if (to < 0) continue;
-      link[2 * at + side] = head[to];
-      head[to] = 2 * at + side;
+      const to = (side === 0 ? next[low + n] : taken[low + n]) - low;
+      if (to < 0 || to >= count) continue;
+      link[2 * n + side] = head[to];
+      head[to] = 2 * n + side;
     }
   }
   const stack = room.ints(count);
   let depth = 0;
-  const queued = room.bytes(count).fill(1);
-  for (let at = 0; at < count; at++) stack[depth++] = at;
+  const queued = room.bytes(count, 1);
+  for (let n = 0; n < count; n++) stack[depth++] = n;
   while (depth > 0) {
-    const at = stack[--depth];
-    queued[at] = 0;
+    const n = stack[--depth];
+    const at = low + n;
+    queued[n] = 0;
     let set = liveOut(blocks, live, at);
     for (let i = start[at + 1] - 1; i >= start[at]; i--) set = liveBefore(rows, i, set);
-    if (set === live[at] && done[at] === 1) continue;
-    done[at] = 1;
+    if (set === live[at] && done[n] === 1) continue;
+    done[n] = 1;
     if (set === live[at]) continue;
     live[at] = set;
-    for (let edge = head[at]; edge >= 0; edge = link[edge]) {
+    for (let edge = head[n]; edge >= 0; edge = link[edge]) {
       const from = edge >> 1;
       if (queued[from] === 0) {
         queued[from] = 1;
@@ -236,7 +246,7 @@ export function liveIn(rows: Ir, blocks: Blocks, room: Room): Int32Array {
       }
     }
   }
-  return live;
+  room.release(mark);
 }
 
 export function liveOut(blocks: Blocks, live: Int32Array, at: number): number {
