@@ -1,14 +1,15 @@
 import type { Insn } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { alignUp, concatBytes, InternalError } from '../../util/index.ts';
+import { DESK } from '../desk.ts';
 import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
-import { Room } from '../room.ts';
+import type { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
 import { findFunctions } from '../wasm/function-split.ts';
 import type { CallShape, TailCallLayout } from '../wasm/index.ts';
-import { KNOWN, proveProgram } from '../wasm/proven.ts';
+import { KNOWN, PROVEN_ROOMS, proveProgram } from '../wasm/proven.ts';
 import type { AnalyzedFunction } from '../wasm/row-function.ts';
 import { callsOf, frameBytesFor } from '../wasm/translate.ts';
 import type { Gate, LinearEmission, ProgramEmission } from './emission.ts';
@@ -87,6 +88,20 @@ export function compileLinear<E extends LinearEmission>(
   options: LinearOptions,
   target: LinearTarget<E>,
 ): LinearProgram {
+  const room = DESK.lend(PROVEN_ROOMS * insns.length);
+  try {
+    return compileIn(insns, options, target, room);
+  } finally {
+    DESK.giveBack(room);
+  }
+}
+
+function compileIn<E extends LinearEmission>(
+  insns: readonly Insn[],
+  options: LinearOptions,
+  target: LinearTarget<E>,
+  room: Room,
+): LinearProgram {
   const named = options.entries ?? [];
   const { contextSlot } = options;
   const stateAddr = options.stateAddr ?? MAIN_STATE;
@@ -116,6 +131,7 @@ export function compileLinear<E extends LinearEmission>(
     named,
     new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
     without,
+    room,
   );
   const gates = new GateList();
   const half = (address: bigint, shift: bigint): number => Number(BigInt.asIntN(32, address >> shift));
@@ -134,7 +150,6 @@ export function compileLinear<E extends LinearEmission>(
         ? undefined
         : { layout, entriesHi: half(entriesAddr, 32n), entriesLo: half(entriesAddr, 0n) },
   };
-  const room = new Room();
   const written: (WrittenFunction | undefined)[] = functions.map(() => undefined);
   const returnsZero = (func: number): boolean => written[func]?.returnsZero ?? false;
   for (const index of calleesFirst) {

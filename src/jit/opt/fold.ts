@@ -36,6 +36,7 @@ import { Window } from './window.ts';
  * straight-line code have left in its operands. What becomes of no use is left for {@link removeDead}.
  */
 export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: ReadonlySet<OptPass>): void {
+  const mark = room.mark();
   const w = new Window(rows, room);
   const { kind, flags } = rows;
   const { count, start } = blocks;
@@ -93,6 +94,7 @@ export function foldRows(rows: Ir, blocks: Blocks, room: Room, without: Readonly
       defined[register] = i;
     }
   }
+  room.release(mark);
 }
 
 const kindOf = (kind: Uint8Array, row: number): number => (row < 0 ? NOP : kind[row]);

@@ -1,5 +1,6 @@
 /** An optimiser of functions as rows: each pass one file; nothing in here knows a CPU. */
 export { foldBounds } from './bounds.ts';
+export { callSites } from './call-sites.ts';
 export { removeDead } from './dead.ts';
 export { foldRows } from './fold.ts';
 export { calleesFirst, inlineCalls, type OptFunction } from './inline.ts';

@@ -1,10 +1,10 @@
+import { Room } from '../room.ts';
 import {
   ADD,
   ALU_K,
   CALL_HELPER,
   CALL_SUB,
   FP,
-  FUNC,
   Ir,
   JA,
   JCC_X,
@@ -22,6 +22,7 @@ import {
   W,
   ZERO_FRAME,
 } from '../rows/ir.ts';
+import { callSites } from './call-sites.ts';
 import { copyRows } from './row-list.ts';
 
 /** A function as the optimiser has it: rows, which may come from several of a program's functions. */
@@ -78,10 +79,19 @@ class Merger {
   readonly #callees: (Callee | undefined)[];
   readonly done: (OptFunction | undefined)[];
   readonly #uses: Int32Array;
+  readonly #sites: readonly (readonly number[])[];
+  readonly #room: Room | undefined;
   #growth: number;
 
-  constructor(functions: readonly OptFunction[], uses: Int32Array) {
+  constructor(
+    functions: readonly OptFunction[],
+    uses: Int32Array,
+    sites: readonly (readonly number[])[],
+    room: Room | undefined,
+  ) {
     this.#functions = functions;
+    this.#sites = sites;
+    this.#room = room;
     this.#callees = functions.map(() => undefined);
     this.done = functions.map(() => undefined);
     this.#uses = uses;
@@ -103,7 +113,7 @@ class Merger {
     const { rows } = own;
     const sites: number[] = [];
     let total = rows.n;
-    for (let i = 0; i < rows.n; i++) {
+    for (const i of this.#sites[index]) {
       if (rows.kind[i] !== CALL_SUB || !this.#takes(rows.aux[i])) continue;
       const { sets } = this.#callees[rows.aux[i]] as Callee;
       const { rows: inner, frameBytes } = this.done[rows.aux[i]] as OptFunction;
@@ -117,11 +127,13 @@ class Merger {
 
   #merge(own: OptFunction, sites: readonly number[], total: number): OptFunction {
     const { rows } = own;
-    const merged = new Ir(total);
+    const room = this.#room ?? new Room();
+    const merged = new Ir(total, room);
     merged.narrowAddresses = rows.narrowAddresses;
-    const slots = new Int32Array(total);
+    const slots = room.ints(total);
+    const mark = room.mark();
     // Where each row of the caller goes.
-    const place = new Int32Array(rows.n + 1);
+    const place = room.ints(rows.n + 1);
     const moved: number[] = [];
     let frameBytes = own.frameBytes;
     let locals = own.locals;
@@ -129,8 +141,8 @@ class Merger {
     let from = 0;
     const take = (end: number): void => {
       copyRows(rows, from, end, merged, at);
-      slots.set(own.slots.subarray(from, end), at);
       for (let i = from; i < end; i++) {
+        slots[at] = own.slots[i];
         place[i] = at;
         const k = rows.kind[i];
         if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) moved.push(at);
@@ -154,6 +166,7 @@ class Merger {
     take(rows.n);
     place[rows.n] = at;
     for (const i of moved) merged.aux[i] = place[merged.aux[i]];
+    room.release(mark);
     return { rows: merged, slots, frameBytes, locals };
   }
 
@@ -203,7 +216,10 @@ class Merger {
 }
 
 /** Functions in an order that has callees before their callers, where they do not call each other in a circle. */
-export function calleesFirst(functions: readonly OptFunction[]): number[] {
+export function calleesFirst(
+  functions: readonly OptFunction[],
+  sites: readonly (readonly number[])[] = functions.map(callSites),
+): number[] {
   const order: number[] = [];
   const met = new Uint8Array(functions.length);
   const next = new Int32Array(functions.length);
@@ -213,10 +229,10 @@ export function calleesFirst(functions: readonly OptFunction[]): number[] {
     met[root] = 1;
     while (stack.length > 0) {
       const index = stack[stack.length - 1];
-      const { n, kind, aux } = functions[index].rows;
+      const { kind, aux } = functions[index].rows;
       let to = -1;
-      while (to < 0 && next[index] < n) {
-        const i = next[index]++;
+      while (to < 0 && next[index] < sites[index].length) {
+        const i = sites[index][next[index]++];
         if (kind[i] === CALL_SUB && met[aux[i]] === 0) to = aux[i];
       }
       if (to < 0) {
@@ -245,20 +261,24 @@ export function calleesFirst(functions: readonly OptFunction[]): number[] {
  * Together functions grow to at most about twice what they were.
  *
  * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one
+ * @param room where functions with others in them live; default one of each their own
  */
 export function inlineCalls(
   functions: readonly OptFunction[],
   order: readonly number[],
   pinned: ArrayLike<number> = [],
+  sites: readonly (readonly number[])[] = functions.map(callSites),
+  room?: Room,
 ): OptFunction[] {
-  const uses = Int32Array.from(functions, (_, index) => (pinned[index] > 0 ? 1 : 0));
-  for (const { rows } of functions) {
-    for (let i = 0; i < rows.n; i++) {
+  const uses = new Int32Array(functions.length);
+  functions.forEach(({ rows }, index) => {
+    if (pinned[index] > 0) uses[index]++;
+    for (const i of sites[index]) {
       if (rows.kind[i] === CALL_SUB) uses[rows.aux[i]]++;
-      else if (rows.kind[i] === FUNC) uses[rows.imm[i]] += 2;
+      else uses[rows.imm[i]] += 2;
     }
-  }
-  const merger = new Merger(functions, uses);
+  });
+  const merger = new Merger(functions, uses, sites, room);
   for (const index of order) merger.finish(index);
   return merger.done as OptFunction[];
 }

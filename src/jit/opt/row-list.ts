@@ -2,8 +2,25 @@ import { HIGH, Ir, LEADER, TARGET } from '../rows/ir.ts';
 
 const COLUMNS = ['kind', 'sub', 'd', 'a', 'b', 'flags', 'imm', 'aux', 'off'] as const;
 
+/** Rows up to which copying them one by one is faster. */
+const SHORT = 32;
+
 /** Copies all columns of rows. */
 export function copyRows(from: Ir, start: number, end: number, to: Ir, at: number): void {
+  if (end - start <= SHORT) {
+    for (let i = start, j = at; i < end; i++, j++) {
+      to.kind[j] = from.kind[i];
+      to.sub[j] = from.sub[i];
+      to.d[j] = from.d[i];
+      to.a[j] = from.a[i];
+      to.b[j] = from.b[i];
+      to.flags[j] = from.flags[i];
+      to.imm[j] = from.imm[i];
+      to.aux[j] = from.aux[i];
+      to.off[j] = from.off[i];
+    }
+    return;
+  }
   for (const column of COLUMNS) to[column].set(from[column].subarray(start, end), at);
 }
 

@@ -207,6 +207,7 @@ function reuse(rows: Ir, i: number, values: Values): boolean {
 export function shareValues(rows: Ir, blocks: Blocks, room: Room): boolean {
   const { kind, a, b, d, flags } = rows;
   const { count, start } = blocks;
+  const mark = room.mark();
   const equal = equalsAt(rows, blocks, room);
   const values = new Values(rows, room);
   let changed = false;
@@ -226,5 +227,6 @@ export function shareValues(rows: Ir, blocks: Blocks, room: Room): boolean {
       }
     }
   }
+  room.release(mark);
   return changed;
 }

@@ -120,9 +120,9 @@ export function decode(func: FuncInput, order: ByteOrder, isMask: IsMask, room?:
   return decodeSlots(func, order, isMask, false, new Ir(func.insns.length, room));
 }
 
-/** A function before the verifier's fixups: it may have packet loads and `may_goto`, and divisors may be 0. */
-export function decodeUnfixed(func: SlotsOfFunction, order: ByteOrder, isMask: IsMask): Ir {
-  return decodeSlots(func, order, isMask, true, new Ir(func.insns.length));
+/** A function before the verifier's fixups, as {@link decode}: it may have packet loads and `may_goto`, and divisors may be 0. */
+export function decodeUnfixed(func: SlotsOfFunction, order: ByteOrder, isMask: IsMask, room?: Room): Ir {
+  return decodeSlots(func, order, isMask, true, new Ir(func.insns.length, room));
 }
 
 /** What of a function its rows are made of. */

@@ -57,7 +57,8 @@ const CLOBBERED = BOTH * 0b111111;
 const REAL = ~(BOTH << FP) & ~(BOTH << NONE) & ~(BOTH << 14);
 
 /** Whether a row is there for nothing but its result. */
-export const isPure = (kind: number): boolean => (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
+export const isPure = (kind: number): boolean =>
+  (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
 
 /** What low halves of operands the low half of an operation's result comes from, and its high half. */
 const OWN_HALVES = 0;

@@ -1,7 +1,9 @@
 import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, findInsnDef, type Insn, LD_IMM64 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
+import { DESK } from '../desk.ts';
 import {
   calleesFirst,
+  callSites,
   foldBounds,
   foldRows,
   inlineCalls,
@@ -13,7 +15,7 @@ import {
   shareValues,
   unrollLoops,
 } from '../opt/index.ts';
-import { Room } from '../room.ts';
+import type { Room } from '../room.ts';
 import { BOTH, decodeUnfixed, findBlocks, LOW } from '../rows/index.ts';
 import {
   ARGS_KNOWN,
@@ -43,6 +45,8 @@ const TAIL_CALL_HELPER = 12;
 const GOTOX = BPF_JMP | BPF_X;
 const CALLX = CALL | BPF_X;
 const ALL_ARGS = BOTH * 0b111110;
+/** Of a function as code generators keep one, in memory, what an optimised one takes. */
+export const PROVEN_ROOMS = 4;
 const anyMask = (): boolean => true;
 
 /** Whoever has its address may call a function, with all five arguments; it is in the table. */
@@ -66,62 +70,70 @@ export interface ProvenProgram {
 export type CallShapes = Pick<EmissionOptions, 'helperShape' | 'kfuncShape'>;
 
 /** What calls read, by what is known of who is called. */
-function nameArguments(rows: Ir, how: CallShapes): void {
-  const { n, kind, imm, aux, off, flags, d } = rows;
-  for (let i = 0; i < n; i++) {
-    if (kind[i] === CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
-      // R0 is what it was when there was nothing to go to.
-      kind[i] = TAIL;
-      d[i] = NONE;
-      off[i] = BOTH * 0b1111;
-      flags[i] |= ARGS_KNOWN;
-    } else if (kind[i] === CALL_HELPER || kind[i] === CALL_KFUNC) {
-      const shape = kind[i] === CALL_HELPER ? how.helperShape(imm[i]) : how.kfuncShape(imm[i], aux[i]);
-      off[i] = BOTH * ((2 << shape.args) - 2);
-      flags[i] |= ARGS_KNOWN;
-      if (!shape.returns) d[i] = NONE;
-    }
+function nameArguments({ kind, imm, aux, off, flags, d }: Ir, i: number, how: CallShapes): void {
+  if (kind[i] === CALL_HELPER && imm[i] === TAIL_CALL_HELPER) {
+    // R0 is what it was when there was nothing to go to.
+    kind[i] = TAIL;
+    d[i] = NONE;
+    off[i] = BOTH * 0b1111;
+  } else {
+    const shape = kind[i] === CALL_HELPER ? how.helperShape(imm[i]) : how.kfuncShape(imm[i], aux[i]);
+    off[i] = BOTH * ((2 << shape.args) - 2);
+    if (!shape.returns) d[i] = NONE;
   }
+  flags[i] |= ARGS_KNOWN;
 }
 
-function decodeFunction(program: FunctionStarts, index: number, how: CallShapes, frameBytes: number): OptFunction {
-  const { insns, starts, functionAt } = program;
-  const start = starts[index];
-  const own = insns.slice(start, starts[index + 1]);
+/** Functions whose addresses the program takes, by slot. */
+function functionAddresses({ functionAt }: FunctionStarts, own: readonly Insn[], start: number): Map<number, number> {
   const funcRefs = new Map<number, number>();
   for (let i = 0; i < own.length; i++) {
-    const { code, src, imm } = own[i];
+    const { code } = own[i];
+    if (code !== LD_IMM64 && code !== GOTOX && code !== CALLX) continue;
+    const { src, imm } = own[i];
     if (code === LD_IMM64 && src === BPF_PSEUDO_FUNC) funcRefs.set(i, functionAt[start + i + 1 + imm]);
-    else if ((code === LD_IMM64 && src !== 0) || code === GOTOX || code === CALLX) {
+    else if (code !== LD_IMM64 || src !== 0) {
       const opcode = code.toString(16).padStart(2, '0');
       const name = findInsnDef(own[i])?.name ?? 'unknown';
       throw new JitError(ERRNO.ENOTSUPP, `eBPF filter opcode ${opcode} (@${start + i}) unsupported: ${name}`);
     }
     if (code === LD_IMM64) i++;
   }
-  const rows = decodeUnfixed({ insns: own, funcRefs, verifierZext: false }, 'little', anyMask);
+  return funcRefs;
+}
+
+function decodeFunction(
+  program: FunctionStarts,
+  index: number,
+  how: CallShapes,
+  frameBytes: number,
+  room: Room,
+): OptFunction {
+  const { insns, starts, functionAt } = program;
+  const start = starts[index];
+  const own = insns.slice(start, starts[index + 1]);
+  const funcRefs = functionAddresses(program, own, start);
+  const rows = decodeUnfixed({ insns: own, funcRefs, verifierZext: false }, 'little', anyMask, room);
   rows.narrowAddresses = true;
-  const slots = new Int32Array(rows.n);
-  for (let i = 0; i < rows.n; i++) {
+  const { n, kind, aux, imm } = rows;
+  const slots = room.ints(n);
+  for (let i = 0; i < n; i++) {
     slots[i] = start + i;
-    if (rows.kind[i] === CALL_SUB) rows.aux[i] = functionAt[start + i + 1 + rows.imm[i]];
+    const k = kind[i];
+    if (k < JA || k > MAY_GOTO) continue;
+    if (k <= JCC_X || k === MAY_GOTO) checkTarget(own, rows, start, i);
+    else if (k === CALL_SUB) aux[i] = functionAt[start + i + 1 + imm[i]];
+    else if (k === CALL_HELPER || k === CALL_KFUNC) nameArguments(rows, i, how);
   }
-  checkTargets(own, rows, start);
-  nameArguments(rows, how);
   return { rows, slots, frameBytes: usesFrame(rows) ? frameBytes : 0, locals: 0 };
 }
 
 /** Jumps go to instructions, and the last one does not leave the function by not jumping. */
-function checkTargets(own: readonly Insn[], { kind, aux, n }: Ir, start: number): void {
-  for (let i = 0; i < n; i++) {
-    const jumps = (kind[i] >= JA && kind[i] <= JCC_X) || kind[i] === MAY_GOTO;
-    if (!jumps) continue;
-    if (own[aux[i]].code === 0) {
-      throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${start + i} to ${start + aux[i]}`);
-    }
-    if (i === n - 1 && kind[i] !== JA)
-      throw new JitError(ERRNO.EINVAL, `insn ${start + i}: control leaves the function`);
+function checkTarget(own: readonly Insn[], { kind, aux, n }: Ir, start: number, i: number): void {
+  if (own[aux[i]].code === 0) {
+    throw new JitError(ERRNO.EINVAL, `jump out of range from insn ${start + i} to ${start + aux[i]}`);
   }
+  if (i === n - 1 && kind[i] !== JA) throw new JitError(ERRNO.EINVAL, `insn ${start + i}: control leaves the function`);
 }
 
 const usesFrame = ({ kind, a, b, n }: Ir): boolean => {
@@ -159,15 +171,19 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
 }
 
 /** Functions reached from those that are pinned. */
-function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uint8Array {
+function reachedFrom(
+  functions: readonly OptFunction[],
+  sites: readonly (readonly number[])[],
+  pinned: Uint8Array,
+): Uint8Array {
   const reached = pinned.slice();
   const left: number[] = [];
   for (let index = 0; index < pinned.length; index++) if (pinned[index] !== 0) left.push(index);
   for (let index = left.pop(); index !== undefined; index = left.pop()) {
-    const { n, kind, aux, imm } = functions[index].rows;
-    for (let i = 0; i < n; i++) {
-      const to = kind[i] === CALL_SUB ? aux[i] : kind[i] === FUNC ? imm[i] : -1;
-      if (to < 0 || reached[to] !== 0) continue;
+    const { kind, aux, imm } = functions[index].rows;
+    for (const i of sites[index]) {
+      const to = kind[i] === CALL_SUB ? aux[i] : imm[i];
+      if (reached[to] !== 0) continue;
       reached[to] = 1;
       left.push(to);
     }
@@ -181,6 +197,7 @@ function reachedFrom(functions: readonly OptFunction[], pinned: Uint8Array): Uin
  * @param frameBytesOf bytes of the frame of each BPF function, a multiple of 16
  * @param entries slots of functions that no instruction names
  * @param entered functions that outsiders call: the arguments of each by its slot, numbers of 32 bits
+ * @param room where the functions live
  */
 export function proveProgram(
   program: FunctionStarts,
@@ -189,6 +206,7 @@ export function proveProgram(
   entries: readonly number[],
   entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
+  room: Room,
 ): ProvenProgram {
   const count = program.starts.length - 1;
   const pinned = new Uint8Array(count);
@@ -197,14 +215,19 @@ export function proveProgram(
   for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
   let functions: OptFunction[] = [];
   for (let index = 0; index < count; index++) {
-    const func = decodeFunction(program, index, how, frameBytesOf(index));
-    functions.push(func);
-    const { n, kind, imm } = func.rows;
-    for (let i = 0; i < n; i++) if (kind[i] === FUNC) pinned[imm[i]] = KNOWN;
+    functions.push(decodeFunction(program, index, how, frameBytesOf(index), room));
   }
-  const order = calleesFirst(functions);
-  if (!without.has('inline') && count > 1) functions = inlineCalls(functions, order, pinned);
-  const reached = reachedFrom(functions, pinned);
+  let sites = functions.map(callSites);
+  functions.forEach(({ rows: { kind, imm } }, index) => {
+    for (const i of sites[index]) if (kind[i] === FUNC) pinned[imm[i]] = KNOWN;
+  });
+  const order = calleesFirst(functions, sites);
+  if (!without.has('inline') && count > 1) {
+    const own = functions;
+    functions = inlineCalls(own, order, pinned, sites, room);
+    sites = functions.map((func, index) => (func === own[index] ? sites[index] : callSites(func)));
+  }
+  const reached = reachedFrom(functions, sites, pinned);
   const place = new Int32Array(count);
   order.forEach((index, at) => {
     place[index] = at;
@@ -213,17 +236,18 @@ export function proveProgram(
   const halves = new Int32Array(count).fill(-1);
   for (let index = 0; index < count; index++) {
     if (pinned[index] === KNOWN) halves[index] = ALL_ARGS;
-    const { n, kind, aux } = functions[index].rows;
-    for (let i = 0; i < n; i++) if (kind[i] === CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
+    const { kind, aux } = functions[index].rows;
+    for (const i of sites[index]) {
+      if (kind[i] === CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
+    }
   }
   for (const [slot, args] of entered) halves[program.functionAt[slot]] = LOW * ((2 << args) - 2);
-  const room = new Room();
   const analyzed: (AnalyzedFunction | undefined)[] = new Array(count).fill(undefined);
   for (const index of order) {
     if (reached[index] === 0) continue;
     const func = functions[index];
-    const { n, kind, aux, off, flags } = func.rows;
-    for (let i = 0; i < n; i++) {
+    const { kind, aux, off, flags } = func.rows;
+    for (const i of sites[index]) {
       if (kind[i] !== CALL_SUB) continue;
       off[i] = halves[aux[i]];
       flags[i] |= ARGS_KNOWN;
@@ -265,7 +289,22 @@ export function writeProven(
   entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
 ): WrittenFunctions {
-  const { functions, halves, pinned } = proveProgram(program, parts.how, frameBytesOf, entries, entered, without);
+  const room = DESK.lend(PROVEN_ROOMS * program.insns.length);
+  try {
+    const proven = proveProgram(program, parts.how, frameBytesOf, entries, entered, without, room);
+    return writeFunctions(module, program, parts, proven, entered);
+  } finally {
+    DESK.giveBack(room);
+  }
+}
+
+function writeFunctions(
+  module: ModuleWriter,
+  program: FunctionStarts,
+  parts: Omit<ProgramParts, 'signatures' | 'starts'>,
+  { functions, halves, pinned }: ProvenProgram,
+  entered: ReadonlyMap<number, number>,
+): WrittenFunctions {
   const signatures: (Signature | undefined)[] = functions.map(() => undefined);
   const inTable: number[] = [];
   const others: number[] = [];
