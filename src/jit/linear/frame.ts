@@ -1,5 +1,5 @@
 import type { Blocks } from '../rows/index.ts';
-import { AX, CALL_HELPER, type Ir, LEAVE, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
+import { AX, CALL_HELPER, type Ir, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
 
 /** Machine registers, as code over the linear memory uses them. */
 export interface LinearRegisters {
@@ -44,11 +44,6 @@ export interface FunctionFrame {
   readonly frameBytes: number;
 }
 
-const calls = ({ kind, n }: Ir): boolean => {
-  for (let i = 0; i < n; i++) if ((kind[i] >= CALL_HELPER && kind[i] <= TAIL) || kind[i] === PACKET) return true;
-  return false;
-};
-
 /** How often a block runs, guessed: ten times as often for each loop around it that goes back over it. */
 function weights({ count, taken, next }: Blocks): Float64Array {
   const depth = new Float64Array(count + 1);
@@ -82,20 +77,20 @@ export function planFunction(
   const weight = localCount === 0 ? undefined : weights(blocks);
   let named = 0b1;
   let mayGoto = false;
+  let leaf = true;
   for (let at = 0; at < blocks.count; at++) {
-    for (let i = blocks.start[at]; i < blocks.start[at + 1]; i++) {
+    for (let i = blocks.start[at], end = blocks.start[at + 1]; i < end; i++) {
       const k = kind[i];
       if (k === NOP) continue;
-      if (k === MAY_GOTO) mayGoto = true;
-      const memory = k >= LOAD && k <= STORE_K;
-      if (d[i] !== NONE) named |= 1 << d[i];
-      if (a[i] !== NONE && k !== LEAVE) named |= 1 << a[i];
-      if (b[i] !== NONE) named |= 1 << b[i];
-      if (memory && aux[i] > 0) named |= 1 << (aux[i] - 1);
-      if (a[i] === NONE && memory && weight !== undefined) uses[off[i]] += weight[at];
+      // That of NONE says nothing; what functions return is in R0 in any case.
+      named |= (1 << d[i]) | (1 << a[i]) | (1 << b[i]);
+      if (k >= LOAD && k <= STORE_K) {
+        if (aux[i] > 0) named |= 1 << (aux[i] - 1);
+        if (a[i] === NONE && weight !== undefined) uses[off[i]] += weight[at];
+      } else if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) leaf = false;
+      else if (k === MAY_GOTO) mayGoto = true;
     }
   }
-  const leaf = !calls(rows);
   const home = leaf ? registers.leafHome : registers.home;
   const isNamed = (register: number): boolean => (named & (1 << register)) !== 0;
   const isKept = (machine: number): boolean => registers.kept.includes(machine);

@@ -1,6 +1,6 @@
 import { BPF_FLAGS, ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
-import { CodeBuffer } from '../code-buffer.ts';
+import { DESK } from '../desk.ts';
 import { unsetWords } from '../opt/index.ts';
 import type { Room } from '../room.ts';
 import {
@@ -32,7 +32,7 @@ import { knownBefore } from './zero-extended.ts';
 
 const LEFT_PROGRAM = WASM_FAULTS.indexOf('left-program');
 
-/** A function's code, but for the distances of its calls. */
+/** A function's code, in `FunctionHow.room`, but for the distances of its calls. */
 export interface WrittenFunction {
   readonly bytes: Uint8Array;
   readonly calls: LinearEmission['calls'];
@@ -72,10 +72,10 @@ class FunctionWriter<E extends LinearEmission> {
     this.#how = how;
     const { rows, blocks, frame, frameBytes, inMemory, live } = func;
     this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory, target.registers);
-    this.#short = new Uint8Array(rows.n);
-    this.#ends = planEnds(rows, blocks);
-    this.#heads = loopHeads(blocks);
-    this.#unset = unsetLocals(rows, blocks, frame.locals);
+    this.#short = how.room.bytes(rows.n);
+    this.#ends = planEnds(rows, blocks, how.room);
+    this.#heads = loopHeads(blocks, how.room);
+    this.#unset = unsetLocals(rows, blocks, this.#heads, frame.locals, how.room);
     // Arguments of which only the lower half is read are made numbers of 32 bits at the start.
     this.#extended = lowOnly(live[0]) & 0b111110 & halves;
     this.#known = knownBefore(rows, blocks, this.#extended | (halves & ~0xffff), how.returnsZero, how.room);
@@ -91,7 +91,7 @@ class FunctionWriter<E extends LinearEmission> {
       e = this.#emit(false);
       if (this.#tooFar) throw new InternalError('a jump is further than it was found to be');
     }
-    return { bytes: e.c.finish(), calls: e.calls, gateOffs: e.gateOffs, returnsZero: this.returnsZero };
+    return { bytes: e.c.finishIn(this.#how.room), calls: e.calls, gateOffs: e.gateOffs, returnsZero: this.returnsZero };
   }
 
   /** @param trial finds out which jumps are short */
@@ -101,7 +101,8 @@ class FunctionWriter<E extends LinearEmission> {
     const { kind, flags } = rows;
     const known = this.#known;
     const target = this.#target;
-    const c = new CodeBuffer('little', count, 6 * rows.n + 64);
+    const c = DESK.buffer('little');
+    c.reset(count);
     const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short: this.#short });
     // Row, end and target of each jump, where they are looked for.
     const jumps = this.#how.room.ints(trial ? 3 * count : 0);

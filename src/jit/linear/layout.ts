@@ -1,3 +1,4 @@
+import type { Room } from '../room.ts';
 import type { Blocks } from '../rows/index.ts';
 import {
   ADD,
@@ -49,10 +50,10 @@ function isChoice({ kind, sub, a, d }: Ir, i: number): boolean {
 }
 
 /** Form of each block's end. */
-export function planEnds(rows: Ir, blocks: Blocks): Uint8Array {
+export function planEnds(rows: Ir, blocks: Blocks, room: Room): Uint8Array {
   const { count, start, taken, next } = blocks;
   const { kind, flags, a, b } = rows;
-  const forms = new Uint8Array(count);
+  const forms = room.bytes(count);
   for (let at = 0; at + 2 < count; at++) {
     const last = start[at + 1] - 1;
     if ((kind[last] !== JCC_K && kind[last] !== JCC_X) || next[at] !== at + 1) continue;
@@ -68,8 +69,8 @@ export function planEnds(rows: Ir, blocks: Blocks): Uint8Array {
 }
 
 /** Blocks that are jumped back to. */
-export function loopHeads({ count, taken, next }: Blocks): Uint8Array {
-  const heads = new Uint8Array(count);
+export function loopHeads({ count, taken, next }: Blocks, room: Room): Uint8Array {
+  const heads = room.bytes(count);
   for (let at = 0; at < count; at++) {
     if (taken[at] >= 0 && taken[at] <= at) heads[taken[at]] = 1;
     if (next[at] >= 0 && next[at] <= at) heads[next[at]] = 1;

@@ -1,6 +1,6 @@
 import type { Insn } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
-import { alignUp, concatBytes, InternalError } from '../../util/index.ts';
+import { alignUp, InternalError } from '../../util/index.ts';
 import { DESK } from '../desk.ts';
 import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
@@ -59,10 +59,10 @@ const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 class GateList {
   readonly gates: Gate[] = [];
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new Map<string | number, number>();
 
   number(gate: Gate): number {
-    const key = JSON.stringify(gate);
+    const key = gate.kind === 'helper' ? gate.id : gate.kind === 'kfunc' ? `${gate.btfId} ${gate.fdIdx}` : gate.kind;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = this.gates.push(gate) - 1;
@@ -160,18 +160,13 @@ function compileIn<E extends LinearEmission>(
   }
   const indexes = order(functions, pinned);
   const offs = new Int32Array(count).fill(-1);
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  const put = (bytes: Uint8Array): number => {
-    const start = at;
-    const padded = new Uint8Array(alignUp(bytes.length, target.alignBytes)).fill(target.fill);
-    padded.set(bytes);
-    parts.push(padded);
-    at += padded.length;
-    return start;
-  };
-  for (const index of indexes) offs[index] = put((written[index] as WrittenFunction).bytes);
-  const bytes = concatBytes(parts);
+  let end = 0;
+  for (const index of indexes) {
+    offs[index] = end;
+    end += alignUp((written[index] as WrittenFunction).bytes.length, target.alignBytes);
+  }
+  const bytes = new Uint8Array(end).fill(target.fill);
+  for (const index of indexes) bytes.set((written[index] as WrittenFunction).bytes, offs[index]);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (const index of indexes) {
     for (const { offBytes, callee } of (written[index] as WrittenFunction).calls) {

@@ -91,16 +91,29 @@ class Escapes {
   }
 }
 
-function escapedFrom(rows: Ir, blocks: Blocks, live: Int32Array): number {
+/** Rows that name the frame pointer, ascending. */
+function framedRows({ n, kind, a, b }: Ir): readonly number[] {
+  const framed: number[] = [];
+  for (let i = 0; i < n; i++) if ((a[i] === FP || b[i] === FP) && kind[i] !== NOP) framed.push(i);
+  return framed;
+}
+
+function escapedFrom(rows: Ir, blocks: Blocks, live: Int32Array, framed: readonly number[]): number {
   const escapes = new Escapes(rows);
-  const { a, b } = rows;
-  for (let at = 0; at < blocks.count; at++) {
-    const end = blocks.start[at + 1];
-    for (let i = blocks.start[at]; i < end; i++) {
-      // Few rows have to do with the frame.
-      if (a[i] !== FP && b[i] !== FP && !escapes.any) continue;
+  const { start } = blocks;
+  let next = 0;
+  for (let at = 0; next < framed.length; at++) {
+    const end = start[at + 1];
+    for (let i = framed[next]; i < end; i++) {
+      // Rows between have nothing to do with the frame while no register holds its address.
+      if (!escapes.any) {
+        while (next < framed.length && framed[next] < i) next++;
+        if (next === framed.length || framed[next] >= end) break;
+        i = framed[next];
+      }
       if (!escapes.row(i)) return escapes.from;
     }
+    while (next < framed.length && framed[next] < end) next++;
     if (escapes.any) escapes.endBlock(liveOut(blocks, live, at));
   }
   return escapes.from;
@@ -114,6 +127,8 @@ export interface FramePlan {
   readonly places: readonly number[];
   /** By byte of the frame from its end: 1 where memory may be touched. */
   readonly touched: Uint8Array;
+  /** Whether any row names the frame pointer still. */
+  readonly inMemory: boolean;
 }
 
 /**
@@ -137,15 +152,17 @@ export function planFrame(
   firstLocal: number,
   promote: boolean,
 ): FramePlan {
-  const { kind, a, sub, off, flags, n } = rows;
+  const { kind, a, b, sub, off, flags } = rows;
   const touched = new Uint8Array(frameBytes + 8);
-  const everything = { locals: firstLocal, places: [], touched };
-  const from = escapedFrom(rows, blocks, live);
+  const framed = framedRows(rows);
+  if (framed.length === 0) return { locals: firstLocal, places: [], touched, inMemory: false };
+  const everything = { locals: firstLocal, places: [], touched, inMemory: true };
+  const from = escapedFrom(rows, blocks, live, framed);
   touched.fill(1, Math.max(0, frameBytes + from), frameBytes);
   if (from === Number.NEGATIVE_INFINITY) return everything;
   // By byte: log2 of the size of the accesses that begin there plus one; MIXED where others overlap.
   const seen = new Uint8Array(frameBytes + 8);
-  for (let i = 0; i < n; i++) {
+  for (const i of framed) {
     const k = kind[i];
     if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
     const at = frameBytes + off[i];
@@ -156,30 +173,35 @@ export function planFrame(
     const size = sub[i] & 3;
     const plain = k <= STORE_K && k !== LOAD_REV && (flags[i] & (PROBE | ARENA)) === 0;
     const what = promote && plain && off[i] + (1 << size) <= from ? size + 1 : MIXED;
-    for (let b = 0; b < 1 << size; b++) {
-      const is = b === 0 || what === MIXED ? what : INSIDE;
-      seen[at + b] = seen[at + b] === UNSEEN || seen[at + b] === is ? is : MIXED;
+    for (let byte = 0; byte < 1 << size; byte++) {
+      const is = byte === 0 || what === MIXED ? what : INSIDE;
+      seen[at + byte] = seen[at + byte] === UNSEEN || seen[at + byte] === is ? is : MIXED;
     }
   }
-  const localAt = new Int32Array(frameBytes + 8).fill(-1);
+  // By byte: number of the local that stands for the place there plus one.
+  const localAt = new Uint16Array(frameBytes + 8);
   const places: number[] = [];
   for (let at = 0; at < frameBytes; at++) {
     const size = seen[at] - 1;
     if (size < 0 || size > 3) continue;
     let whole = true;
-    for (let b = 1; b < 1 << size; b++) if (seen[at + b] !== INSIDE) whole = false;
-    if (whole && places.length < MOST_PLACES) localAt[at] = firstLocal + places.push(at - frameBytes) - 1;
+    for (let byte = 1; byte < 1 << size; byte++) if (seen[at + byte] !== INSIDE) whole = false;
+    if (whole && places.length < MOST_PLACES) localAt[at] = places.push(at - frameBytes);
   }
-  for (let i = 0; i < n; i++) {
+  let inMemory = false;
+  for (const i of framed) {
     const k = kind[i];
-    if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
-    const at = frameBytes + off[i];
-    const local = k <= STORE_K ? localAt[at] : -1;
-    if (local < 0) touched.fill(1, at, at + (1 << (sub[i] & 3)));
-    else {
+    const access = a[i] === FP && k >= LOAD && k <= STORE_REL;
+    const at = access ? frameBytes + off[i] : 0;
+    const place = access && k <= STORE_K ? localAt[at] : 0;
+    if (place === 0) {
+      inMemory = true;
+      if (access) touched.fill(1, at, at + (1 << (sub[i] & 3)));
+    } else {
       a[i] = NONE;
-      off[i] = local;
+      off[i] = firstLocal + place - 1;
+      if (b[i] === FP) inMemory = true;
     }
   }
-  return { locals: firstLocal + places.length, places, touched };
+  return { locals: firstLocal + places.length, places, touched, inMemory };
 }

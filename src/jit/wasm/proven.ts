@@ -167,7 +167,7 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
     for (let i = 0; i < rows.n; i++) if (rows.d[i] !== NONE) rows.flags[i] |= HIGH;
   }
   const { frameBytes, locals } = func;
-  return { rows, slots, blocks, live, frameBytes, inMemory: usesFrame(rows), frame, firstPlace: locals };
+  return { rows, slots, blocks, live, frameBytes, inMemory: frame.inMemory, frame, firstPlace: locals };
 }
 
 /** Functions reached from those that are pinned. */
