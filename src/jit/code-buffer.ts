@@ -1,4 +1,5 @@
 import { type ByteOrder, InternalError } from '../util/index.ts';
+import type { Cuts } from './cuts.ts';
 import type { Room } from './room.ts';
 
 /** How a fixup's place is filled in once its label has an offset: target's own number. */
@@ -99,6 +100,11 @@ export class CodeBuffer {
     this.#length = at + bytes.length;
   }
 
+  /** A byte written earlier. */
+  peekU8(off: number): number {
+    return this.#bytes[off];
+  }
+
   /** Overwrites a byte written earlier. */
   patchU8(off: number, value: number): void {
     this.#bytes[off] = value;
@@ -161,6 +167,48 @@ export class CodeBuffer {
     this.#fixups[at + 1] = label;
     this.#fixups[at + 2] = kind;
     this.#fixupCount++;
+  }
+
+  // ---- shortening, once everything is written: fixups by their number, in the order they were made
+
+  get fixupCount(): number {
+    return this.#fixupCount;
+  }
+  fixupOff(n: number): number {
+    return this.#fixups[n * FIXUP_INTS];
+  }
+  fixupLabel(n: number): number {
+    return this.#fixups[n * FIXUP_INTS + 1];
+  }
+  fixupKind(n: number): FixupKind {
+    return this.#fixups[n * FIXUP_INTS + 2];
+  }
+  /** A fixup stands elsewhere, between the same others, and is of another kind. */
+  changeFixup(n: number, off: number, kind: FixupKind): void {
+    this.#fixups[n * FIXUP_INTS] = off;
+    this.#fixups[n * FIXUP_INTS + 2] = kind;
+  }
+
+  /** Takes bytes out of what was written; labels and fixups go with the bytes they stand in front of. */
+  cut(cuts: Cuts): void {
+    if (cuts.count === 0) return;
+    const bytes = this.#bytes;
+    let to = cuts.start(0);
+    for (let n = 0; n < cuts.count; n++) {
+      const from = cuts.end(n);
+      const end = n + 1 < cuts.count ? cuts.start(n + 1) : this.#length;
+      // `copyWithin` costs 50 ns however few they are.
+      if (end - from > 64) bytes.copyWithin(to, from, end);
+      else for (let i = from, j = to; i < end; i++, j++) bytes[j] = bytes[i];
+      to += end - from;
+    }
+    this.#length = to;
+    for (let label = 0; label < this.#labelCount; label++) {
+      if (this.#labels[label] !== UNBOUND) this.#labels[label] = cuts.moved(this.#labels[label]);
+    }
+    for (let at = 0; at < this.#fixupCount * FIXUP_INTS; at += FIXUP_INTS) {
+      this.#fixups[at] = cuts.moved(this.#fixups[at]);
+    }
   }
 
   /** Patches every fixup, in the order they were made. A label nobody bound is an InternalError. */

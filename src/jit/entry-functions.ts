@@ -155,5 +155,5 @@ export function withEntries(insns: readonly Insn[], names: readonly EntryName[],
     slots.set(name, insns.length + builder.here);
     builder[name]();
   }
-  return { insns: [...insns, ...builder.finish(insns.length)], slots };
+  return { insns: insns.concat(builder.finish(insns.length)), slots };
 }

@@ -1,4 +1,5 @@
 import type { CodeBuffer } from '../code-buffer.ts';
+import type { Cuts } from '../cuts.ts';
 import type { Ir } from '../rows/ir.ts';
 import type { FunctionFrame, LocalHome } from './frame.ts';
 import type { NativeTailCalls } from './tail-calls.ts';
@@ -65,6 +66,14 @@ export class LinearEmission implements EmissionParts {
     this.frame = parts.frame;
     this.locals = parts.frame.locals;
     this.short = parts.short;
+  }
+
+  /** Takes bytes out of the code. */
+  cut(cuts: Cuts): void {
+    this.c.cut(cuts);
+    const { calls, gateOffs } = this;
+    for (let n = 0; n < calls.length; n++) calls[n] = { ...calls[n], offBytes: cuts.moved(calls[n].offBytes) };
+    for (let n = 0; n < gateOffs.length; n++) gateOffs[n] = cuts.moved(gateOffs[n]);
   }
 
   isWide(i: number): boolean {

@@ -82,19 +82,34 @@ class FunctionWriter<E extends LinearEmission> {
   }
 
   write(): WrittenFunction {
+    const { shortBytes, shorten } = this.#target;
     // Short jumps are tried where there is hope, otherwise it is found out which are: code only shrinks from long ones.
-    this.#short.fill(1);
-    let e = this.#func.rows.n > this.#target.shortBytes ? undefined : this.#emit(false);
+    let e: E | undefined;
+    if (this.#func.rows.n <= shortBytes) {
+      this.#short.fill(1);
+      e = this.#emit(false);
+      this.#resolve(e);
+    }
     if (e === undefined || this.#tooFar) {
       this.#short.fill(0);
-      this.#emit(true);
-      e = this.#emit(false);
+      e = this.#emit(true);
+      if (shorten === undefined) e = this.#emit(false);
+      else shorten(e);
+      this.#resolve(e);
       if (this.#tooFar) throw new InternalError('a jump is further than it was found to be');
     }
     return { bytes: e.c.finishIn(this.#how.room), calls: e.calls, gateOffs: e.gateOffs, returnsZero: this.returnsZero };
   }
 
-  /** @param trial finds out which jumps are short */
+  #resolve(e: E): void {
+    const target = this.#target;
+    this.#tooFar = false;
+    e.c.resolve((code, kind, off, distance) => {
+      if (!target.patch(code, kind, off, distance)) this.#tooFar = true;
+    });
+  }
+
+  /** @param trial the code is as long as it may ever be; finds out which jumps are short */
   #emit(trial: boolean): E {
     const { rows, blocks, slots } = this.#func;
     const { count, start, taken, next } = blocks;
@@ -105,15 +120,18 @@ class FunctionWriter<E extends LinearEmission> {
     c.reset(count);
     const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short: this.#short });
     // Row, end and target of each jump, where they are looked for.
-    const jumps = this.#how.room.ints(trial ? 3 * count : 0);
+    const measures = trial && target.shorten === undefined;
+    const jumps = this.#how.room.ints(measures ? 3 * count : 0);
     let jumpInts = 0;
     const jumped = (row: number, to: number): void => {
-      if (!trial || to < 0) return;
+      if (!measures || to < 0) return;
       jumps[jumpInts] = row;
       jumps[jumpInts + 1] = c.length;
       jumps[jumpInts + 2] = to;
       jumpInts += 3;
     };
+    const writers = target.rows;
+    const hasDone = target.done !== undefined;
     this.#prologue(e);
     for (let at = 0; at < count; at++) {
       const joins = at === 0 || (flags[start[at]] & TARGET) !== 0;
@@ -123,8 +141,12 @@ class FunctionWriter<E extends LinearEmission> {
       for (let i = start[at]; i < end; i++) {
         e.known = known[i];
         if (i === end - 1 && this.#ends[at] !== PLAIN) this.#end(e, i, at);
-        else this.#row(e, i, taken[at], next[at], at);
-        target.done(e, i);
+        else {
+          const write = writers[kind[i]];
+          if (write !== undefined) write(e, i);
+          else this.#row(e, i, taken[at], next[at], at);
+        }
+        if (hasDone) target.done?.(e, i);
       }
       const last = end - 1;
       const form = this.#ends[at];
@@ -143,10 +165,6 @@ class FunctionWriter<E extends LinearEmission> {
       const distance = c.offsetOf(jumps[at + 2]) - jumps[at + 1];
       if (Math.abs(distance) <= target.shortBytes) this.#short[jumps[at]] = 1;
     }
-    this.#tooFar = false;
-    c.resolve((code, kind, off, distance) => {
-      if (!target.patch(code, kind, off, distance)) this.#tooFar = true;
-    });
     return e;
   }
 
@@ -157,15 +175,11 @@ class FunctionWriter<E extends LinearEmission> {
     else this.#target.condition(e, i, blocks.taken[at + 1], true);
   }
 
+  /** A row that has to do with the function around it. */
   #row(e: E, i: number, taken: number, next: number, at: number): void {
     const { rows } = e;
     const target = this.#target;
     const kind = rows.kind[i];
-    const write = target.rows[kind];
-    if (write !== undefined) {
-      write(e, i);
-      return;
-    }
     switch (kind) {
       case NOP:
       case BARRIER:

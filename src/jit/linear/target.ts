@@ -17,6 +17,7 @@ import {
   STORE,
   STORE_K,
   STORE_REL,
+  ZERO_FRAME,
 } from '../rows/ir.ts';
 import type { CallShape } from '../wasm/index.ts';
 import type { EmissionParts, Gate, LinearEmission } from './emission.ts';
@@ -40,25 +41,30 @@ export interface LinearRows<E> {
 }
 
 /** They by the kinds of rows. */
-export const linearRows = <E>(write: LinearRows<E>): Readonly<Record<number, RowWriter<E>>> => ({
-  [MOV]: write.move,
-  [CAST_USER]: write.move,
-  [CONST]: write.constant,
-  [FUNC]: write.functionAddress,
-  [MASK]: write.mask,
-  [SEXT]: write.signExtension,
-  [BSWAP]: write.swap,
-  [ALU_K]: write.operation,
-  [ALU_X]: write.operation,
-  [LOAD]: write.load,
-  [LOAD_ACQ]: write.load,
-  [STORE]: write.store,
-  [STORE_K]: write.store,
-  [STORE_REL]: write.store,
-  [ATOMIC]: write.atomic,
-  [CMPXCHG]: write.atomic,
-  [CALL_SUB]: write.functionCall,
-});
+export const linearRows = <E>(write: LinearRows<E>): readonly (RowWriter<E> | undefined)[] =>
+  byKind({
+    [MOV]: write.move,
+    [CAST_USER]: write.move,
+    [CONST]: write.constant,
+    [FUNC]: write.functionAddress,
+    [MASK]: write.mask,
+    [SEXT]: write.signExtension,
+    [BSWAP]: write.swap,
+    [ALU_K]: write.operation,
+    [ALU_X]: write.operation,
+    [LOAD]: write.load,
+    [LOAD_ACQ]: write.load,
+    [STORE]: write.store,
+    [STORE_K]: write.store,
+    [STORE_REL]: write.store,
+    [ATOMIC]: write.atomic,
+    [CMPXCHG]: write.atomic,
+    [CALL_SUB]: write.functionCall,
+  });
+
+function byKind<E>(writers: Readonly<Record<number, RowWriter<E>>>): (RowWriter<E> | undefined)[] {
+  return Array.from({ length: ZERO_FRAME + 1 }, (_, kind) => writers[kind]);
+}
 
 /** What code over the linear memory needs of a CPU: registers, and what writes each thing a function is made of. */
 export interface LinearTarget<E extends LinearEmission> {
@@ -71,11 +77,13 @@ export interface LinearTarget<E extends LinearEmission> {
   /** Jumps no further than this take their short form. */
   readonly shortBytes: number;
   /** What writes a row that knows nothing of the function around it, by its kind. */
-  readonly rows: Readonly<Record<number, RowWriter<E>>>;
+  readonly rows: readonly (RowWriter<E> | undefined)[];
 
   emission(parts: EmissionParts): E;
   /** Writes a resolved distance; false where it is too far for its form. */
   patch(code: CodeBuffer, kind: number, off: number, distance: number): boolean;
+  /** Gives jumps of code that was written with long ones only, and as long as it may ever be, their short form where that reaches. */
+  shorten?(e: E): void;
   /** Writes the distance of a call, from where `LinearEmission.calls` says. */
   patchCall(view: DataView, off: number, distance: number): void;
   /** Adds to a gate's number, at one of `LinearEmission.gateOffs`. */
@@ -90,7 +98,7 @@ export interface LinearTarget<E extends LinearEmission> {
    */
   block(e: E, joins: boolean, isLoop: boolean, most: boolean): void;
   /** Behind each row. */
-  done(e: E, i: number): void;
+  done?(e: E, i: number): void;
 
   /** What a function needs of the stack and the memory's stack, up to its first row. */
   enter(e: E): void;

@@ -31,14 +31,28 @@ function copies({ kind, a, d }: Ir, start: number, end: number): boolean {
 function leave(rows: Ir, start: number, end: number, values: Int32Array, firsts: Int32Array): boolean {
   const { kind, a, d } = rows;
   let fresh = REGISTERS;
+  // Registers that others may hold the same as.
+  let shared = 0;
+  for (let r = 0; r < REGISTERS; r++) if (values[r] !== r) shared |= (1 << r) | (1 << values[r]);
   for (let i = start; i < end; i++) {
     const k = kind[i];
     if (k === NOP) continue;
-    if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) for (let r = 0; r <= 5; r++) values[r] = fresh++;
-    else if (d[i] < REGISTERS) values[d[i]] = k === MOV && a[i] < REGISTERS ? values[a[i]] : fresh++;
+    if ((k >= CALL_HELPER && k <= TAIL) || k === PACKET) {
+      for (let r = 0; r <= 5; r++) values[r] = fresh++;
+      shared &= ~0b111111;
+    } else if (d[i] >= REGISTERS) continue;
+    else if (k === MOV && a[i] < REGISTERS) {
+      values[d[i]] = values[a[i]];
+      shared |= (1 << d[i]) | (1 << a[i]);
+    } else {
+      values[d[i]] = fresh++;
+      shared &= ~(1 << d[i]);
+    }
   }
+  for (let r = 0; r < REGISTERS; r++) firsts[r] = r;
   let some = false;
-  for (let r = 0; r < REGISTERS; r++) {
+  for (let left = shared; left !== 0; left &= left - 1) {
+    const r = 31 - Math.clz32(left & -left);
     let first = 0;
     while (values[first] !== values[r]) first++;
     firsts[r] = first;

@@ -45,8 +45,8 @@ class Values {
   readonly #y = new Int32Array(16);
   /** By register: of those that hold the same, the one that is read. */
   readonly #reader = new Uint8Array(16);
-  /** How many read another one. */
-  #shared = 0;
+  /** By register: others that read it, as bits. */
+  readonly #readers = new Int32Array(16);
   /** By what is made: a register plus one that may hold it. */
   readonly #made: Uint8Array;
   #next = 0;
@@ -58,22 +58,22 @@ class Values {
 
   /** Nothing is known but which registers are equal where a block begins. */
   forget(known: EqualRegisters | undefined, block: number): void {
-    const [value, reader, row] = [this.#value, this.#reader, this.#row];
+    const [value, reader, row, readers] = [this.#value, this.#reader, this.#row, this.#readers];
     let next = this.#next;
     for (let r = 0; r < 16; r++) {
       value[r] = next++;
       reader[r] = r;
       row[r] = -1;
+      readers[r] = 0;
     }
     this.#next = next;
-    this.#shared = 0;
     if (known === undefined || !someEqual(known, block)) return;
     for (let r = 0; r < REGISTERS; r++) {
       const first = known.equal[block * REGISTERS + r];
       if (first === r) continue;
       value[r] = value[first];
       reader[r] = first;
-      this.#shared++;
+      readers[first] |= 1 << r;
     }
   }
 
@@ -84,16 +84,19 @@ class Values {
 
   /** The register is about to change: others that hold the same read one another. */
   #leave(register: number): void {
-    if (this.#shared === 0) return;
-    let other = -1;
-    this.#shared = 0;
-    for (let r = 0; r < REGISTERS; r++) {
-      if (r !== register && this.#reader[r] === register) {
-        if (other < 0) other = r;
-        this.#reader[r] = other;
-      }
-      if (r !== register && this.#reader[r] !== r) this.#shared++;
+    const readers = this.#readers;
+    const reader = this.#reader;
+    const read = reader[register];
+    if (read !== register) {
+      readers[read] &= ~(1 << register);
+      return;
     }
+    const others = readers[register];
+    if (others === 0) return;
+    readers[register] = 0;
+    const first = 31 - Math.clz32(others & -others);
+    for (let left = others; left !== 0; left &= left - 1) reader[31 - Math.clz32(left & -left)] = first;
+    readers[first] = others & (others - 1);
   }
 
   set(register: number, i: number, x: number, y: number): void {
@@ -110,9 +113,10 @@ class Values {
     if (register === from) return;
     this.#leave(register);
     this.#value[register] = this.#value[from];
-    this.#reader[register] = this.#reader[from];
+    const read = this.#reader[from];
+    this.#reader[register] = read;
+    this.#readers[read] |= 1 << register;
     this.#row[register] = -1;
-    this.#shared++;
   }
 
   of(register: number): number {

@@ -21,3 +21,11 @@ export function nops(c: CodeBuffer, count: number): void {
     left -= nop.length;
   }
 }
+
+/** The same over what was written earlier. */
+export function patchNops(c: CodeBuffer, off: number, count: number): void {
+  for (let at = off; at < off + count; ) {
+    const nop = NOPS[Math.min(off + count - at, NOPS.length - 1)];
+    for (const byte of nop) c.patchU8(at++, byte);
+  }
+}

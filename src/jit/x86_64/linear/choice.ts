@@ -15,7 +15,6 @@ import {
   W,
   XOR as XOR_OP,
 } from '../encode.ts';
-import { nops } from '../nops.ts';
 import { emitComparison } from './control-rows.ts';
 import type { X86Emission } from './emission.ts';
 import { HOME, SCRATCH } from './registers.ts';
@@ -46,12 +45,4 @@ export function emitChoice(e: X86Emission, jump: number, row: number): void {
   }
   const condition = emitComparison(e, jump);
   rr(c, wide ? W : 0, CMOV | (condition ^ 1), d, from);
-}
-
-/** Bytes loops begin at a multiple of. */
-const LOOP_ALIGN = 16;
-
-/** @param most as much as there may ever be: what jumps over it is measured by */
-export function alignLoop({ c }: X86Emission, most: boolean): void {
-  nops(c, most ? LOOP_ALIGN - 1 : -c.length & (LOOP_ALIGN - 1));
 }

@@ -53,8 +53,10 @@ import { ADDRESS, HOME, MEMORY, SCRATCH } from './registers.ts';
 
 /** mov eax, imm32 */
 const MOV_EAX = 0xb8;
-const FIX_8 = 1;
-const FIX_32 = 4;
+/** Kinds of fixups: a distance of eight bits, one of 32, and one of 32 that may become one of eight. */
+export const FIX_8 = 1;
+export const FIX_32 = 4;
+export const FIX_ANY = 5;
 
 /** A jump to a label: eight bits where the row is known to need no more. */
 export function jump(e: X86Emission, i: number, label: number): void {
@@ -65,7 +67,7 @@ export function jump(e: X86Emission, i: number, label: number): void {
     c.u8(0);
   } else {
     c.u8(JMP32);
-    c.fixup(label, FIX_32);
+    c.fixup(label, FIX_ANY);
     c.u32(0);
   }
 }
@@ -79,7 +81,7 @@ function jumpIf(e: X86Emission, i: number, condition: number, label: number): vo
   } else {
     c.u8(JCC32 >> 8);
     c.u8((JCC32 & 0xff) | condition);
-    c.fixup(label, FIX_32);
+    c.fixup(label, FIX_ANY);
     c.u32(0);
   }
 }

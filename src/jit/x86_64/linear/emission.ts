@@ -12,6 +12,9 @@ export interface Place {
 
 /** What the rows of one function are written with. */
 export class X86Emission extends LinearEmission {
+  /** Where loops were aligned by as much as may be necessary. */
+  readonly pads: number[] = [];
+
   /** The register that holds a BPF register; R10's value is made in `scratch`. */
   use(register: number, scratch: number = SCRATCH): number {
     if (register !== FP) return HOME[register];

@@ -8,7 +8,7 @@ import {
   emitSignExtension,
   emitSwap,
 } from './alu-rows.ts';
-import { alignLoop, emitChoice } from './choice.ts';
+import { emitChoice } from './choice.ts';
 import {
   emitCondition,
   emitFault,
@@ -17,16 +17,17 @@ import {
   emitOutside,
   emitPacketLoad,
   emitTailCall,
+  FIX_8,
   jump,
 } from './control-rows.ts';
 import { X86Emission } from './emission.ts';
 import { clearLocal, clearWords, enter, extend, setBudget } from './frame.ts';
+import { alignLoop, SHORT_BYTES, shorten } from './lengths.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
 import { REGISTERS } from './registers.ts';
 
 /** int3 */
 const TRAP = 0xcc;
-const nothing = (): void => {};
 
 /** x86-64, with BMI2 where the CPU is said to have more. */
 export const X86_LINEAR: LinearTarget<X86Emission> = {
@@ -34,7 +35,7 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   alignBytes: 32,
   fill: TRAP,
   mostBytes: 2 ** 30,
-  shortBytes: 120,
+  shortBytes: SHORT_BYTES,
   rows: linearRows({
     move: emitMove,
     constant: emitConstant,
@@ -50,16 +51,19 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   }),
   emission: parts => new X86Emission(parts),
   patch(code, size, off, distance) {
-    if (size === 4) code.patchU32(off, distance - 4);
-    else code.patchU8(off, distance - 1);
-    return size === 4 || (distance >= -127 && distance <= 128);
+    if (size !== FIX_8) {
+      code.patchU32(off, distance - 4);
+      return true;
+    }
+    code.patchU8(off, distance - 1);
+    return distance >= -127 && distance <= 128;
   },
+  shorten,
   patchCall: (view, off, distance) => view.setInt32(off, distance - 4, true),
   patchGate: (view, off, add) => view.setInt32(off, view.getInt32(off, true) + add, true),
   block(e, _, isLoop, most) {
     if (isLoop) alignLoop(e, most);
   },
-  done: nothing,
   enter,
   clearLocal,
   setBudget,
