@@ -108,7 +108,7 @@ export function planFunction(
   }
   for (const machine of registers.kept) if (machine !== registers.frame && !home.includes(machine)) kept.push(machine);
   (inMemory ? saved : kept).push(registers.frame);
-  const order = Array.from(uses.keys()).sort((x, y) => uses[y] - uses[x]);
+  const order = localCount === 0 ? [] : Array.from(uses.keys()).sort((x, y) => uses[y] - uses[x]);
   const locals: LocalHome[] = new Array(localCount);
   let slots = 0;
   for (const local of order) {

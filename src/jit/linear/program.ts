@@ -1,13 +1,13 @@
-import type { Insn } from '../../isa/index.ts';
+import { CALL, type Insn } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { alignUp, InternalError } from '../../util/index.ts';
 import { DESK } from '../desk.ts';
-import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
+import { ENTRY_ARGS, type EnteredProgram, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
 import type { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
-import { findFunctions } from '../wasm/function-split.ts';
+import { type FunctionStarts, findFunctions } from '../wasm/function-split.ts';
 import type { CallShape, TailCallLayout } from '../wasm/index.ts';
 import { KNOWN, PROVEN_ROOMS, proveProgram } from '../wasm/proven.ts';
 import type { AnalyzedFunction } from '../wasm/row-function.ts';
@@ -77,6 +77,27 @@ function order(functions: readonly (AnalyzedFunction | undefined)[], pinned: Uin
   return [...indexes.filter(index => pinned[index] !== 0), ...indexes.filter(index => pinned[index] === 0)];
 }
 
+/** A program's functions and, behind them, its ways in, which call none but those. */
+function enteredFunctions(
+  { starts, functionAt, callSlots }: FunctionStarts,
+  { insns, slots }: EnteredProgram,
+): FunctionStarts {
+  const ownCount = starts.length - 1;
+  const all = new Int32Array(ownCount + slots.size + 1);
+  all.set(starts);
+  const at = new Int32Array(insns.length).fill(-1);
+  at.set(functionAt);
+  let count = ownCount;
+  for (const slot of slots.values()) {
+    at[slot] = count;
+    all[count++] = slot;
+  }
+  all[count] = insns.length;
+  const calls = [...callSlots];
+  for (let slot = functionAt.length; slot < insns.length; slot++) if (insns[slot].code === CALL) calls.push(slot);
+  return { insns, starts: all, functionAt: at, callSlots: calls };
+}
+
 /**
  * A program that was verified to code of a CPU. The linear memory's address is in one register in all of it; BPF functions are called
  * and return as `LinearTarget.registers` says.
@@ -111,7 +132,7 @@ function compileIn<E extends LinearEmission>(
   const ownCount = own.starts.length - 1;
   const { calls, tailCalls } = callsOf(own);
   const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
-  const program = findFunctions(entered.insns, [...named, ...entered.slots.values()]);
+  const program = enteredFunctions(own, entered);
   const count = program.starts.length - 1;
   if (contextSlot !== undefined && !(program.functionAt[contextSlot] > 0)) {
     throw new InternalError(`no function begins at slot ${contextSlot}`);
