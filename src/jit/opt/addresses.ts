@@ -4,17 +4,21 @@ import {
   ALU_X,
   ARENA,
   AX,
+  CALL_HELPER,
   EXACT,
   FP,
   type Ir,
+  LEADER,
   LOAD,
   NONE,
+  NOP,
   PROBE,
   STORE_K,
   STORE_REL,
   W,
 } from '../rows/ir.ts';
 import { resultBits } from './masks.ts';
+import { reads } from './order.ts';
 import type { Window } from './window.ts';
 
 /** `(x + 8) + r` is `x + r + 8`: sums keep what is known of their first operand in `imm`. */
@@ -40,6 +44,22 @@ function foldIntoSum(w: Window, i: number): void {
 const inReach = (rows: Ir, off: number): boolean =>
   rows.narrowAddresses ? off === (off | 0) : off === (off << 16) >> 16;
 
+/** As many rows are looked through for another one that reads a sum. */
+const MOST_ROWS = 8;
+
+/** Whether a row soon behind row `i` reads what row `i` does. */
+function readAgain(rows: Ir, i: number, register: number): boolean {
+  const { n, kind, d, flags } = rows;
+  if (d[i] === register) return false;
+  const end = Math.min(n, i + 1 + MOST_ROWS);
+  for (let at = i + 1; at < end && (flags[at] & LEADER) === 0; at++) {
+    if (kind[at] === NOP) continue;
+    if (reads(rows, at, register)) return true;
+    if (d[at] === register || kind[at] >= CALL_HELPER) return false;
+  }
+  return false;
+}
+
 /** Takes a sum into the distance of the access. Returns whether there may be more. */
 function takeSum(w: Window, i: number): boolean {
   const { kind, a, b, sub, imm, aux, off, flags } = w.rows;
@@ -50,6 +70,7 @@ function takeSum(w: Window, i: number): boolean {
   if (kind[from] === ALU_X) {
     // A sum that is read again is better made once, and AX always is.
     if (a[i] === AX || !narrow || kind[i] > STORE_K || aux[i] !== 0 || !w.keepsB(from) || !w.unread(from)) return false;
+    if (readAgain(w.rows, i, a[i])) return false;
     w.used[a[i]] = i;
     const swapped = b[from] === FP;
     aux[i] = 1 + (swapped ? a[from] : b[from]);

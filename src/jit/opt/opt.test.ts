@@ -165,7 +165,7 @@ describe('addresses', () => {
     [
       'r2 = r1\nr2 += r3\nr0 = *(u8 *)(r2 + 4)\nr4 = *(u8 *)(r2 + 5)\nr0 += r4\nexit',
       passes,
-      ['r2 = r1 + r3', 'r0 = u8[r1 + r3 + 4]', 'r4 = u8[r2 + 5]', 'r0 = r0 + r4', 'exit'],
+      ['r2 = r1 + r3', 'r0 = u8[r2 + 4]', 'r4 = u8[r2 + 5]', 'r0 = r0 + r4', 'exit'],
     ],
     ['r2 = r1\nr2 += 8\nr1 = 0\nr0 = *(u8 *)(r2 + 4)\nexit', passes, ['r2 = r1 + 8', 'r0 = u8[r2 + 4]', 'exit']],
   ]);

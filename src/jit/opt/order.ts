@@ -23,7 +23,8 @@ import {
 const MOST_ROWS = 16;
 const BLOCK_START = LEADER | TARGET;
 
-function reads({ kind, a, b, aux }: Ir, i: number, register: number): boolean {
+/** Whether a row reads a register, other than by what it calls. */
+export function reads({ kind, a, b, aux }: Ir, i: number, register: number): boolean {
   if (a[i] === register || b[i] === register) return true;
   return kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1;
 }
