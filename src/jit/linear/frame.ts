@@ -1,3 +1,4 @@
+import type { Room } from '../room.ts';
 import type { Blocks } from '../rows/index.ts';
 import { AX, CALL_HELPER, type Ir, LOAD, MAY_GOTO, NONE, NOP, PACKET, STORE_K, TAIL } from '../rows/ir.ts';
 
@@ -45,17 +46,18 @@ export interface FunctionFrame {
 }
 
 /** How often a block runs, guessed: ten times as often for each loop around it that goes back over it. */
-function weights({ count, taken, next }: Blocks): Float64Array {
-  const depth = new Float64Array(count + 1);
+function weights({ count, taken, next }: Blocks, room: Room): Int32Array {
+  const found = room.ints(count);
+  const depth = room.ints(count + 1);
   // Only backward jumps make loops: what lies between their ends is in them.
   for (let at = 0; at < count; at++) {
-    for (const to of [taken[at], next[at]]) {
+    for (let side = 0; side < 2; side++) {
+      const to = side === 0 ? taken[at] : next[at];
       if (to < 0 || to > at) continue;
       depth[to]++;
       depth[at + 1]--;
     }
   }
-  const found = new Float64Array(count);
   for (let at = 0, deep = 0; at < count; at++) {
     deep += depth[at];
     found[at] = 10 ** Math.min(deep, 6);
@@ -71,10 +73,12 @@ export function planFunction(
   frameBytes: number,
   inMemory: boolean,
   registers: LinearRegisters,
+  room: Room,
 ): FunctionFrame {
   const { kind, a, b, d, off, aux } = rows;
-  const uses = new Float64Array(localCount);
-  const weight = localCount === 0 ? undefined : weights(blocks);
+  const mark = room.mark();
+  const uses: number[] = new Array(localCount).fill(0);
+  const weight = localCount === 0 ? undefined : weights(blocks, room);
   let named = 0b1;
   let mayGoto = false;
   let leaf = true;
@@ -91,6 +95,7 @@ export function planFunction(
       else if (k === MAY_GOTO) mayGoto = true;
     }
   }
+  room.release(mark);
   const home = leaf ? registers.leafHome : registers.home;
   const isNamed = (register: number): boolean => (named & (1 << register)) !== 0;
   const isKept = (machine: number): boolean => registers.kept.includes(machine);

@@ -71,7 +71,7 @@ class FunctionWriter<E extends LinearEmission> {
     this.#func = func;
     this.#how = how;
     const { rows, blocks, frame, frameBytes, inMemory, live } = func;
-    this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory, target.registers);
+    this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory, target.registers, how.room);
     this.#short = how.room.bytes(rows.n);
     this.#ends = planEnds(rows, blocks, how.room);
     this.#heads = loopHeads(blocks, how.room);

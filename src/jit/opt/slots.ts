@@ -1,3 +1,4 @@
+import { Room } from '../room.ts';
 import { type Blocks, liveOut } from '../rows/index.ts';
 import {
   ADD,
@@ -143,6 +144,7 @@ export interface FramePlan {
  * @param frameBytes how far down the frame reaches
  * @param firstLocal number of the first local to make
  * @param promote make any; otherwise only look
+ * @param room where `touched` lives; default one of its own
  */
 export function planFrame(
   rows: Ir,
@@ -151,9 +153,10 @@ export function planFrame(
   frameBytes: number,
   firstLocal: number,
   promote: boolean,
+  room = new Room(),
 ): FramePlan {
   const { kind, a, b, sub, off, flags } = rows;
-  const touched = new Uint8Array(frameBytes + 8);
+  const touched = room.bytes(frameBytes + 8);
   const framed = framedRows(rows);
   if (framed.length === 0) return { locals: firstLocal, places: [], touched, inMemory: false };
   const everything = { locals: firstLocal, places: [], touched, inMemory: true };
@@ -161,13 +164,15 @@ export function planFrame(
   touched.fill(1, Math.max(0, frameBytes + from), frameBytes);
   if (from === Number.NEGATIVE_INFINITY) return everything;
   // By byte: log2 of the size of the accesses that begin there plus one; MIXED where others overlap.
-  const seen = new Uint8Array(frameBytes + 8);
+  const mark = room.mark();
+  const seen = room.bytes(frameBytes + 8);
   for (const i of framed) {
     const k = kind[i];
     if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
     const at = frameBytes + off[i];
     if (at < 0 || off[i] >= 0) {
       touched.fill(1);
+      room.release(mark);
       return everything;
     }
     const size = sub[i] & 3;
@@ -179,7 +184,7 @@ export function planFrame(
     }
   }
   // By byte: number of the local that stands for the place there plus one.
-  const localAt = new Uint16Array(frameBytes + 8);
+  const localAt = room.shorts(frameBytes + 8);
   const places: number[] = [];
   for (let at = 0; at < frameBytes; at++) {
     const size = seen[at] - 1;
@@ -203,5 +208,6 @@ export function planFrame(
       if (b[i] === FP) inMemory = true;
     }
   }
+  room.release(mark);
   return { locals: firstLocal + places.length, places, touched, inMemory };
 }

@@ -161,7 +161,7 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
   if (!without.has('branches')) foldBounds(func.rows, blocks, live);
   if (!without.has('order')) orderReaders(func.rows, func.slots, blocks, live);
   const { rows, slots } = func;
-  const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'));
+  const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'), room);
   if (without.has('narrow')) {
     for (let at = 0; at < blocks.count; at++) live[at] |= (live[at] & 0xffff) << 16;
     for (let i = 0; i < rows.n; i++) if (rows.d[i] !== NONE) rows.flags[i] |= HIGH;
