@@ -39,8 +39,8 @@ export interface EnteredProgram {
 class EntryBuilder {
   readonly #b = new ProgramBuilder();
   readonly #init: EntryInit;
-  /** Slots of calls, and what they call. */
-  readonly #calls: [at: number, target: number][] = [];
+  /** Slots of calls, and whether they call what makes contexts; others call the program. */
+  readonly #calls: [at: number, context: boolean][] = [];
 
   constructor(init: EntryInit) {
     this.#init = init;
@@ -53,8 +53,8 @@ class EntryBuilder {
   #get(register: Reg, offBytes: number): void {
     this.#state(register).#b.load('w', register, register, offBytes);
   }
-  #call(target: number): void {
-    this.#calls.push([this.#b.here, target]);
+  #call(context: boolean): void {
+    this.#calls.push([this.#b.here, context]);
     this.#b.emit('call_local');
   }
 
@@ -63,7 +63,7 @@ class EntryBuilder {
     const b = this.#b;
     if (this.#init.tailCalls) this.#state(R3).#b.store('w', R3, RUN_STATE.tailCalls, 0);
     for (const register of hasR2 ? [R3, R4, R5] : [R2, R3, R4, R5]) b.mov(register, 0);
-    this.#call(0);
+    this.#call(false);
   }
   #keepR0(): void {
     this.#state(R1).#b.store('dw', R1, RUN_STATE.regs, R0).exit();
@@ -73,7 +73,7 @@ class EntryBuilder {
     const b = this.#b;
     this.#get(R1, RUN_STATE.ctx);
     b.mov(R4, 0).mov(R5, 0);
-    this.#call(this.#init.contextSlot ?? 0);
+    this.#call(true);
     this.#get(R1, RUN_STATE.ctx);
     this.#main();
   }
@@ -135,25 +135,50 @@ class EntryBuilder {
   get here(): number {
     return this.#b.here;
   }
-  /** @param first slot the first of them will have */
-  finish(first: number): Insn[] {
-    const insns = this.#b.build();
-    for (const [at, target] of this.#calls) insns[at] = { ...insns[at], imm: target - (first + at) - 1 };
-    return insns;
+  finish(starts: readonly (readonly [EntryName, number])[]): BuiltEntries {
+    return { insns: this.#b.build(), calls: this.#calls, starts };
   }
 }
+
+/** Ways into any program: what they call is still to be filled in. */
+interface BuiltEntries {
+  readonly insns: readonly Insn[];
+  readonly calls: readonly (readonly [at: number, context: boolean])[];
+  /** Where each begins, from the first. */
+  readonly starts: readonly (readonly [EntryName, number])[];
+}
+
+function buildEntries(names: readonly EntryName[], init: EntryInit): BuiltEntries {
+  const builder = new EntryBuilder(init);
+  const starts: [EntryName, number][] = [];
+  for (const name of names) {
+    if (PACKET_ENTRIES.has(name) && init.contextSlot === undefined) continue;
+    starts.push([name, builder.here]);
+    builder[name]();
+  }
+  return builder.finish(starts);
+}
+
+/** Those built last, by what they are built from: programs have the same. */
+const BUILT = new Map<string, BuiltEntries>();
+const MOST_BUILT = 16;
 
 /**
  * Ways into a program as BPF functions behind it, so that an optimiser puts small programs where they are entered: a packet of a batch
  * then costs no call. They reach the run's state by its address, and are for code that was proven.
  */
 export function withEntries(insns: readonly Insn[], names: readonly EntryName[], init: EntryInit): EnteredProgram {
-  const builder = new EntryBuilder(init);
-  const slots = new Map<EntryName, number>();
-  for (const name of names) {
-    if (PACKET_ENTRIES.has(name) && init.contextSlot === undefined) continue;
-    slots.set(name, insns.length + builder.here);
-    builder[name]();
+  const key = `${names.join()} ${init.contextSlot === undefined} ${init.tailCalls} ${init.stateAddr}`;
+  let built = BUILT.get(key);
+  if (built === undefined) {
+    if (BUILT.size === MOST_BUILT) BUILT.clear();
+    built = buildEntries(names, init);
+    BUILT.set(key, built);
   }
-  return { insns: insns.concat(builder.finish(insns.length)), slots };
+  const first = insns.length;
+  const own = built.insns.slice();
+  for (const [at, context] of built.calls) {
+    own[at] = { ...own[at], imm: (context ? (init.contextSlot ?? 0) : 0) - (first + at) - 1 };
+  }
+  return { insns: insns.concat(own), slots: new Map(built.starts.map(([name, at]) => [name, first + at])) };
 }
