@@ -30,6 +30,9 @@ const shared: { host: NativeHost | undefined; readonly cache: CodeCache<LinearPr
   cache: new CodeCache(),
 };
 
+/** What engines have on each host: those with one addon share machines, as the code of one jumps to that of another. */
+const MACHINES = new WeakMap<NativeHost, WeakMap<EngineHost, NativeMachine>>();
+
 /**
  * Runs verified programs in code of the host's own CPU: Linux on x86-64 and arm64, no compiler, no addon to install. Code works in the machine's
  * linear memory at its real address. Programs that may reach pointers to kernel objects, and runs with a budget, are
@@ -44,7 +47,8 @@ export function nativeEngine(options: NativeEngineOptions = {}): Engine {
     if (options.addon === undefined) shared.host = native;
   }
   const own = native;
-  const machines = new WeakMap<EngineHost, NativeMachine>();
+  const machines = MACHINES.get(own) ?? new WeakMap<EngineHost, NativeMachine>();
+  MACHINES.set(own, machines);
   const how = {
     cache: new ModuleCache(),
     nativeCache: options.cache ?? shared.cache,

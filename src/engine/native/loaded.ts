@@ -127,18 +127,18 @@ export class NativeLoaded implements LoadedProgram {
       functionSlots: [],
       calls: program.calls,
     });
-    const firstGate = native.addGates(program.gates.map(gate => this.#gate(gate, imports)));
-    const placed = native.place(target.numbered(program, firstGate));
+    const firstGate = machine.addGates(program.gates.map(gate => this.#gate(gate, imports)));
+    const placed = native.place(target.numbered(program, firstGate), this);
     const at = (off: number): bigint => placed.address + BigInt(off);
     const { run, repeat, packet, batch } = program.entries;
     return {
       program,
       placed,
       firstGate,
-      run: native.entry(at(run)),
-      repeat: native.entry(at(repeat)),
-      packet: packet === undefined ? undefined : native.entry(at(packet)),
-      batch: batch === undefined ? undefined : native.entry(at(batch), true),
+      run: native.entry(machine, at(run)),
+      repeat: native.entry(machine, at(repeat)),
+      packet: packet === undefined ? undefined : native.entry(machine, at(packet)),
+      batch: batch === undefined ? undefined : native.entry(machine, at(batch), true),
     };
   }
 
@@ -216,23 +216,18 @@ export class NativeLoaded implements LoadedProgram {
     const { wasm, native } = machine;
     const r2 = options.r2 ?? 0n;
     return wasm.during({ counted: false, probeReads: options.probeReads ?? false }, DEFAULT_INSN_BUDGET, () => {
-      const end = native.use(machine.host.env.mem);
-      try {
-        this.prepare();
-        return this.wasm.outcome(DEFAULT_INSN_BUDGET, false, () => {
-          if ((ctx | r2) >> 32n === 0n) {
-            code.run(lo32(ctx), lo32(r2));
-            return;
-          }
-          wasm.state.put(RUN_STATE.tailCalls, 0);
-          const halves = new Int32Array(10);
-          halves.set([lo32(ctx), hi32(ctx), lo32(r2), hi32(r2)]);
-          const [lo, hi] = native.callFunction(code.placed.address + BigInt(code.program.entries.main), halves);
-          wasm.state.put64(RUN_STATE.regs, hi, lo);
-        });
-      } finally {
-        end();
-      }
+      this.prepare();
+      return this.wasm.outcome(DEFAULT_INSN_BUDGET, false, () => {
+        if ((ctx | r2) >> 32n === 0n) {
+          code.run(lo32(ctx), lo32(r2));
+          return;
+        }
+        wasm.state.put(RUN_STATE.tailCalls, 0);
+        const halves = new Int32Array(10);
+        halves.set([lo32(ctx), hi32(ctx), lo32(r2), hi32(r2)]);
+        const [lo, hi] = native.callFunction(machine, code.placed.address + BigInt(code.program.entries.main), halves);
+        wasm.state.put64(RUN_STATE.regs, hi, lo);
+      });
     });
   }
 
@@ -243,7 +238,6 @@ export class NativeLoaded implements LoadedProgram {
     }
     const machine = this.#machine;
     const close = machine.wasm.begin({ counted: false, probeReads: options.probeReads ?? false });
-    const end = machine.native.use(machine.host.env.mem);
     this.prepare();
     const { helpers, kfuncs } = code.program.calls;
     return new NativeRunner({
@@ -252,16 +246,14 @@ export class NativeLoaded implements LoadedProgram {
       code,
       ctxAddr: options.ctxAddr,
       packets: helpers.length + kfuncs.length === 0 && !this.#hasTailCalls,
-      close: () => {
-        end();
-        close();
-      },
+      close,
     });
   }
 
   free(): void {
     this.wasm.free();
-    const { native, wasm, functions } = this.#machine;
+    const machine = this.#machine;
+    const { native, wasm, functions } = machine;
     wasm.fronts.delete(this);
     const code = this.#code;
     this.#code = undefined;
@@ -270,7 +262,7 @@ export class NativeLoaded implements LoadedProgram {
     for (const [index, at] of functions) {
       if (at >= address && at < address + BigInt(sizeBytes)) functions.delete(index);
     }
-    native.dropGates(code.firstGate, code.program.gates.length);
+    machine.dropGates(code.firstGate, code.program.gates.length);
     native.remove(code.placed);
   }
 }

@@ -32,6 +32,12 @@ const WORD = {
 /** A gate of a program's: called with the slot, and what it answers. */
 export type NativeGate = (slot: number) => number;
 
+/** Whose memory native code works on, and what its programs' gates are, by number: one machine's. */
+export interface NativeUser {
+  readonly mem: LinearMemory;
+  readonly gates: readonly (NativeGate | undefined)[];
+}
+
 /** Code at its address. */
 export interface PlacedCode {
   readonly address: bigint;
@@ -55,23 +61,31 @@ export class NativeHost {
   /** Real addresses of handles, by the entries that have one. */
   readonly #handles = new Map<number, bigint>();
   readonly #space = new CodeSpace(CODE_BYTES, hostPageBytes());
-  readonly #gates: (NativeGate | undefined)[] = [];
-  /** Whose memory native code is at, and what its buffer was when that was found out. */
-  #mem: LinearMemory | undefined;
-  #buffer: unknown;
+  /** Takes code away whose owner is gone. */
+  readonly #orphans = new FinalizationRegistry<PlacedCode>(placed => this.remove(placed));
+  /** Whose run it is, or was last, and the bytes of its memory when it was found where they are. */
+  #user: NativeUser | undefined;
+  #bytes: unknown;
 
   /** Throws `run.native-host`, `run.native-load`. */
   constructor(options?: AddonOptions) {
     checkHost();
     this.#addon = loadAddon(options);
     const words = this.#words;
-    const gates = this.#gates;
     this.#addon.attach(this.#block, () => {
-      const gate = gates[words[WORD.gate]];
-      if (gate === undefined) throw new InternalError(`native code calls gate ${words[WORD.gate]}`);
-      // Gates may run programs, which use the same words.
+      const user = this.#user;
+      const gate = user?.gates[words[WORD.gate]];
+      if (user === undefined || gate === undefined) {
+        throw new InternalError(`native code calls gate ${words[WORD.gate]}`);
+      }
+      const [lo, hi] = [words[WORD.base], words[WORD.base + 1]];
+      // Gates may run programs, of other machines too, which use the same words.
       const result = gate(words[WORD.slot]);
-      if (this.#mem !== undefined && this.#mem.u8.buffer !== this.#buffer) this.#rebase(this.#mem);
+      this.#enter(user);
+      // A memory that grew stays where it is: V8 keeps room for all it may become.
+      if (words[WORD.base] !== lo || words[WORD.base + 1] !== hi) {
+        throw new InternalError('the linear memory has moved while native code ran');
+      }
       words[WORD.result] = result;
     });
     this.gateAddr = this.#view.getBigUint64(NATIVE_BLOCK.gateCode, true);
@@ -85,16 +99,11 @@ export class NativeHost {
     this.entriesAddr = this.#addressOf(this.#entries.buffer);
   }
 
-  /** Numbers for gates of a program: the first of them. */
-  addGates(gates: readonly NativeGate[]): number {
-    return this.#gates.push(...gates) - gates.length;
-  }
-  dropGates(first: number, count: number): void {
-    this.#gates.fill(undefined, first, first + count);
-  }
-
-  /** Puts code where it can run: in pages that are written first and then nothing but executed. Throws `run.native-load`. */
-  place(code: Uint8Array<ArrayBuffer>): PlacedCode {
+  /**
+   * Puts code where it can run, in pages that are written first and then nothing but executed, until it is removed or nothing
+   * holds its owner any more. Throws `run.native-load`.
+   */
+  place(code: Uint8Array<ArrayBuffer>, owner: object): PlacedCode {
     const sizeBytes = code.length;
     const offBytes = this.#space.take(sizeBytes);
     if (offBytes === undefined) throw noCode(`${CODE_BYTES} bytes of code are there already`);
@@ -106,9 +115,12 @@ export class NativeHost {
       this.#space.give(offBytes, sizeBytes);
       throw noCode(`mprotect: errno ${-this.#words[WORD.out]}`);
     }
-    return { address, offBytes, sizeBytes };
+    const placed = { address, offBytes, sizeBytes };
+    this.#orphans.register(owner, placed, placed);
+    return placed;
   }
   remove(placed: PlacedCode): void {
+    this.#orphans.unregister(placed);
     const { address, offBytes, sizeBytes } = placed;
     this.#dropEntry(entryOf(placed));
     this.#setAddress(WORD.args, address);
@@ -154,37 +166,19 @@ export class NativeHost {
     return this.#view.getBigUint64(NATIVE_BLOCK.out, true);
   }
 
-  /** A memory that grew stays where it is: V8 keeps room for all it may become. */
-  #rebase(mem: LinearMemory): void {
-    const address = this.#addressOf(mem.u8.buffer);
-    if (address !== this.#view.getBigUint64(NATIVE_BLOCK.base, true)) {
-      throw new InternalError('the linear memory has moved while native code ran');
-    }
-    this.#buffer = mem.u8.buffer;
-  }
-
-  /** Makes native code work on a memory, until the function returned is called. */
-  use(mem: LinearMemory): () => void {
-    const words = this.#words;
-    const [lo, hi, previous, buffer] = [words[WORD.base], words[WORD.base + 1], this.#mem, this.#buffer];
-    if (mem !== previous || mem.u8.buffer !== buffer) {
-      const address = this.#addressOf(mem.u8.buffer);
-      if (address === 0n) throw noCode('the memory has no address');
-      this.#setAddress(WORD.base, address);
-      this.#mem = mem;
-      this.#buffer = mem.u8.buffer;
-    }
-    return () => {
-      if (previous === undefined) return;
-      words[WORD.base] = lo;
-      words[WORD.base + 1] = hi;
-      this.#mem = previous;
-      this.#buffer = buffer;
-    };
+  /** Makes native code work on a machine's memory, with its gates. */
+  #enter(user: NativeUser): void {
+    const bytes = user.mem.u8;
+    if (this.#user === user && this.#bytes === bytes) return;
+    const address = this.#addressOf(bytes.buffer);
+    if (address === 0n) throw noCode('the memory has no address');
+    this.#setAddress(WORD.base, address);
+    this.#user = user;
+    this.#bytes = bytes;
   }
 
   /** A function that runs the code at an address on two numbers of 32 bits, or three; its answer is the low half of rax. */
-  entry(address: bigint, third = false): (a: number, b: number, c?: number) => number {
+  entry(user: NativeUser, address: bigint, third = false): (a: number, b: number, c?: number) => number {
     const lo = Number(BigInt.asIntN(32, address));
     const hi = Number(BigInt.asIntN(32, address >> 32n));
     const words = this.#words;
@@ -192,7 +186,9 @@ export class NativeHost {
     // All of this is a few nanoseconds: no word is looked up by name, and none written that need not be.
     const { entry, args, signal, r0 } = WORD;
     const [first, second, last] = [args, args + 2, args + 4];
+    const { mem } = user;
     const run = (a: number, b: number): number => {
+      if (this.#user !== user || this.#bytes !== mem.u8) this.#enter(user);
       words[entry] = lo;
       words[entry + 1] = hi;
       words[first] = a;
@@ -209,8 +205,9 @@ export class NativeHost {
   }
 
   /** Calls a BPF function: halves of R1.., low ones first. Returns its R0's, in the same array each time. */
-  callFunction(address: bigint, halves: Int32Array): Int32Array {
+  callFunction(user: NativeUser, address: bigint, halves: Int32Array): Int32Array {
     const words = this.#words;
+    this.#enter(user);
     this.#setAddress(WORD.entry, address);
     words.set(halves, WORD.args);
     this.#addon.call();

@@ -1,6 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { TAKEN_PROOF } from '../../../test/support/taken-proof.ts';
 import { assemble } from '../../asm/index.ts';
@@ -190,6 +192,43 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
     const found = batch?.run();
     expect([found?.done, ...(found?.verdicts ?? [])]).toEqual([4, 5, 6, 7, 0]);
     batch?.close();
+  });
+
+  it('keeps machines apart whose programs are open at once, and goes back to one after a gate ran another', () => {
+    const first =
+      'r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr2 += 1\nr0 = 99\nif r2 > r3 goto +1\nr0 = *(u8 *)(r2 - 1)\nexit';
+    const opened = [7, 9].map(value => {
+      const machine = machineOf();
+      const program = machine.loadInsns('p', XDP, llvm(first), [], TAKEN_PROOF);
+      return machine.open(program, { dataIn: Uint8Array.of(value, ...new Uint8Array(63)) });
+    });
+    const [a, b] = opened as [NonNullable<(typeof opened)[0]>, NonNullable<(typeof opened)[0]>];
+    expect([a.run(), b.run(), a.run(), b.run()]).toEqual([7, 9, 7, 9]);
+    b.close();
+    expect(a.run()).toBe(7);
+    a.close();
+    // The clock runs another machine while the helper asks for the time.
+    const clock = { monotonicNs: () => run('r0 = 5\nexit').r0, realtimeNs: () => 0n };
+    const outer = createMachine({ engine: nativeEngine({ linkHelper: () => undefined }), clock });
+    const text = 'r6 = *(u32 *)(r1 + 0)\nr7 = r1\ncall 5\nr8 = *(u32 *)(r7 + 0)\nr0 <<= 32\nr6 -= r8\nr0 |= r6\nexit';
+    expect(outer.run(outer.loadInsns('p', XDP, llvm(text), [], TAKEN_PROOF), REQUEST).r0).toBe(5n << 32n);
+  });
+
+  it('takes code away when nobody has its machine any more', async () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    const made = Array.from({ length: 30 }, (_, k) => {
+      const machine = machineOf();
+      machine.run(machine.loadInsns('p', FILTER, llvm(`r0 = ${k}\ncall 5\nexit`), [], TAKEN_PROOF), REQUEST);
+      return new WeakRef(machine);
+    });
+    // What a job has looked at stays until it ends.
+    for (let tries = 0; tries < 50 && made.filter(ref => ref.deref() !== undefined).length > 1; tries++) {
+      await new Promise(resolve => setTimeout(resolve, 10));
+      gc();
+    }
+    // The last one's memory is the one native code knows.
+    expect(made.filter(ref => ref.deref() !== undefined).length).toBeLessThanOrEqual(1);
   });
 
   it('finds the memory where it is after it has grown', () => {
