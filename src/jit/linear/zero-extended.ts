@@ -24,6 +24,7 @@ import {
   MUL,
   NEG,
   NONE,
+  NOP,
   OR,
   PACKET,
   RSH,
@@ -193,7 +194,8 @@ export function knownBefore(
   returnsZero: (func: number) => boolean,
   room: Room,
 ): Int32Array {
-  const known = room.ints(rows.n);
+  const { n, kind } = rows;
+  const known = room.ints(n);
   // By block: what is known wherever control comes from, and whether that is news.
   const before = room.ints(count, -1);
   const fresh = room.bytes(count, 1);
@@ -210,7 +212,8 @@ export function knownBefore(
       let now = before[at];
       for (let i = start[at], end = start[at + 1]; i < end; i++) {
         known[i] = now;
-        now = knownBehind(rows, i, now, returnsZero);
+        // A row that was taken out leaves everything as it was, whatever it would have set.
+        if (kind[i] !== NOP) now = knownBehind(rows, i, now, returnsZero);
       }
       if (givesUp) continue;
       for (let side = 0; side < 2; side++) {
