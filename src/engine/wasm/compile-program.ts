@@ -75,7 +75,8 @@ export function prepareCode(
       const stateAddr = kind.stateAddr ?? MAIN_STATE;
       ({ insns, addedDepths: added } = linkHelpers(insns, host, linkHelper, stateAddr));
     }
-    const context = progTypeRow(program.type)?.packets?.make();
+    // Code for a few runs is not what batches of packets are given.
+    const context = kind.effort === 'quick' ? undefined : progTypeRow(program.type)?.packets?.make();
     if (context !== undefined) {
       contextSlot = insns.length;
       entries.push(contextSlot);

@@ -63,11 +63,11 @@ export function linkHelpers(
 
 /** Helper calls in order, with what straight-line code before them puts into R1. */
 function helperCalls(insns: readonly Insn[], host: EngineHost, stateAddr: number): readonly HelperCall[] {
+  const slots = surveyOf(insns).calls.filter(slot => insns[slot].src === 0);
+  if (slots.length === 0) return [];
   const { firstArgs } = knownConstants(insns);
-  return surveyOf(insns)
-    .calls.filter(slot => insns[slot].src === 0)
-    .map(slot => {
-      const map = firstArgs.get(slot);
-      return { id: insns[slot].imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr };
-    });
+  return slots.map(slot => {
+    const map = firstArgs.get(slot);
+    return { id: insns[slot].imm, slot, map: map === undefined ? undefined : host.env.mapAt(map), stateAddr };
+  });
 }

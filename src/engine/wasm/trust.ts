@@ -63,8 +63,7 @@ export function isTrusted(program: EngineProgram, host: EngineHost): boolean {
     if (protos.some(({ ret }) => KERNEL_POINTERS.has(ret))) return false;
   }
   // It may read the kernel's struct of a map, `ops` for one, where there is a handle here.
-  for (const base of knownConstants(insns).bases) if (host.env.mapAt(base) !== undefined) return false;
-  return true;
+  return host.maps.length === 0 || ![...knownConstants(insns).bases].some(base => host.env.mapAt(base) !== undefined);
 }
 
 /**
