@@ -33,7 +33,7 @@ export class CodeCache<Code> {
       this.misses++;
       bucket.push({ key, insns: [...insns], code: make() });
       this.#slots += insns.length;
-      if (bucket.length > MOST_ALIKE) this.#slots -= bucket.splice(0, 1)[0].insns.length;
+      if (bucket.length > MOST_ALIKE) this.#slots -= bucket.shift()?.insns.length ?? 0;
     } else this.hits++;
     // Taken out and put back last: the first is the one not used for longest.
     this.#entries.delete(hash);

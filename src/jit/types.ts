@@ -103,6 +103,14 @@ export interface CallSite {
   readonly form: string;
 }
 
+/** A tail call's site: where it goes is found when it runs. */
+export const tailCallSite = (
+  insnIdx: number,
+  offBytes: number,
+  endBytes: number,
+  form: 'tail_call' | 'tail_call_direct' = 'tail_call',
+): CallSite => ({ insnIdx, kind: 'tail_call', offBytes, endBytes, target: 0n, subprog: 0, form });
+
 /** Where a fault in a probe access continues. Byte offsets in the image. */
 export interface ExtableEntry {
   readonly insnOff: number;

@@ -24,14 +24,19 @@ export interface NativeEngineOptions {
   readonly linkHelper?: LinkHelper;
 }
 
+/** An addon, and machines with programs in its code: they jump to one another's, whichever engine loaded them. */
+interface Native {
+  readonly native: NativeHost;
+  readonly machines: WeakMap<EngineHost, NativeMachine>;
+}
+
+const loadNative = (addon?: AddonOptions): Native => ({ native: new NativeHost(addon), machines: new WeakMap() });
+
 /** One addon a thread: it is never unloaded. */
-const shared: { host: NativeHost | undefined; readonly cache: CodeCache<LinearProgram> } = {
-  host: undefined,
+const shared: { native: Native | undefined; readonly cache: CodeCache<LinearProgram> } = {
+  native: undefined,
   cache: new CodeCache(),
 };
-
-/** What engines have on each host: those with one addon share machines, as the code of one jumps to that of another. */
-const MACHINES = new WeakMap<NativeHost, WeakMap<EngineHost, NativeMachine>>();
 
 /**
  * Runs verified programs in code of the host's own CPU: Linux on x86-64 and arm64, no compiler, no addon to install. Code works in the machine's
@@ -41,14 +46,8 @@ const MACHINES = new WeakMap<NativeHost, WeakMap<EngineHost, NativeMachine>>();
  * Throws `run.native-host` where programs do not run natively, `run.native-load` where code cannot be loaded.
  */
 export function nativeEngine(options: NativeEngineOptions = {}): Engine {
-  let native = options.addon === undefined ? shared.host : undefined;
-  if (native === undefined) {
-    native = new NativeHost(options.addon);
-    if (options.addon === undefined) shared.host = native;
-  }
-  const own = native;
-  const machines = MACHINES.get(own) ?? new WeakMap<EngineHost, NativeMachine>();
-  MACHINES.set(own, machines);
+  const { addon } = options;
+  const { native, machines } = addon === undefined ? (shared.native ??= loadNative()) : loadNative(addon);
   const how = {
     cache: new ModuleCache(),
     nativeCache: options.cache ?? shared.cache,
@@ -59,7 +58,7 @@ export function nativeEngine(options: NativeEngineOptions = {}): Engine {
     load(program, host) {
       let machine = machines.get(host);
       if (machine === undefined) {
-        machine = new NativeMachine(host, machineOf(host), own);
+        machine = new NativeMachine(host, machineOf(host), native);
         machines.set(host, machine);
       }
       return new NativeLoaded(program, machine, how, options.unverified ?? 'refuse');

@@ -1,4 +1,3 @@
-import { CALL } from '../../isa/index.ts';
 import { type Gate, helperImport, JitError, kfuncImport, type LinearProgram, RUN_STATE } from '../../jit/index.ts';
 import { FarcallError, hi32, lo32 } from '../../util/index.ts';
 import type { CodeCache } from '../code-cache.ts';
@@ -19,8 +18,6 @@ import { hostTarget } from './host.ts';
 import type { NativeGate, PlacedCode } from './native-host.ts';
 import type { NativeMachine } from './native-machine.ts';
 import { NativeRunner } from './runner.ts';
-
-const TAIL_CALL = 12;
 
 /** What a program that nobody verified does: runs anyway, in WebAssembly with every access checked, or not at all. */
 export type Unverified = 'refuse' | 'wasm' | 'dangerous';
@@ -57,7 +54,6 @@ export class NativeLoaded implements LoadedProgram {
   readonly #machine: NativeMachine;
   readonly #how: NativeHow;
   readonly #unverified: Unverified;
-  readonly #hasTailCalls: boolean;
   /** Through the dangerous door. */
   readonly #taken: boolean;
   #code: NativeCode | undefined;
@@ -73,7 +69,6 @@ export class NativeLoaded implements LoadedProgram {
     this.#unverified = unverified;
     this.wasm = new WasmLoaded(this.program, machine.wasm, how);
     machine.wasm.fronts.set(this, this.wasm);
-    this.#hasTailCalls = program.insns.some(({ code, src, imm }) => code === CALL && src === 0 && imm === TAIL_CALL);
   }
 
   /** Its code; undefined where it runs as WebAssembly. Throws `run.native-unverified`. */
@@ -192,7 +187,7 @@ export class NativeLoaded implements LoadedProgram {
 
   /** Makes what the program may call reachable. */
   prepare(): void {
-    if (this.#ready && !this.#hasTailCalls) return;
+    if (this.#ready && !this.wasm.hasTailCalls) return;
     const { wasm } = this.#machine;
     const { functions } = this.wasm;
     const code = this.#code;
@@ -245,7 +240,7 @@ export class NativeLoaded implements LoadedProgram {
       loaded: this.wasm,
       code,
       ctxAddr: options.ctxAddr,
-      packets: helpers.length + kfuncs.length === 0 && !this.#hasTailCalls,
+      packets: helpers.length + kfuncs.length === 0 && !this.wasm.hasTailCalls,
       close,
     });
   }

@@ -186,9 +186,8 @@ export class NativeHost {
     // All of this is a few nanoseconds: no word is looked up by name, and none written that need not be.
     const { entry, args, signal, r0 } = WORD;
     const [first, second, last] = [args, args + 2, args + 4];
-    const { mem } = user;
     const run = (a: number, b: number): number => {
-      if (this.#user !== user || this.#bytes !== mem.u8) this.#enter(user);
+      this.#enter(user);
       words[entry] = lo;
       words[entry + 1] = hi;
       words[first] = a;

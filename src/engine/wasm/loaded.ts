@@ -64,10 +64,10 @@ export class WasmLoaded implements LoadedProgram {
   readonly functions: Region | undefined;
   /** What loads that find nothing read. */
   readonly zeros = MAIN_STATE + RUN_STATE.zeros;
+  readonly hasTailCalls: boolean;
   readonly #machine: WasmMachine;
   readonly #how: CompileHow;
   readonly #variants = new Map<string, Variant | undefined>();
-  readonly #hasTailCalls: boolean;
   readonly #hasPacketLoads: boolean;
   /** Not settled before the first run: maps a program refers to are made before it, programs after it do not matter. */
   #trusted: boolean | undefined;
@@ -82,7 +82,7 @@ export class WasmLoaded implements LoadedProgram {
     const { insns } = program;
     this.#quickRuns = insns.length < QUICK_SLOTS ? 0 : QUICK_RUNS;
     const { calls, constants, packetLoads } = surveyOf(insns);
-    this.#hasTailCalls = calls.some(slot => insns[slot].src === 0 && insns[slot].imm === TAIL_CALL);
+    this.hasTailCalls = calls.some(slot => insns[slot].src === 0 && insns[slot].imm === TAIL_CALL);
     this.#hasPacketLoads = packetLoads;
     const { mem } = machine.host.env;
     if (constants.some(slot => insns[slot].src === BPF_PSEUDO_FUNC)) {
@@ -158,7 +158,7 @@ export class WasmLoaded implements LoadedProgram {
   /** Its code for another thread, where that needs nothing of this machine but memory; see `shareModule`. */
   sharedModule(stateAddr: number): WebAssembly.Module | undefined {
     const { mem } = this.#machine.host.env;
-    if (!this.trusted || !mem.shared || this.functions !== undefined || this.#hasTailCalls || this.#hasPacketLoads) {
+    if (!this.trusted || !mem.shared || this.functions !== undefined || this.hasTailCalls || this.#hasPacketLoads) {
       return undefined;
     }
     const kind = { counted: false, probeReads: false, funcBase: 0, shared: true, stateAddr };
@@ -201,9 +201,9 @@ export class WasmLoaded implements LoadedProgram {
 
   /** Makes what the program may call reachable, in the machine's mode. */
   #prepare(): void {
-    if (this.#ready && !this.#hasTailCalls) return;
+    if (this.#ready && !this.hasTailCalls) return;
     this.publish();
-    if (this.#hasTailCalls) this.#machine.publishAll(this.program.type);
+    if (this.hasTailCalls) this.#machine.publishAll(this.program.type);
     this.#ready = true;
   }
 
@@ -219,7 +219,7 @@ export class WasmLoaded implements LoadedProgram {
     const { helpers, kfuncs } = variant.compiled.calls;
     const budget = options.insnBudget ?? DEFAULT_INSN_BUDGET;
     const counted = this.#counted(mode);
-    const alone = kfuncs.length === 0 && !this.#hasPacketLoads && !this.#hasTailCalls;
+    const alone = kfuncs.length === 0 && !this.#hasPacketLoads && !this.hasTailCalls;
     return new WasmRunner({
       machine,
       exports: variant.exports,

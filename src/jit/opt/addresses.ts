@@ -1,3 +1,4 @@
+import { readsRegister } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -18,7 +19,6 @@ import {
   W,
 } from '../rows/ir.ts';
 import { resultBits } from './masks.ts';
-import { reads } from './order.ts';
 import type { Window } from './window.ts';
 
 /** `(x + 8) + r` is `x + r + 8`: sums keep what is known of their first operand in `imm`. */
@@ -54,7 +54,7 @@ function readAgain(rows: Ir, i: number, register: number): boolean {
   const end = Math.min(n, i + 1 + MOST_ROWS);
   for (let at = i + 1; at < end && (flags[at] & LEADER) === 0; at++) {
     if (kind[at] === NOP) continue;
-    if (reads(rows, at, register)) return true;
+    if (readsRegister(rows, at, register)) return true;
     if (d[at] === register || kind[at] >= CALL_HELPER) return false;
   }
   return false;

@@ -1,23 +1,21 @@
 import type { Room } from '../room.ts';
-import { type Blocks, BOTH, isPure, LOW, liveBefore, liveOut, liveThrough } from '../rows/index.ts';
-import { CALL_HELPER, CALL_SUB, HIGH, type Ir, LOAD, NONE, NOP } from '../rows/ir.ts';
+import { type Blocks, BOTH, isDead, LOW, liveBefore, liveOut, liveThrough } from '../rows/index.ts';
+import { CALL_HELPER, CALL_SUB, HIGH, type Ir, NONE, NOP } from '../rows/ir.ts';
 
 /** Takes out dead rows of a block. @returns what is live in front of it */
 function cleanBlock(rows: Ir, start: number, end: number, liveBehind: number): number {
-  const { kind, flags, d, a } = rows;
+  const { kind, flags, d } = rows;
   const narrow = rows.narrowAddresses;
   let live = liveBehind;
   for (let i = end - 1; i >= start; i--) {
     const k = kind[i];
     if (k === NOP) continue;
-    const result = (live >>> d[i]) & BOTH;
-    if (result === 0) {
-      if (isPure(k) || (k === LOAD && a[i] === NONE)) {
-        kind[i] = NOP;
-        continue;
-      }
-      if (narrow && k >= CALL_HELPER && k <= CALL_SUB) d[i] = NONE;
+    if (isDead(rows, i, live)) {
+      kind[i] = NOP;
+      continue;
     }
+    const result = (live >>> d[i]) & BOTH;
+    if (result === 0 && narrow && k >= CALL_HELPER && k <= CALL_SUB) d[i] = NONE;
     flags[i] = result > LOW ? flags[i] | HIGH : flags[i] & ~HIGH;
     live = liveBefore(rows, i, live);
   }

@@ -1,4 +1,4 @@
-import { type Blocks, BOTH, liveOut } from '../rows/index.ts';
+import { type Blocks, BOTH, liveOut, readsRegister } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -10,24 +10,16 @@ import {
   JA,
   LEADER,
   LEAVE,
-  LOAD,
   MASK,
   MUL,
   NONE,
   NOP,
-  STORE_K,
   TARGET,
 } from '../rows/ir.ts';
 
 /** As many rows are looked through for one that reads the same. */
 const MOST_ROWS = 16;
 const BLOCK_START = LEADER | TARGET;
-
-/** Whether a row reads a register, other than by what it calls. */
-export function reads({ kind, a, b, aux }: Ir, i: number, register: number): boolean {
-  if (a[i] === register || b[i] === register) return true;
-  return kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1;
-}
 
 /**
  * The last row that reads what row `i` does, if nobody does behind it and row `i` can as well come there; or -1.
@@ -42,8 +34,8 @@ function lastReader(rows: Ir, i: number, end: number, live: number): number {
   for (let at = i + 1; at < end; at++) {
     const k = kind[at];
     if (k === NOP) continue;
-    const reader = reads(rows, at, from);
-    const stops = at > i + MOST_ROWS || k >= JA || k === CMPXCHG || d[at] === to || reads(rows, at, to);
+    const reader = readsRegister(rows, at, from);
+    const stops = at > i + MOST_ROWS || k >= JA || k === CMPXCHG || d[at] === to || readsRegister(rows, at, to);
     if (d[at] === from) return stops || reader ? -1 : last;
     if (reader && stops) return -1;
     if (stops) {
@@ -51,7 +43,7 @@ function lastReader(rows: Ir, i: number, end: number, live: number): number {
       for (let rest = at; rest < end && rest <= at + MOST_ROWS; rest++) {
         if (kind[rest] === NOP) continue;
         const hidden = (kind[rest] >= CALL_HELPER && kind[rest] !== LEAVE) || kind[rest] === CMPXCHG;
-        if (hidden || reads(rows, rest, from)) return -1;
+        if (hidden || readsRegister(rows, rest, from)) return -1;
         if (d[rest] === from) return last;
       }
       return end - at > MOST_ROWS || ((live >>> from) & BOTH) !== 0 ? -1 : last;

@@ -1,5 +1,5 @@
 import { Room } from '../room.ts';
-import { type Blocks, liveOut } from '../rows/index.ts';
+import { type Blocks, liveOut, readsRegister } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -27,10 +27,6 @@ const INSIDE = 254;
 const MIXED = 255;
 /** WebAssembly compilers keep all locals at hand at every branch. */
 const MOST_PLACES = 64;
-
-/** Whether row `i` reads the register, beside the access it may be. */
-const reads = ({ kind, a, b, aux }: Ir, i: number, register: number): boolean =>
-  a[i] === register || b[i] === register || (kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1);
 
 /** Lowest distance from the frame pointer at which something else than plain accesses may touch the frame: it reaches from there on. */
 class Escapes {
@@ -73,7 +69,7 @@ class Escapes {
     const calls = k >= CALL_HELPER && k <= TAIL;
     for (let r = 0; r <= AX; r++) {
       if (held[r] === 0) continue;
-      if (reads(this.#rows, i, r)) this.#everything();
+      if (readsRegister(this.#rows, i, r)) this.#everything();
       if (!calls || r > 5) continue;
       // Helpers touch what lies above the address they are given; functions may go anywhere from there.
       // A function of the program whose address the helper may have been given counts as called.

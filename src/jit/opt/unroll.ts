@@ -1,4 +1,4 @@
-import { type Blocks, blockAt } from '../rows/index.ts';
+import { type Blocks, blockAt, readsRegister } from '../rows/index.ts';
 import {
   ADD,
   ALU_K,
@@ -82,12 +82,6 @@ function isRewritten(
   return (access && a[i] === sum.a) || plain || kind[i] === MOV;
 }
 
-function reads(rows: Ir, i: number, register: number): boolean {
-  const { kind, a, b, aux } = rows;
-  if (a[i] === register || b[i] === register) return true;
-  return kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1;
-}
-
 /**
  * Registers that can grow once behind all rounds: what reads them is written anew, or left out.
  *
@@ -116,7 +110,7 @@ function findLate(
       if (d[i] === r) {
         ok = setBy < 0 && kind[i] === ALU_K && sub[i] === ADD && a[i] === r && (flags[i] & W) === 0;
         setBy = i;
-      } else if (reads(rows, i, r)) {
+      } else if (readsRegister(rows, i, r)) {
         // What is stored is no place.
         const stored = kind[i] >= LOAD && b[i] === r;
         ok = !stored && isRewritten(rows, i, known, base, rounds);

@@ -3,4 +3,4 @@ export { bitLength, isBelowPower, rotlHi, rotlLo } from './bits.ts';
 export { type Blocks, blockAt, findBlocks } from './blocks.ts';
 export { decode, decodeUnfixed, type IsMask, setMask, setOperation } from './decode.ts';
 export * as ir from './ir.ts';
-export { BOTH, isDead, isPure, LOW, liveBefore, liveIn, liveOut, liveThrough } from './liveness.ts';
+export { BOTH, isDead, LOW, liveBefore, liveIn, liveOut, liveThrough, readsRegister } from './liveness.ts';

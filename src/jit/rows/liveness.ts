@@ -57,8 +57,7 @@ const CLOBBERED = BOTH * 0b111111;
 const REAL = ~(BOTH << FP) & ~(BOTH << NONE) & ~(BOTH << 14);
 
 /** Whether a row is there for nothing but its result. */
-export const isPure = (kind: number): boolean =>
-  (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
+const isPure = (kind: number): boolean => (kind >= MOV && kind <= ALU_X) || kind === PERCPU || kind === CAST_USER;
 
 /** What low halves of operands the low half of an operation's result comes from, and its high half. */
 const OWN_HALVES = 0;
@@ -188,6 +187,12 @@ export function liveBefore(rows: Ir, i: number, live: number): number {
   const result = (live >>> d) & BOTH;
   if (result === 0 && isPure(kind)) return live;
   return (live & ~ends(kind, d)) | reads(rows, i, result > LOW);
+}
+
+/** Whether a row names a register as what it reads; calls read more. */
+export function readsRegister({ kind, a, b, aux }: Ir, i: number, register: number): boolean {
+  if (a[i] === register || b[i] === register) return true;
+  return kind[i] >= LOAD && kind[i] <= STORE_K && aux[i] === register + 1;
 }
 
 /** Whether nothing reads what the row makes, and it does nothing else. */

@@ -138,6 +138,9 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
     code.open(LOOP, VOID);
     openBlocks(++loop);
   };
+  /** How many blocks and loops a jump leaves. */
+  const outwards = (at: number, target: number): number =>
+    depth - 1 - (target <= at ? loopLevel[target] : level[target]);
   openBlocks(0);
   let falls = true;
   let p = code.length;
@@ -211,26 +214,11 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
         buf[p++] = LOCAL_SET;
         buf[p++] = REG_LOCAL[insn.dst];
         continue;
-      case LOAD_MEM: {
-        const base = insn.src;
-        const away = base === 10 ? frameBytes + insn.off : insn.off;
-        if (away < 0) break;
-        buf[p++] = LOCAL_GET;
-        if (base === 10) buf[p++] = FRAME;
-        else {
-          buf[p++] = REG_LOCAL[base];
-          buf[p++] = I32_WRAP_I64;
-        }
-        buf[p++] = OPCODE[opcode];
-        buf[p++] = 0;
-        p = unsignedLeb(buf, p, away);
-        buf[p++] = LOCAL_SET;
-        buf[p++] = REG_LOCAL[insn.dst];
-        continue;
-      }
+      case LOAD_MEM:
       case STORE_REG:
       case STORE_IMM: {
-        const base = insn.dst;
+        const form = FORM[opcode];
+        const base = form === LOAD_MEM ? insn.src : insn.dst;
         const away = base === 10 ? frameBytes + insn.off : insn.off;
         if (away < 0) break;
         buf[p++] = LOCAL_GET;
@@ -239,16 +227,20 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
           buf[p++] = REG_LOCAL[base];
           buf[p++] = I32_WRAP_I64;
         }
-        if (FORM[opcode] === STORE_IMM) {
+        if (form === STORE_IMM) {
           buf[p++] = I64_CONST;
           p = leb(buf, p, insn.imm);
-        } else {
+        } else if (form === STORE_REG) {
           buf[p++] = LOCAL_GET;
           buf[p++] = REG_LOCAL[insn.src];
         }
         buf[p++] = OPCODE[opcode];
         buf[p++] = 0;
         p = unsignedLeb(buf, p, away);
+        if (form === LOAD_MEM) {
+          buf[p++] = LOCAL_SET;
+          buf[p++] = REG_LOCAL[insn.dst];
+        }
         continue;
       }
       case COMPARE_REG:
@@ -270,14 +262,14 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
         buf[p++] = OPCODE[opcode];
         buf[p++] = BR_IF;
         const target = at + 1 + insn.off;
-        p = unsignedLeb(buf, p, depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        p = unsignedLeb(buf, p, outwards(at, target));
         continue;
       }
       case CONDITION: {
         code.skip(p);
         emitCondition(e, insn, defOf(insns, slot));
         const target = at + 1 + insn.off;
-        code.brIf(depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        code.brIf(outwards(at, target));
         p = code.length;
         last = -1;
         continue;
@@ -285,7 +277,7 @@ export function writeQuick(e: Emission, { start, end, facts, intervals }: QuickP
       case GO: {
         const target = at + 1 + (opcode === GOTOL ? insn.imm : insn.off);
         buf[p++] = BR;
-        p = unsignedLeb(buf, p, depth - 1 - (target <= at ? loopLevel[target] : level[target]));
+        p = unsignedLeb(buf, p, outwards(at, target));
         falls = false;
         continue;
       }

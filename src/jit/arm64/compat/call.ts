@@ -1,7 +1,7 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, TAIL_CALL } from '../../../isa/index.ts';
 import { bpf_func_id, ERRNO } from '../../../uapi/index.ts';
 import { callTarget, isCallOf, PROCESSOR_ID_FUNCTIONS } from '../../func-addr.ts';
-import { type Callee, type CallSite, JitError } from '../../types.ts';
+import { type Callee, type CallSite, JitError, tailCallSite } from '../../types.ts';
 import {
   add,
   addImm,
@@ -138,15 +138,7 @@ function lowerTailCall(e: Emission): void {
   e.emit(addImm(X, T1, T1, 4 * TAIL_ENTRY_WORDS));
   e.emit(br(T1));
   for (const [idx, word] of outs) e.patch(idx, word((e.idx - idx) * 4));
-  e.sites.push({
-    insnIdx: e.slot,
-    kind: 'tail_call',
-    offBytes: start * 4,
-    endBytes: e.idx * 4,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(e.slot, start * 4, e.idx * 4));
 }
 
 export const CALL_ROWS: readonly LoweringRow[] = [

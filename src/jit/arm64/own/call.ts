@@ -1,7 +1,7 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL } from '../../../isa/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
 import { callTarget } from '../../func-addr.ts';
-import type { CallSite } from '../../types.ts';
+import { type CallSite, tailCallSite } from '../../types.ts';
 import {
   addImm,
   addUxtw,
@@ -141,13 +141,5 @@ export function emitTailCall(e: Emission, i: number): void {
   e.w(br(T2));
   for (const off of exits) e.buffer.patchU32(off, e.buffer.peekU32(off) | (((e.here - off) >> 2) << 5));
   e.leader();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.here,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(i, start, e.here));
 }

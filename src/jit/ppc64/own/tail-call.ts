@@ -1,3 +1,4 @@
+import { tailCallSite } from '../../types.ts';
 import { add, addi, bctr, cmpldi, cmplw, ld, lwz, mflr, mr, mtctr, rldic, std } from '../encode.ts';
 import type { Emission } from './emission.ts';
 import { COUNT_OFF, teardownOf } from './frame.ts';
@@ -57,13 +58,5 @@ export function emitTailCall(e: Emission, i: number): void {
   e.w(bctr());
   e.bind(out);
   e.changedByCall();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.buffer.length,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(i, start, e.buffer.length));
 }

@@ -2,7 +2,7 @@ import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, TAIL_CALL } fr
 import type { KernelImage } from '../../../kernels/index.ts';
 import { bpf_func_id, ERRNO } from '../../../uapi/index.ts';
 import { callTarget, isCallOf, PROCESSOR_ID_FUNCTIONS } from '../../func-addr.ts';
-import { type Callee, type CallSite, JitError } from '../../types.ts';
+import { type Callee, type CallSite, JitError, tailCallSite } from '../../types.ts';
 import { lwu } from '../encode.ts';
 import { THREAD_INFO_CPU } from './alu.ts';
 import { distanceOf, emitSh3add, isS12, sextWord, zextWord } from './constant.ts';
@@ -79,15 +79,7 @@ function lowerTailCall(e: Emission): void {
   emitBranch(e, IF_EQUAL, T2, ZERO, rest());
   e.ld(T3, progBpfFunc, T2);
   leave(e, true);
-  e.sites.push({
-    insnIdx: e.slot,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.here,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(e.slot, start, e.here));
 }
 
 export const CALL_ROWS: readonly LoweringRow[] = [

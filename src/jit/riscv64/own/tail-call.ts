@@ -1,3 +1,4 @@
+import { tailCallSite } from '../../types.ts';
 import { add, addi, EQ, GEU, jal, jalr, LTU, ld, lwu, SP, sd, sh3add, slli, ZERO } from '../encode.ts';
 import { COUNT } from './call-rows.ts';
 import type { Emission } from './emission.ts';
@@ -37,15 +38,7 @@ export function emitTailCall(e: Emission, i: number): void {
     e.land(over);
   }
   e.forgetClobbered();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.here,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(i, start, e.here));
 }
 
 /**

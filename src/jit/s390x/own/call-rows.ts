@@ -1,7 +1,7 @@
 import { ERRNO } from '../../../uapi/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
 import { ir } from '../../rows/index.ts';
-import { type Callee, type FuncInput, JitError, type TargetEnv } from '../../types.ts';
+import { type Callee, type FuncInput, JitError, type TargetEnv, tailCallSite } from '../../types.ts';
 import {
   agsi,
   basr,
@@ -213,13 +213,5 @@ export function emitTailCall(e: Emission, i: number): void {
   e.w(bc(15, TAIL_ENTRY_BYTES, 0, INDEX));
   e.bind(out);
   e.changedByCall();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.buffer.length,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(i, start, e.buffer.length));
 }

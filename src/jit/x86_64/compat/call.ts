@@ -1,7 +1,7 @@
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, CALL, type Insn, TAIL_CALL } from '../../../isa/index.ts';
 import { ERRNO } from '../../../uapi/index.ts';
 import { callTarget } from '../../func-addr.ts';
-import { type Callee, type CallSite, JitError } from '../../types.ts';
+import { type Callee, type CallSite, JitError, tailCallSite } from '../../types.ts';
 import { ADD, aluImm, CC, CMP, JCC8, JMP32, mov, pop, rm, rmDisp, rr, test, W } from '../encode.ts';
 import { nops } from '../nops.ts';
 import { RAX, RBP, RCX, RDX, RSI, RSP } from '../registers.ts';
@@ -128,15 +128,7 @@ function lowerTailCall(e: Emission, insn: Insn): void {
   const start = e.c.length;
   if (insn.imm === 0) indirect(e);
   else direct(e);
-  e.sites.push({
-    insnIdx: e.slot,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: e.c.length,
-    target: 0n,
-    subprog: 0,
-    form: insn.imm === 0 ? 'tail_call' : 'tail_call_direct',
-  });
+  e.sites.push(tailCallSite(e.slot, start, e.c.length, insn.imm === 0 ? 'tail_call' : 'tail_call_direct'));
 }
 
 export const CALL_ROWS: readonly LoweringRow[] = [

@@ -1,3 +1,4 @@
+import { tailCallSite } from '../../types.ts';
 import { ADD, aluImm, CC, CMP, JCC8, jmpReg, lea, leaRip, mov, rm, test, W } from '../encode.ts';
 import { RAX, RBP, RDX, RSI } from '../registers.ts';
 import type { Emission } from './emission.ts';
@@ -30,15 +31,7 @@ export function emitTailCall(e: Emission, i: number): void {
     c.patchU32(from - 4, c.length - from);
   } else for (const out of emitAttempt(e)) e.landed(out);
   e.called();
-  e.sites.push({
-    insnIdx: i,
-    kind: 'tail_call',
-    offBytes: start,
-    endBytes: c.length,
-    target: 0n,
-    subprog: 0,
-    form: 'tail_call',
-  });
+  e.sites.push(tailCallSite(i, start, c.length));
 }
 
 /** What a function's tail calls share, behind its code. */
