@@ -1,6 +1,6 @@
 import { CALL, type Insn } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
-import { alignUp, InternalError } from '../../util/index.ts';
+import { InternalError } from '../../util/index.ts';
 import { DESK } from '../desk.ts';
 import { ENTRY_ARGS, type EnteredProgram, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
@@ -9,12 +9,14 @@ import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
 import { type FunctionStarts, findFunctions } from '../wasm/function-split.ts';
 import type { CallShape, TailCallLayout } from '../wasm/index.ts';
-import { KNOWN, PROVEN_ROOMS, proveProgram } from '../wasm/proven.ts';
-import type { AnalyzedFunction } from '../wasm/row-function.ts';
+import { type CallShapes, KNOWN, PROVEN_ROOMS } from '../wasm/proven.ts';
 import { callsOf, frameBytesFor } from '../wasm/translate.ts';
 import type { Gate, LinearEmission, ProgramEmission } from './emission.ts';
 import type { LinearEntries } from './entries.ts';
-import { type WrittenFunction, writeLinearFunction } from './function.ts';
+import type { WrittenFunction } from './function.ts';
+import { type WrittenUnit, writeFunctions } from './functions.ts';
+import { type EntryKind, entersFromApart, entryCode } from './kept-entries.ts';
+import { placeCode } from './place.ts';
 import type { LinearTarget } from './target.ts';
 
 export interface LinearOptions {
@@ -72,11 +74,6 @@ class GateList {
   }
 }
 
-function order(functions: readonly (AnalyzedFunction | undefined)[], pinned: Uint8Array): number[] {
-  const indexes = [...functions.keys()].filter(index => functions[index] !== undefined);
-  return [...indexes.filter(index => pinned[index] !== 0), ...indexes.filter(index => pinned[index] === 0)];
-}
-
 /** A program's functions and, behind them, its ways in, which call none but those. */
 function enteredFunctions(
   { starts, functionAt, callSlots }: FunctionStarts,
@@ -117,6 +114,25 @@ export function compileLinear<E extends LinearEmission>(
   }
 }
 
+function emissionOf(options: LinearOptions, starts: ArrayLike<number>, gates: GateList): ProgramEmission {
+  const { gateAddr, entriesAddr, tailCalls: layout } = options;
+  const half = (address: bigint, shift: bigint): number => Number(BigInt.asIntN(32, address >> shift));
+  return {
+    gate: (gate: Gate) => gates.number(gate),
+    gateHi: half(gateAddr, 32n),
+    gateLo: half(gateAddr, 0n),
+    stateAddr: options.stateAddr ?? MAIN_STATE,
+    funcBase: options.funcBase ?? 0,
+    starts,
+    extended: options.extended ?? false,
+    verifiedSlots: options.verifiedSlots ?? 0,
+    tailCalls:
+      layout === undefined || entriesAddr === undefined
+        ? undefined
+        : { layout, entriesHi: half(entriesAddr, 32n), entriesLo: half(entriesAddr, 0n) },
+  };
+}
+
 function compileIn<E extends LinearEmission>(
   insns: readonly Insn[],
   options: LinearOptions,
@@ -125,95 +141,67 @@ function compileIn<E extends LinearEmission>(
 ): LinearProgram {
   const named = options.entries ?? [];
   const { contextSlot } = options;
-  const stateAddr = options.stateAddr ?? MAIN_STATE;
-  const without = new Set(options.without ?? []);
-  if (target.registers.extra === undefined) without.add('unroll');
+  const passes = options.without ?? new Set<OptPass>();
+  const without = target.registers.extra === undefined ? new Set<OptPass>([...passes, 'unroll']) : passes;
   const own = findFunctions(insns, named);
   const ownCount = own.starts.length - 1;
-  const { calls, tailCalls } = callsOf(own);
-  const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
-  const program = enteredFunctions(own, entered);
-  const count = program.starts.length - 1;
-  if (contextSlot !== undefined && !(program.functionAt[contextSlot] > 0)) {
+  const context = contextSlot === undefined ? -1 : own.functionAt[contextSlot];
+  if (contextSlot !== undefined && !(context > 0)) {
     throw new InternalError(`no function begins at slot ${contextSlot}`);
   }
-  const known = frameBytesFor(options.stackDepths, ownCount);
-  const helperShape = (id: number): CallShape => options.helperShape?.(id) ?? ANY_SHAPE;
-  const kfuncShape = (id: number, idx: number): CallShape => options.kfuncShape?.(id, idx) ?? ANY_SHAPE;
-  const {
-    functions,
-    halves,
-    pinned,
-    order: calleesFirst,
-  } = proveProgram(
-    program,
-    { helperShape, kfuncShape },
-    func => (func < ownCount ? known(func) : 0),
-    named,
-    new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
-    without,
-    room,
-  );
+  const { calls, tailCalls } = callsOf(own);
   const gates = new GateList();
-  const half = (address: bigint, shift: bigint): number => Number(BigInt.asIntN(32, address >> shift));
-  const { gateAddr, entriesAddr, tailCalls: layout } = options;
-  const emission: ProgramEmission = {
-    gate: (gate: Gate) => gates.number(gate),
-    gateHi: half(gateAddr, 32n),
-    gateLo: half(gateAddr, 0n),
-    stateAddr,
-    funcBase: options.funcBase ?? 0,
-    starts: program.starts,
-    extended: options.extended ?? false,
-    verifiedSlots: options.verifiedSlots ?? 0,
-    tailCalls:
-      layout === undefined || entriesAddr === undefined
-        ? undefined
-        : { layout, entriesHi: half(entriesAddr, 32n), entriesLo: half(entriesAddr, 0n) },
+  const emission = emissionOf(options, own.starts, gates);
+  const shapes: CallShapes = {
+    helperShape: id => options.helperShape?.(id) ?? ANY_SHAPE,
+    kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
   };
-  const written: (WrittenFunction | undefined)[] = functions.map(() => undefined);
-  const returnsZero = (func: number): boolean => written[func]?.returnsZero ?? false;
-  for (const index of calleesFirst) {
-    const func = functions[index];
-    if (func === undefined) continue;
-    const how = { program: emission, helperShape, kfuncShape, returnsZero, room };
-    written[index] = writeLinearFunction(func, halves[index], how, target);
+  const known = frameBytesFor(options.stackDepths, ownCount);
+  const how = { shapes, emission, without, target, room };
+  const { stateAddr, extended, verifiedSlots } = emission;
+  let unit: WrittenUnit;
+  let ways: readonly WrittenFunction[] = [];
+  if (passes.size === 0 && entersFromApart(own, contextSlot)) {
+    unit = writeFunctions({ program: own, frameBytesOf: known, named, entered: new Map() }, how);
+    const kind: EntryKind = {
+      target,
+      context: contextSlot === undefined ? undefined : insns.slice(contextSlot),
+      contextFrameBytes: contextSlot === undefined ? 0 : known(context),
+      contextVerified: contextSlot !== undefined && contextSlot < verifiedSlots,
+      tailCalls,
+      stateAddr,
+      extended,
+      returnsZero: unit.written[0]?.returnsZero ?? false,
+    };
+    ways = entryCode(ENTRIES, kind, contextSlot ?? insns.length, how);
+  } else {
+    const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
+    unit = writeFunctions(
+      {
+        program: enteredFunctions(own, entered),
+        frameBytesOf: func => (func < ownCount ? known(func) : 0),
+        named,
+        entered: new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
+      },
+      how,
+    );
   }
-  const indexes = order(functions, pinned);
-  const offs = new Int32Array(count).fill(-1);
-  let end = 0;
-  for (const index of indexes) {
-    offs[index] = end;
-    end += alignUp((written[index] as WrittenFunction).bytes.length, target.alignBytes);
-  }
-  const bytes = new Uint8Array(end).fill(target.fill);
-  for (const index of indexes) bytes.set((written[index] as WrittenFunction).bytes, offs[index]);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (const index of indexes) {
-    for (const { offBytes, callee } of (written[index] as WrittenFunction).calls) {
-      if (offs[callee] < 0) throw new InternalError(`a call of function ${callee}, which was left out`);
-      const from = offs[index] + offBytes;
-      target.patchCall(view, from, offs[callee] - from);
-    }
-  }
-  const gateOffs = indexes.flatMap(index => (written[index] as WrittenFunction).gateOffs.map(off => offs[index] + off));
+  const { bytes, offs, gateOffs } = placeCode(unit, ways, context, target);
   if (bytes.length > target.mostBytes) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
-  const inTable = indexes.filter(index => pinned[index] === KNOWN);
-  const entry = (name: EntryName): number | undefined => {
-    const slot = entered.slots.get(name);
-    return slot === undefined ? undefined : offs[program.functionAt[slot]];
-  };
+  const functionSlots: number[] = [];
+  const functionOffs: number[] = [];
+  for (let index = 0; index < ownCount; index++) {
+    if (unit.pinned[index] !== KNOWN) continue;
+    functionSlots.push(own.starts[index]);
+    functionOffs.push(offs[index]);
+  }
+  // Ways in are behind the program's own functions, in their order.
+  const [run, repeat, packet, batch] = offs.subarray(ownCount);
   return {
     bytes,
-    functionSlots: inTable.map(index => program.starts[index]),
-    functionOffs: inTable.map(index => offs[index]),
-    entries: {
-      main: offs[0],
-      run: entry('run') ?? 0,
-      repeat: entry('repeat') ?? 0,
-      packet: entry('packet'),
-      batch: entry('batch'),
-    },
+    functionSlots,
+    functionOffs,
+    entries: { main: offs[0], run, repeat, packet, batch },
     gates: gates.gates,
     gateOffs,
     tailCalls,

@@ -37,11 +37,14 @@ export interface OptFunction {
 }
 
 /** Rows a function may have to be put where it is called, wherever that is; and where it is called only once. */
-const SMALL_ROWS = 64;
+export const SMALL_ROWS = 64;
 const ONCE_ROWS = 600;
 /** What all of a program may grow by. */
 const GROWTH = 4096;
 const TAIL_CALL_HELPER = 12;
+
+/** Of a pinned function: it is nobody's to take in, whatever its size. */
+export const APART = 3;
 
 /** Registers whose values a call keeps. */
 const KEPT = [6, 7, 8, 9];
@@ -79,6 +82,7 @@ class Merger {
   readonly #callees: (Callee | undefined)[];
   readonly done: (OptFunction | undefined)[];
   readonly #uses: Int32Array;
+  readonly #pinned: ArrayLike<number>;
   readonly #sites: readonly (readonly number[])[];
   readonly #room: Room | undefined;
   #growth: number;
@@ -86,10 +90,12 @@ class Merger {
   constructor(
     functions: readonly OptFunction[],
     uses: Int32Array,
+    pinned: ArrayLike<number>,
     sites: readonly (readonly number[])[],
     room: Room | undefined,
   ) {
     this.#functions = functions;
+    this.#pinned = pinned;
     this.#sites = sites;
     this.#room = room;
     this.#callees = functions.map(() => undefined);
@@ -100,7 +106,7 @@ class Merger {
 
   #takes(callee: number): boolean {
     const done = this.done[callee];
-    if (done === undefined) return false;
+    if (done === undefined || this.#pinned[callee] === APART) return false;
     const { n } = done.rows;
     if (n > (this.#uses[callee] === 1 ? ONCE_ROWS : SMALL_ROWS) || n > this.#growth) return false;
     this.#callees[callee] ??= examine(done);
@@ -260,7 +266,8 @@ export function calleesFirst(
  *
  * Together functions grow to at most about twice what they were.
  *
- * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one
+ * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one; {@link APART}
+ *   for those that are not put anywhere
  * @param room where functions with others in them live; default one of each their own
  */
 export function inlineCalls(
@@ -278,7 +285,7 @@ export function inlineCalls(
       else uses[rows.imm[i]] += 2;
     }
   });
-  const merger = new Merger(functions, uses, sites, room);
+  const merger = new Merger(functions, uses, pinned, sites, room);
   for (const index of order) merger.finish(index);
   return merger.done as OptFunction[];
 }

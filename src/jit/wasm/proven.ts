@@ -2,6 +2,7 @@ import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, findInsnDef, type Insn, LD_IMM64
 import { ERRNO } from '../../uapi/index.ts';
 import { DESK } from '../desk.ts';
 import {
+  APART,
   calleesFirst,
   callSites,
   foldBounds,
@@ -60,7 +61,7 @@ export interface ProvenProgram {
   readonly functions: readonly (AnalyzedFunction | undefined)[];
   /** By BPF function: halves of R1..R5 that are passed to it. */
   readonly halves: Int32Array;
-  /** By BPF function: {@link KNOWN} where its address is known, {@link ENTERED} where it is entered from outside, or 0. */
+  /** By BPF function: {@link KNOWN} where its address is known, {@link ENTERED} where it is entered from outside, `APART`, or 0. */
   readonly pinned: Uint8Array;
   /** All functions, callees before their callers where they do not call each other in a circle. */
   readonly order: readonly number[];
@@ -198,6 +199,7 @@ function reachedFrom(
  * @param entries slots of functions that no instruction names
  * @param entered functions that outsiders call: the arguments of each by its slot, numbers of 32 bits
  * @param room where the functions live
+ * @param mainApart the first function only stands for one that is elsewhere, and is none of those in the answer
  */
 export function proveProgram(
   program: FunctionStarts,
@@ -207,10 +209,11 @@ export function proveProgram(
   entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
   room: Room,
+  mainApart = false,
 ): ProvenProgram {
   const count = program.starts.length - 1;
   const pinned = new Uint8Array(count);
-  pinned[0] = KNOWN;
+  pinned[0] = mainApart ? APART : KNOWN;
   for (const slot of entries) pinned[program.functionAt[slot]] = KNOWN;
   for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
   let functions: OptFunction[] = [];
@@ -235,7 +238,7 @@ export function proveProgram(
   // Those that call each other in a circle, and those that are called by strangers, take everything.
   const halves = new Int32Array(count).fill(-1);
   for (let index = 0; index < count; index++) {
-    if (pinned[index] === KNOWN) halves[index] = ALL_ARGS;
+    if (pinned[index] === KNOWN || pinned[index] === APART) halves[index] = ALL_ARGS;
     const { kind, aux } = functions[index].rows;
     for (const i of sites[index]) {
       if (kind[i] === CALL_SUB && place[aux[i]] >= place[index]) halves[aux[i]] = ALL_ARGS;
@@ -244,7 +247,7 @@ export function proveProgram(
   for (const [slot, args] of entered) halves[program.functionAt[slot]] = LOW * ((2 << args) - 2);
   const analyzed: (AnalyzedFunction | undefined)[] = new Array(count).fill(undefined);
   for (const index of order) {
-    if (reached[index] === 0) continue;
+    if (reached[index] === 0 || pinned[index] === APART) continue;
     const func = functions[index];
     const { kind, aux, off, flags } = func.rows;
     for (const i of sites[index]) {
