@@ -8,6 +8,7 @@ it('keeps code, data and headers in pages of their own, none both writable and e
     order: 'little',
     machine: k.EM_X86_64,
     imports: ['malloc', 'free'],
+    weak: ['maybe'],
     exports: ['run', 'table'],
     objects: ['table'],
     reached: ['table'],
@@ -23,8 +24,16 @@ it('keeps code, data and headers in pages of their own, none both writable and e
   const loads = file.segments.filter(({ type }) => type === k.PT_LOAD);
   expect(loads.map(({ flags }) => flags)).toEqual([k.PF_R, k.PF_R | k.PF_W, k.PF_R | k.PF_X]);
   expect(file.segments.find(({ type }) => type === k.PT_GNU_STACK)?.flags).toBe(k.PF_R | k.PF_W);
-  const words = ['malloc', 'free', 'table'].map(name => writer.wordOf(name));
-  expect(words).toEqual([words[0], words[0] + 8, words[0] + 16]);
-  expect(words[2] + 8).toBeLessThanOrEqual(writer.dataAddr);
+  const words = ['malloc', 'free', 'maybe', 'table'].map(name => writer.wordOf(name));
+  expect(words).toEqual([0, 8, 16, 24].map(off => words[0] + off));
+  expect(words[3] + 8).toBeLessThanOrEqual(writer.dataAddr);
+  const symbols = [...(file.dynsym ?? [])];
+  expect(symbols.slice(1).map(({ name, bind }) => [name, bind])).toEqual([
+    ['malloc', k.STB_GLOBAL],
+    ['free', k.STB_GLOBAL],
+    ['maybe', k.STB_WEAK],
+    ['run', k.STB_GLOBAL],
+    ['table', k.STB_GLOBAL],
+  ]);
   expect(() => writer.wordOf('run')).toThrow(/no word/);
 });

@@ -15,8 +15,10 @@ export interface SharedObjectInit {
   readonly machine: number;
   readonly flags?: number;
   readonly soname?: string;
-  /** Symbols of others, each with a word of the global offset table. */
+  /** Symbols of others that have to be there, each with a word of the global offset table. */
   readonly imports: readonly string[];
+  /** Imports that nobody need have: their words are 0 then. */
+  readonly weak?: readonly string[];
   /** Names that others can find, of code unless they are among `objects`. */
   readonly exports: readonly string[];
   readonly objects?: readonly string[];
@@ -69,7 +71,7 @@ export class SharedObjectWriter {
   constructor(init: SharedObjectInit) {
     this.#init = init;
     const page = init.pageBytes ?? PAGE_BYTES;
-    this.#names = ['', ...init.imports, ...init.exports];
+    this.#names = ['', ...init.imports, ...(init.weak ?? []), ...init.exports];
     for (const name of this.#names) this.#strings.add(name);
     if (init.soname !== undefined) this.#strings.add(init.soname);
     const hash = EHDR_BYTES + SEGMENTS * PHDR_BYTES;
@@ -77,7 +79,7 @@ export class SharedObjectWriter {
     const strings = symbols + this.#names.length * SYM_BYTES;
     const rela = alignUp(strings + this.#strings.length, WORD_BYTES);
     this.#places = { hash, symbols, strings, rela };
-    this.#words = [...init.imports, ...(init.reached ?? [])];
+    this.#words = [...init.imports, ...(init.weak ?? []), ...(init.reached ?? [])];
     this.#dynamicAddr = alignUp(rela + this.#words.length * RELA_BYTES, page);
     this.#gotAddr = this.#dynamicAddr + this.#dynamic().length;
     this.dataAddr = alignUp(this.#gotAddr + this.#words.length * WORD_BYTES, 16);
@@ -110,7 +112,7 @@ export class SharedObjectWriter {
 
   /** The file. @param places of every exported name */
   finish(text: Uint8Array, data: Uint8Array, places: readonly ExportPlace[]): Uint8Array {
-    const { order, machine, flags, imports, exports, objects, importType, dataBytes } = this.#init;
+    const { order, machine, flags, imports, weak, exports, objects, importType, dataBytes } = this.#init;
     if (data.length !== dataBytes) throw new InternalError(`${data.length} bytes of data, ${dataBytes} announced`);
     const page = this.#init.pageBytes ?? PAGE_BYTES;
     const at = this.#places;
@@ -140,6 +142,7 @@ export class SharedObjectWriter {
         size: place.sizeBytes,
       };
     };
+    const imported = (bind: number) => (name: string) => ({ nameOff: this.#strings.add(name), bind });
     const symbols = writer.section({
       name: '.dynsym',
       type: k.SHT_DYNSYM,
@@ -147,7 +150,8 @@ export class SharedObjectWriter {
       addr: at.symbols,
       data: encodeSymbols(order, [
         {},
-        ...imports.map(name => ({ nameOff: this.#strings.add(name), bind: k.STB_GLOBAL })),
+        ...imports.map(imported(k.STB_GLOBAL)),
+        ...(weak ?? []).map(imported(k.STB_WEAK)),
         ...exports.map(symbolOf),
       ]),
       addralign: 8,

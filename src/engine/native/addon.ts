@@ -13,6 +13,8 @@ export interface Addon {
   place(code: ArrayBuffer): void;
   release(): void;
   call(): void;
+  enter(): void;
+  direct(): (() => void) | undefined;
 }
 
 export interface AddonOptions {
@@ -20,6 +22,11 @@ export interface AddonOptions {
   readonly folders?: readonly string[];
   /** The addon; default `NativeTarget.writeAddon`'s. */
   readonly bytes?: Uint8Array;
+  /**
+   * Whether code that calls no JavaScript is called without Node-API around it, which takes half the time; default where the V8 is
+   * one this has been tried with.
+   */
+  readonly direct?: boolean;
 }
 
 /** Folders may forbid code; the others need not. */
@@ -47,7 +54,10 @@ function loadFrom(folder: string, bytes: Uint8Array): Addon {
 }
 
 /** Writes the addon to a file only this user can read, loads it and takes the file away. Throws `run.native-load`. */
-export function loadAddon({ folders = FOLDERS(), bytes = hostTarget().writeAddon() }: AddonOptions = {}): Addon {
+export function loadAddon({
+  folders = FOLDERS(),
+  bytes = hostTarget().writeAddon(),
+}: Omit<AddonOptions, 'direct'> = {}): Addon {
   const problems: string[] = [];
   for (const folder of folders) {
     try {

@@ -21,7 +21,7 @@ const CPUS: Readonly<Record<string, HostCpu>> = {
 export interface HostFacts {
   readonly platform: string;
   readonly arch: string;
-  /** `process.versions`: `node`, and `napi` where there are addons. */
+  /** `process.versions`: `node`, `napi` where there are addons, `modules` for V8's binary interface. */
   readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
@@ -43,6 +43,16 @@ export function checkHost(facts?: HostFacts): void {
     expected: `Linux on x86-64 or arm64, Node ${LEAST_NODE} or later`,
     found,
   });
+}
+
+/** NODE_MODULE_VERSION of Node 20, 22, 24 and 26. */
+const TRIED_V8: ReadonlySet<string | undefined> = new Set(['115', '127', '137', '147']);
+/** They give Node's versions beside their own, but have another V8 or none. */
+const OTHERS = ['electron', 'bun', 'deno'];
+
+/** Whether functions of V8's own may be made here: their binary interface is no more stable than `modules` says. */
+export function hasTriedV8({ versions }: Pick<HostFacts, 'versions'> = process): boolean {
+  return TRIED_V8.has(versions.modules) && OTHERS.every(name => versions[name] === undefined);
 }
 
 /** Code for this process's CPU. */

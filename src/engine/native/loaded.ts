@@ -125,15 +125,16 @@ export class NativeLoaded implements LoadedProgram {
     const firstGate = machine.addGates(program.gates.map(gate => this.#gate(gate, imports)));
     const placed = native.place(target.numbered(program, firstGate), this);
     const at = (off: number): bigint => placed.address + BigInt(off);
+    const how = { gates: program.gates.length > 0 };
     const { run, repeat, packet, batch } = program.entries;
     return {
       program,
       placed,
       firstGate,
-      run: native.entry(machine, at(run)),
-      repeat: native.entry(machine, at(repeat)),
-      packet: packet === undefined ? undefined : native.entry(machine, at(packet)),
-      batch: batch === undefined ? undefined : native.entry(machine, at(batch), true),
+      run: native.entry(machine, at(run), how),
+      repeat: native.entry(machine, at(repeat), how),
+      packet: packet === undefined ? undefined : native.entry(machine, at(packet), how),
+      batch: batch === undefined ? undefined : native.entry(machine, at(batch), { ...how, third: true }),
     };
   }
 

@@ -5,7 +5,7 @@ import { FarcallError, InternalError, u64Of } from '../../util/index.ts';
 import { PROG_HANDLE } from '../types.ts';
 import { type Addon, type AddonOptions, loadAddon } from './addon.ts';
 import { CodeSpace } from './code-space.ts';
-import { checkHost, hasExtension, hostPageBytes } from './host.ts';
+import { checkHost, hasExtension, hasTriedV8, hostPageBytes } from './host.ts';
 
 /** Address space for code; pages are there when code is. */
 const CODE_BYTES = 1 << 28;
@@ -28,6 +28,17 @@ const WORD = {
   out: NATIVE_BLOCK.out >> 2,
   tail: NATIVE_BLOCK.tailTarget >> 2,
 } as const;
+
+/** The same of the block as doubles. */
+const ENTRY_DOUBLE = NATIVE_BLOCK.entry >> 3;
+
+/** How code is entered. */
+export interface EntryHow {
+  /** It may call gates. */
+  readonly gates: boolean;
+  /** It takes a third number. */
+  readonly third?: boolean;
+}
 
 /** A gate of a program's: called with the slot, and what it answers. */
 export type NativeGate = (slot: number) => number;
@@ -53,8 +64,11 @@ export class NativeHost {
   /** Address of the `NATIVE_ENTRIES` of all machines. */
   readonly entriesAddr: bigint;
   readonly #addon: Addon;
+  /** `Addon.direct`'s, where there is one. */
+  readonly #direct: (() => void) | undefined;
   readonly #block = new ArrayBuffer(NATIVE_BLOCK.sizeBytes);
   readonly #words = new Int32Array(this.#block);
+  readonly #doubles = new Float64Array(this.#block);
   readonly #view = new DataView(this.#block);
   readonly #codeStart: bigint;
   readonly #entries = new DataView(new ArrayBuffer(NATIVE_ENTRIES.sizeBytes));
@@ -71,6 +85,7 @@ export class NativeHost {
   constructor(options?: AddonOptions) {
     checkHost();
     this.#addon = loadAddon(options);
+    this.#direct = (options?.direct ?? hasTriedV8()) ? this.#addon.direct() : undefined;
     const words = this.#words;
     this.#addon.attach(this.#block, () => {
       const user = this.#user;
@@ -178,25 +193,25 @@ export class NativeHost {
   }
 
   /** A function that runs the code at an address on two numbers of 32 bits, or three; its answer is the low half of rax. */
-  entry(user: NativeUser, address: bigint, third = false): (a: number, b: number, c?: number) => number {
-    const lo = Number(BigInt.asIntN(32, address));
-    const hi = Number(BigInt.asIntN(32, address >> 32n));
+  entry(user: NativeUser, address: bigint, how: EntryHow): (a: number, b: number, c?: number) => number {
+    const doubles = this.#doubles;
     const words = this.#words;
-    const { call } = this.#addon;
-    // All of this is a few nanoseconds: no word is looked up by name, and none written that need not be.
-    const { entry, args, signal, r0 } = WORD;
+    const enter = (how.gates ? undefined : this.#direct) ?? this.#addon.enter;
+    // All of this is a few nanoseconds: no word is looked up by name, none written that need not be, and the address
+    // in one piece: the CPU waits for two to reach memory before it reads them as one.
+    const code = doubleOf(address);
+    const { args, signal, r0 } = WORD;
     const [first, second, last] = [args, args + 2, args + 4];
     const run = (a: number, b: number): number => {
       this.#enter(user);
-      words[entry] = lo;
-      words[entry + 1] = hi;
+      doubles[ENTRY_DOUBLE] = code;
       words[first] = a;
       words[second] = b;
-      call();
+      enter();
       if (words[signal] !== 0) this.#signalled();
       return words[r0];
     };
-    if (!third) return run;
+    if (how.third !== true) return run;
     return (a, b, c = 0) => {
       words[last] = c;
       return run(a, b);
@@ -240,6 +255,9 @@ export class NativeHost {
     return u64Of(this.#words[WORD.r0 + 1], this.#words[WORD.r0]);
   }
 }
+
+/** The number whose 64 bits are those of an address, which are never a NaN's. */
+const doubleOf = (address: bigint): number => new Float64Array(BigUint64Array.of(address).buffer)[0];
 
 /** Where the entry of code is. */
 const entryOf = ({ offBytes }: PlacedCode): number => (offBytes / LEAST_PAGE_BYTES + 1) * NATIVE_ENTRIES.entryBytes;

@@ -13,6 +13,7 @@ import { bpf_prog_type } from '../../uapi/index.ts';
 import { FarcallError } from '../../util/index.ts';
 import type { Verdict } from '../../verifier/index.ts';
 import { CodeSpace } from './code-space.ts';
+import { hasTriedV8, hostTarget } from './host.ts';
 import {
   CodeCache,
   checkHost,
@@ -54,6 +55,17 @@ describe('hosts', () => {
   });
 });
 
+describe('functions of V8 itself', () => {
+  it.each([
+    [true, { node: '20.20.0', modules: '115' }],
+    [true, { node: '26.1.0', modules: '147' }],
+    [false, { node: '25.0.0', modules: '141' }],
+    [false, { node: '22.1.0' }],
+    [false, { node: '24.3.0', modules: '137', bun: '1.2.20' }],
+    [false, { node: '20.9.0', modules: '115', electron: '28.0.0' }],
+  ])('%s for %o', (made, versions) => expect(hasTriedV8({ versions })).toBe(made));
+});
+
 it('room for code is taken where it fits first, and joined when it comes back', () => {
   const space = new CodeSpace(4 * 4096, 4096);
   expect([space.take(1), space.take(5000), space.take(4096), space.take(1)]).toEqual([0, 4096, 12288, undefined]);
@@ -92,6 +104,38 @@ describe.skipIf(here !== undefined)(`in this process${here === undefined ? '' : 
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it.each(['_ZN2v87Isolate10GetCurrentEv', '_ZN2v816FunctionTemplate11GetFunctionE'])(
+    'where V8 has no %s, there is nothing but Node-API',
+    name => {
+      const bytes = Buffer.from(hostTarget().writeAddon());
+      bytes[bytes.indexOf(name)] = 'X'.charCodeAt(0);
+      const addon = loadAddon({ bytes });
+      expect([addon.direct(), typeof addon.enter]).toEqual([undefined, 'function']);
+    },
+  );
+
+  it.each([true, false])('runs as often as one likes, faults between, with functions of V8 itself: %s', direct => {
+    const machine = machineOf({ addon: { direct } });
+    const load = (text: string) => machine.loadInsns('p', XDP, llvm(text), [], TAKEN_PROOF);
+    const wild = load('r1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 + 16)\nexit');
+    const kept: unknown[] = [];
+    // Without and with a gate.
+    for (const call of ['r6 = 1', 'r6 = r1\ncall 7']) {
+      const program = load(`${call}\nr0 = 10\nexit`);
+      for (let round = 0; round < 4; round++) {
+        const opened = machine.open(program, REQUEST);
+        let sum = 0;
+        for (let n = 0; n < 10_000; n++) {
+          sum += opened?.run() ?? 0;
+          if (n % 100 === 0) kept.push({ n, text: `${n}` });
+        }
+        opened?.close();
+        expect([sum, machine.run(wild, REQUEST).fault?.addr]).toEqual([100_000, 0x7fff0010n]);
+      }
+    }
+    expect(kept.length).toBe(800);
   });
 
   it('runs', () => {

@@ -4,7 +4,9 @@ import {
   ADDON_FUNCTIONS,
   ADDON_SIGNALS,
   AddonFile,
+  type AddonFunction,
   type AddonImport,
+  ENTER_ARGS,
   MAP_FIXED,
   MAP_PRIVATE_ANON_NORESERVE,
   NATIVE_BLOCK,
@@ -13,6 +15,8 @@ import {
   SA_SIGINFO,
   SI_ADDR,
   SIGACTION,
+  V8_CALL,
+  V8_IMPORTS,
 } from '../linear/index.ts';
 import { Code, fromSp, nonzero, toSp, when, zero } from './assembler.ts';
 import { planConstant } from './constant.ts';
@@ -137,7 +141,7 @@ class AddonWriter {
 
   write(): Uint8Array {
     const code = this.#code;
-    this.#call();
+    this.#calls();
     this.#gate();
     this.#handler();
     this.#attach();
@@ -146,27 +150,36 @@ class AddonWriter {
     this.#reserve();
     this.#place();
     this.#release();
+    this.#direct();
     const start = code.here;
     this.#init();
     return this.#file.finish(code.bytes(), start);
   }
 
   /** The block says what is called and with what; R0 goes back there. */
-  #call(): void {
-    const code = this.#code.label('call');
-    KEPT.forEach(([a, b], n) => {
-      code.emit(n === 0 ? stpPre(a, b, SP, -16 * KEPT.length) : stp(a, b, SP, 16 * n));
-    });
-    this.#block(BLOCK);
-    // The block and what was the innermost call before it: below all that is saved.
-    code.emit(ldr(T0, BLOCK, NATIVE_BLOCK.unwind), stpPre(BLOCK, T0, SP, -16));
-    code.emit(fromSp(T0), str(T0, BLOCK, NATIVE_BLOCK.unwind), ldr(MEMORY, BLOCK, NATIVE_BLOCK.base));
-    for (let n = 0; n < 5; n++) code.emit(ldr(REGISTERS.home[n + 1], BLOCK, NATIVE_BLOCK.args + 8 * n));
-    code.emit(ldr(T0, BLOCK, NATIVE_BLOCK.entry), blr(T0), str(REGISTERS.home[0], BLOCK, NATIVE_BLOCK.r0));
+  #calls(): void {
+    const code = this.#code;
+    const begin = (name: AddonFunction, count: number, load: typeof ldr): void => {
+      code.label(name);
+      KEPT.forEach(([a, b], n) => {
+        code.emit(n === 0 ? stpPre(a, b, SP, -16 * KEPT.length) : stp(a, b, SP, 16 * n));
+      });
+      this.#block(BLOCK);
+      // The block and what was the innermost call before it: below all that is saved.
+      code.emit(ldr(T0, BLOCK, NATIVE_BLOCK.unwind), stpPre(BLOCK, T0, SP, -16));
+      code.emit(fromSp(T0), str(T0, BLOCK, NATIVE_BLOCK.unwind), ldr(MEMORY, BLOCK, NATIVE_BLOCK.base));
+      for (let n = 0; n < count; n++) code.emit(load(REGISTERS.home[n + 1], BLOCK, NATIVE_BLOCK.args + 8 * n));
+    };
+    // Loads are as wide as JavaScript's stores: wider ones would wait for the stores to reach memory.
+    begin('enter', ENTER_ARGS, ldrW);
+    code.label('go').emit(ldr(T0, BLOCK, NATIVE_BLOCK.entry), blr(T0));
+    code.emit(str(REGISTERS.home[0], BLOCK, NATIVE_BLOCK.r0));
     code.label('exit').emit(ldp(BLOCK, T0, SP, 0), addImm(X, SP, SP, 16), str(T0, BLOCK, NATIVE_BLOCK.unwind));
     for (let n = KEPT.length - 1; n > 0; n--) code.emit(ldp(KEPT[n][0], KEPT[n][1], SP, 16 * n));
     code.emit(ldp(KEPT[0][0], KEPT[0][1], SP, 0), addImm(X, SP, SP, 16 * KEPT.length));
     this.#undefined();
+    begin('call', 5, ldr);
+    code.branch('go');
     // From anywhere below: what was pending in JavaScript is thrown there.
     code.label('unwind');
     this.#block(BLOCK);
@@ -363,6 +376,36 @@ class AddonWriter {
     code.emit(ldr(0, 9, NATIVE_BLOCK.args), ldr(1, 9, NATIVE_BLOCK.args + 8));
     this.#map(MAP_PRIVATE_ANON_NORESERVE | MAP_FIXED);
     this.#undefined();
+  }
+
+  /** `direct()` */
+  #direct(): void {
+    const code = this.#code.label('direct');
+    const isolate = 19;
+    // Of the stack: three arguments, what is kept, the template.
+    const [kept, template, sizeBytes] = [32, 48, 64];
+    code.emit(subImm(X, SP, SP, sizeBytes), stp(isolate, LR, SP, kept), movz(X, 0, 0));
+    for (const name of Object.values(V8_IMPORTS)) {
+      this.#address(T0, this.#object.wordOf(name));
+      code.emit(ldr(T0, T0, 0)).branch('missing', zero(T0));
+    }
+    this.#data(7, ADDON_DATA.v8Call);
+    this.#label(1, 'enter');
+    code.emit(str(1, 7, V8_CALL.address), addImm(X, 2, 7, V8_CALL.answer), str(2, 7, V8_CALL.info));
+    code.emit(addImm(X, 2, 7, V8_CALL.receiver), str(2, 7, V8_CALL.types));
+    this.#callImport(V8_IMPORTS.isolate);
+    // New(isolate, enter, no data, no signature, length 0, kThrow, kHasSideEffect, the C function, | 0, 0, 0)
+    code.emit(mov(X, isolate, 0), stp(ZR, ZR, SP, 0), str(ZR, SP, 16));
+    this.#label(1, 'enter');
+    for (let n = 2; n < 7; n++) code.emit(movz(X, n, 0));
+    this.#data(7, ADDON_DATA.v8Call);
+    this.#callImport(V8_IMPORTS.template);
+    code.emit(str(0, SP, template), mov(X, 0, isolate));
+    this.#callImport(V8_IMPORTS.context);
+    code.emit(mov(X, 1, 0), ldr(0, SP, template));
+    this.#callImport(V8_IMPORTS.function);
+    // A handle of V8's is a value of Node-API's, and 0 is undefined.
+    code.label('missing').emit(ldp(isolate, LR, SP, kept), addImm(X, SP, SP, sizeBytes), ret());
   }
 
   /** `napi_register_module_v1(env, exports)` */

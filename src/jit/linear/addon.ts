@@ -4,12 +4,12 @@ import { SharedObjectWriter } from '../../elf/index.ts';
  * The block that JavaScript and native code share, an ArrayBuffer of JavaScript's. Byte offsets; u64 where nothing else is said.
  */
 export const NATIVE_BLOCK = {
-  /** What `call` calls, and the linear memory's address. */
+  /** What `call` and `enter` call, and the linear memory's address. */
   entry: 0,
   base: 8,
   env: 16,
   gateRef: 24,
-  /** Stack pointer of the innermost `call`, where exceptions go. */
+  /** Stack pointer of the innermost `call` or `enter`, where exceptions go. */
   unwind: 32,
   /** Where a tail call goes: set by the gate. */
   tailTarget: 40,
@@ -49,10 +49,38 @@ const ADDON_IMPORTS = [
   'napi_add_env_cleanup_hook',
   'sigaction',
 ] as const;
-export type AddonImport = (typeof ADDON_IMPORTS)[number];
+/**
+ * Functions of V8's that `direct` is made of, by what each gives (`v8-isolate.h`: `Isolate::GetCurrent`, `GetCurrentContext`;
+ * `v8-template.h`: `FunctionTemplate::New`, `GetFunction`). Where one is missing, `direct` answers undefined.
+ */
+export const V8_IMPORTS = {
+  isolate: '_ZN2v87Isolate10GetCurrentEv',
+  context: '_ZN2v87Isolate17GetCurrentContextEv',
+  template: [
+    '_ZN2v816FunctionTemplate3NewEPNS_7IsolateEPFvRKNS_20FunctionCallbackInfoINS_5ValueEEEENS_5LocalIS4_EE',
+    'NSA_INS_9SignatureEEEiNS_19ConstructorBehaviorENS_14SideEffectTypeEPKNS_9CFunctionEttt',
+  ].join(''),
+  function: '_ZN2v816FunctionTemplate11GetFunctionENS_5LocalINS_7ContextEEE',
+} as const;
+const WEAK_IMPORTS: readonly string[] = Object.values(V8_IMPORTS);
+export type AddonImport = (typeof ADDON_IMPORTS)[number] | (typeof V8_IMPORTS)[keyof typeof V8_IMPORTS];
 
-/** Functions for JavaScript. */
-export const ADDON_FUNCTIONS = ['attach', 'addressOf', 'reserve', 'place', 'release', 'call'] as const;
+/**
+ * Functions for JavaScript. `call` gives the code R1 to R5 of 64 bits each, `enter` R1 to R3 of 32. What `direct` answers is `enter`
+ * without Node-API around it, for code that calls no gate.
+ */
+export const ADDON_FUNCTIONS = [
+  'attach',
+  'addressOf',
+  'reserve',
+  'place',
+  'release',
+  'call',
+  'enter',
+  'direct',
+] as const;
+/** Arguments of 32 bits that `enter` gives. */
+export const ENTER_ARGS = 3;
 export type AddonFunction = (typeof ADDON_FUNCTIONS)[number];
 
 const INIT = 'napi_register_module_v1';
@@ -65,12 +93,26 @@ const SIGFPE = 8;
 const SIGSEGV = 11;
 /** Signals of the CPU. */
 export const ADDON_SIGNALS = [SIGSEGV, SIGBUS, SIGFPE] as const;
-/** Data of an addon, from its beginning: the block's address, a new and the old actions, names. */
+/**
+ * What V8 has to know of a C function to call it from optimised code (`v8-fast-api-calls.h`), which holds for V8 11.3 to 14.6. Types
+ * are three bytes: what, sequence, flags. `enter` answers nothing, and all it is given is the receiver.
+ *
+ * ```
+ *   0   CFunction      address, CFunctionInfo *
+ *   16  CFunctionInfo  type of the answer, u8 form of 64-bit numbers, u32 arguments, CTypeInfo *
+ *   32  CTypeInfo      of the receiver: a value of V8's
+ * ```
+ */
+export const V8_CALL = { address: 0, info: 8, answer: 16, count: 20, types: 24, receiver: 32, sizeBytes: 40 } as const;
+const V8_VALUE = 10;
+
+/** Data of an addon, from its beginning: the block's address, a new and the old actions, what V8 knows of `enter`, names. */
 export const ADDON_DATA = {
   block: 0,
   action: 16,
   old: 16 + SIGACTION.sizeBytes,
-  names: 16 + 4 * SIGACTION.sizeBytes,
+  v8Call: 16 + 4 * SIGACTION.sizeBytes,
+  names: 16 + 4 * SIGACTION.sizeBytes + V8_CALL.sizeBytes,
 } as const;
 
 /** Linux's numbers for `mmap` and `mprotect`. */
@@ -104,10 +146,13 @@ export class AddonFile {
     }
     this.#data = new Uint8Array(ADDON_DATA.names + names.length);
     for (let i = 0; i < names.length; i++) this.#data[ADDON_DATA.names + i] = names.charCodeAt(i);
+    this.#data[ADDON_DATA.v8Call + V8_CALL.count] = 1;
+    this.#data[ADDON_DATA.v8Call + V8_CALL.receiver] = V8_VALUE;
     this.object = new SharedObjectWriter({
       order: 'little',
       ...cpu,
       imports: ADDON_IMPORTS,
+      weak: WEAK_IMPORTS,
       exports: [INIT],
       dataBytes: this.#data.length,
       // Threads of JavaScript come and go; whoever handled signals last has to be there still.

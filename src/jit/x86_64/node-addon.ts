@@ -7,6 +7,7 @@ import {
   AddonFile,
   type AddonFunction,
   type AddonImport,
+  ENTER_ARGS,
   MAP_FIXED,
   MAP_PRIVATE_ANON_NORESERVE,
   NATIVE_BLOCK,
@@ -15,6 +16,8 @@ import {
   SA_SIGINFO,
   SI_ADDR,
   SIGACTION,
+  V8_CALL,
+  V8_IMPORTS,
 } from '../linear/index.ts';
 import { ADD, AND, aluImm, CMP, lea, mov, movImm, pop, push, ret, rm, SUB, test, W } from './encode.ts';
 import { R8, R9, R10, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './registers.ts';
@@ -107,7 +110,7 @@ class AddonWriter {
     const unwind = c.label();
     const handler = c.label();
     const ended = c.label();
-    this.#call(functions.call, unwind);
+    this.#calls(functions, unwind);
     this.#gate(gate, unwind);
     this.#handler(handler, unwind);
     this.#attach(functions.attach, gate, handler, ended);
@@ -116,6 +119,7 @@ class AddonWriter {
     this.#reserve(functions.reserve);
     this.#place(functions.place);
     this.#release(functions.release);
+    this.#direct(functions);
     const start = c.length;
     this.#init(functions);
     c.resolve((code, _, off, distance) => code.patchU32(off, distance - 4));
@@ -124,22 +128,30 @@ class AddonWriter {
   }
 
   /** The block says what is called and with what; R0 goes back there. */
-  #call(label: number, unwind: number): void {
+  #calls(functions: Readonly<Record<AddonFunction, number>>, unwind: number): void {
     const c = this.#c;
+    const go = c.label();
     const exit = c.label();
-    c.bind(label);
-    for (const register of KEPT) push(c, register);
-    this.#block(LOAD, RBX);
-    rm(c, 0, 0xff, 6, RBX, NATIVE_BLOCK.unwind);
-    this.#store(RSP, RBX, NATIVE_BLOCK.unwind);
-    this.#load(R15, RBX, NATIVE_BLOCK.base);
-    REG_ARGS.forEach((register, n) => void this.#load(register, RBX, NATIVE_BLOCK.args + 8 * n));
+    const begin = (label: number, count: number, w: number): void => {
+      c.bind(label);
+      for (const register of KEPT) push(c, register);
+      this.#block(LOAD, RBX);
+      rm(c, 0, 0xff, 6, RBX, NATIVE_BLOCK.unwind);
+      this.#store(RSP, RBX, NATIVE_BLOCK.unwind);
+      this.#load(R15, RBX, NATIVE_BLOCK.base);
+      for (let n = 0; n < count; n++) this.#load(REG_ARGS[n], RBX, NATIVE_BLOCK.args + 8 * n, w);
+    };
+    // Loads are as wide as JavaScript's stores: wider ones would wait for the stores to reach memory.
+    begin(functions.enter, ENTER_ARGS, 0);
+    c.bind(go);
     rm(c, 0, 0xff, 2, RBX, NATIVE_BLOCK.entry);
     this.#store(RAX, RBX, NATIVE_BLOCK.r0);
     c.bind(exit);
     rm(c, 0, 0x8f, 0, RBX, NATIVE_BLOCK.unwind);
     for (let n = KEPT.length - 1; n >= 0; n--) pop(c, KEPT[n]);
     this.#undefined();
+    begin(functions.call, REG_ARGS.length, W);
+    this.#jump(go);
     // From anywhere below: what was pending in JavaScript is thrown there.
     c.bind(unwind);
     this.#block(LOAD, RBX);
@@ -392,6 +404,50 @@ class AddonWriter {
     this.#store(RAX, RBX, NATIVE_BLOCK.out);
     pop(c, RBX);
     this.#undefined();
+  }
+
+  /** `direct()` */
+  #direct({ direct, enter }: Readonly<Record<AddonFunction, number>>): void {
+    const c = this.#c;
+    const [stackArgs, template] = [0, 40];
+    const missing = c.label();
+    c.bind(direct);
+    push(c, RBX);
+    aluImm(c, W, SUB, RSP, 48);
+    for (const name of Object.values(V8_IMPORTS)) {
+      this.#rip(LOAD, RAX, this.#object.wordOf(name));
+      test(c, W, RAX, RAX);
+      this.#jump(missing, 4);
+    }
+    this.#leaData(RCX, ADDON_DATA.v8Call);
+    const points = (off: number): void => this.#store(RAX, RCX, off);
+    this.#leaLabel(RAX, enter);
+    points(V8_CALL.address);
+    lea(c, W, RAX, RCX, V8_CALL.answer);
+    points(V8_CALL.info);
+    lea(c, W, RAX, RCX, V8_CALL.receiver);
+    points(V8_CALL.types);
+    this.#callImport(V8_IMPORTS.isolate);
+    mov(c, W, RBX, RAX);
+    // New(isolate, enter, no data, no signature, length 0, kThrow, | kHasSideEffect, the C function, 0, 0, 0)
+    mov(c, W, RDI, RBX);
+    this.#leaLabel(RSI, enter);
+    for (const register of [RDX, RCX, R8, R9, RAX]) movImm(c, register, 0, 0);
+    for (const n of [0, 2, 3, 4]) this.#store(RAX, RSP, stackArgs + 8 * n);
+    this.#leaData(RAX, ADDON_DATA.v8Call);
+    this.#store(RAX, RSP, stackArgs + 8);
+    this.#callImport(V8_IMPORTS.template);
+    this.#store(RAX, RSP, template);
+    mov(c, W, RDI, RBX);
+    this.#callImport(V8_IMPORTS.context);
+    mov(c, W, RSI, RAX);
+    this.#load(RDI, RSP, template);
+    this.#callImport(V8_IMPORTS.function);
+    c.bind(missing);
+    // A handle of V8's is a value of Node-API's, and 0 is undefined.
+    aluImm(c, W, ADD, RSP, 48);
+    pop(c, RBX);
+    ret(c);
   }
 
   /** `napi_register_module_v1(env, exports)` */
