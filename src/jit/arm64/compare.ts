@@ -84,6 +84,10 @@ export const branchKind = (word: number): number => ((word & 0x7e000000) === 0x3
 export const oppositeBranch = (word: number): number =>
   (word & 0x7e000000) === 0x54000000 ? word ^ 1 : word ^ 0x01000000;
 
+/** A conditional branch of which the distance is 0. */
+export const withoutDistance = (word: number): number =>
+  word & ~(branchKind(word) === FIX_14 ? 0x3fff << 5 : 0x7ffff << 5);
+
 /** A branch with its distance in bytes, or undefined where that is too far. */
 export function withDistance(word: number, kind: number, distance: number): number | undefined {
   const words = distance >> 2;

@@ -38,8 +38,8 @@ export interface EmissionParts {
   readonly slots: Int32Array;
   readonly program: ProgramEmission;
   readonly frame: FunctionFrame;
-  /** By row: its jump is known to take the short form. */
-  readonly short: Uint8Array;
+  /** Jumps are written in their short form, otherwise so that `LinearTarget.shorten` can give them that. */
+  readonly short: boolean;
 }
 
 /** What the rows of one function are written with, on any CPU. */
@@ -50,7 +50,7 @@ export class LinearEmission implements EmissionParts {
   readonly program: ProgramEmission;
   readonly frame: FunctionFrame;
   readonly locals: readonly LocalHome[];
-  readonly short: Uint8Array;
+  readonly short: boolean;
   /** Calls of functions of the program: where their distance is, and whom they call. */
   readonly calls: { readonly offBytes: number; readonly callee: number }[] = [];
   /** Where the numbers of gates are. */

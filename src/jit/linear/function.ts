@@ -58,7 +58,6 @@ class FunctionWriter<E extends LinearEmission> {
   /** What is known in front of each row. */
   readonly #known: Int32Array;
   readonly #extended: number;
-  readonly #short: Uint8Array;
   readonly #unset: Uint8Array;
   /** How each block ends, and which begin loops. */
   readonly #ends: Uint8Array;
@@ -72,7 +71,6 @@ class FunctionWriter<E extends LinearEmission> {
     this.#how = how;
     const { rows, blocks, frame, frameBytes, inMemory, live } = func;
     this.#frame = planFunction(rows, blocks, frame.locals, frameBytes, inMemory, target.registers, how.room);
-    this.#short = how.room.bytes(rows.n);
     this.#ends = planEnds(rows, blocks, how.room);
     this.#heads = loopHeads(blocks, how.room);
     this.#unset = unsetLocals(rows, blocks, this.#heads, frame.locals, how.room);
@@ -82,19 +80,15 @@ class FunctionWriter<E extends LinearEmission> {
   }
 
   write(): WrittenFunction {
-    const { shortBytes, shorten } = this.#target;
     // Short jumps are tried where there is hope, otherwise it is found out which are: code only shrinks from long ones.
     let e: E | undefined;
-    if (this.#func.rows.n <= shortBytes) {
-      this.#short.fill(1);
-      e = this.#emit(false);
+    if (this.#func.rows.n <= this.#target.shortRows) {
+      e = this.#emit(true);
       this.#resolve(e);
     }
     if (e === undefined || this.#tooFar) {
-      this.#short.fill(0);
-      e = this.#emit(true);
-      if (shorten === undefined) e = this.#emit(false);
-      else shorten(e);
+      e = this.#emit(false);
+      this.#target.shorten(e);
       this.#resolve(e);
       if (this.#tooFar) throw new InternalError('a jump is further than it was found to be');
     }
@@ -109,8 +103,8 @@ class FunctionWriter<E extends LinearEmission> {
     });
   }
 
-  /** @param trial the code is as long as it may ever be; finds out which jumps are short */
-  #emit(trial: boolean): E {
+  /** @param short with short jumps only; otherwise the code is as long as it may ever be */
+  #emit(short: boolean): E {
     const { rows, blocks, slots } = this.#func;
     const { count, start, taken, next } = blocks;
     const { kind, flags } = rows;
@@ -118,24 +112,13 @@ class FunctionWriter<E extends LinearEmission> {
     const target = this.#target;
     const c = DESK.buffer('little');
     c.reset(count);
-    const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short: this.#short });
-    // Row, end and target of each jump, where they are looked for.
-    const measures = trial && target.shorten === undefined;
-    const jumps = this.#how.room.ints(measures ? 3 * count : 0);
-    let jumpInts = 0;
-    const jumped = (row: number, to: number): void => {
-      if (!measures || to < 0) return;
-      jumps[jumpInts] = row;
-      jumps[jumpInts + 1] = c.length;
-      jumps[jumpInts + 2] = to;
-      jumpInts += 3;
-    };
+    const e = target.emission({ c, rows, slots, program: this.#how.program, frame: this.#frame, short });
     const writers = target.rows;
     const hasDone = target.done !== undefined;
     this.#prologue(e);
     for (let at = 0; at < count; at++) {
       const joins = at === 0 || (flags[start[at]] & TARGET) !== 0;
-      target.block(e, joins, this.#heads[at] !== 0, trial);
+      target.block(e, joins, this.#heads[at] !== 0);
       c.bind(at);
       const end = start[at + 1];
       for (let i = start[at]; i < end; i++) {
@@ -150,20 +133,14 @@ class FunctionWriter<E extends LinearEmission> {
       }
       const last = end - 1;
       const form = this.#ends[at];
-      if (form === PLAIN) jumped(last, taken[at]);
       if (form !== PLAIN) {
         // The block behind is done.
         at++;
         c.bind(at);
-        if (form === CHOICE && taken[at] >= 0 && taken[at] !== at + 1) target.jump(e, last, taken[at]);
-        jumped(last, taken[at]);
+        if (form === CHOICE && taken[at] >= 0 && taken[at] !== at + 1) target.jump(e, taken[at]);
         continue;
       }
       if (taken[at] < 0 && next[at] < 0 && kind[last] !== LEAVE) target.fault(e, LEFT_PROGRAM, slots[last]);
-    }
-    for (let at = 0; at < jumpInts; at += 3) {
-      const distance = c.offsetOf(jumps[at + 2]) - jumps[at + 1];
-      if (Math.abs(distance) <= target.shortBytes) this.#short[jumps[at]] = 1;
     }
     return e;
   }
@@ -185,7 +162,7 @@ class FunctionWriter<E extends LinearEmission> {
       case BARRIER:
         break;
       case JA:
-        if (taken !== at + 1) target.jump(e, i, taken);
+        if (taken !== at + 1) target.jump(e, taken);
         break;
       case JCC_K:
       case JCC_X:

@@ -74,8 +74,8 @@ export interface LinearTarget<E extends LinearEmission> {
   readonly fill: number;
   /** As far as calls reach. */
   readonly mostBytes: number;
-  /** Jumps no further than this take their short form. */
-  readonly shortBytes: number;
+  /** Rows up to which a function is hoped to need short jumps only. */
+  readonly shortRows: number;
   /** What writes a row that knows nothing of the function around it, by its kind. */
   readonly rows: readonly (RowWriter<E> | undefined)[];
 
@@ -83,7 +83,7 @@ export interface LinearTarget<E extends LinearEmission> {
   /** Writes a resolved distance; false where it is too far for its form. */
   patch(code: CodeBuffer, kind: number, off: number, distance: number): boolean;
   /** Gives jumps of code that was written with long ones only, and as long as it may ever be, their short form where that reaches. */
-  shorten?(e: E): void;
+  shorten(e: E): void;
   /** Writes the distance of a call, from where `LinearEmission.calls` says. */
   patchCall(view: DataView, off: number, distance: number): void;
   /** Adds to a gate's number, at one of `LinearEmission.gateOffs`. */
@@ -94,9 +94,8 @@ export interface LinearTarget<E extends LinearEmission> {
    *
    * @param joins control may come from elsewhere than the row before
    * @param isLoop it is jumped back to
-   * @param most the code has to be as long as it may ever be: jumps over it are measured by it
    */
-  block(e: E, joins: boolean, isLoop: boolean, most: boolean): void;
+  block(e: E, joins: boolean, isLoop: boolean): void;
   /** Behind each row. */
   done?(e: E, i: number): void;
 
@@ -110,7 +109,7 @@ export interface LinearTarget<E extends LinearEmission> {
   /** Words of the frame become zeros. @param offs from the frame's end, ascending. No BPF register changes */
   clearWords(e: E, offs: readonly number[]): void;
 
-  jump(e: E, i: number, label: number): void;
+  jump(e: E, label: number): void;
   /** A conditional jump or MAY_GOTO to a label, or one for the opposite. */
   condition(e: E, i: number, label: number, opposite: boolean): void;
   /** A jump over one row: the row's result is made in any case, and taken where control would not have jumped. */

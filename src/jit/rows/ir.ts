@@ -33,7 +33,7 @@ export const STORE = 11;
 export const STORE_K = 12;
 /** d = old value, if FETCH; b operand; base a */
 export const ATOMIC = 13;
-/** R0 compared with *(a + off), b stored; d = R0 */
+/** R0 compared with *(a + off), b stored; d = R0. Where allocation puts R0 elsewhere before it, `aux` says where. */
 export const CMPXCHG = 14;
 export const LOAD_ACQ = 15;
 export const STORE_REL = 16;
@@ -160,8 +160,6 @@ export class Ir {
    * may be any int32.
    */
   narrowAddresses = false;
-  /** CMPXCHG: where R0 is before it, by slot. */
-  readonly compared = new Map<number, number>();
 
   /** @param room where the columns live; default a room of their own */
   constructor(n: number, room = new Room(ROW_BYTES * n + ROUNDING_BYTES)) {

@@ -51,25 +51,27 @@ import {
 import { accessAt, addConstant, T0 } from '../words.ts';
 import { operateOnNumber } from './alu-rows.ts';
 import type { Arm64Emission } from './emission.ts';
+import { FIX_FAR } from './lengths.ts';
 import { ADDRESS, FRAME, GATE, GATE_SLOT, MEMORY, OPERAND } from './registers.ts';
 
 /** Tail calls made so far. */
 const COUNT = 11;
 
-export function emitJump(e: Arm64Emission, _: number, label: number): void {
+export function emitJump(e: Arm64Emission, label: number): void {
   e.c.fixup(label, FIX_26);
   e.w(b(0));
 }
 
 /** A conditional branch without its distance; around a `b` where the label may be out of reach. */
-function branchIf(e: Arm64Emission, i: number, word: number, label: number): void {
-  if (e.short[i] === 0) {
-    e.w(oppositeBranch(word) | (2 << 5));
-    emitJump(e, i, label);
+function branchIf(e: Arm64Emission, word: number, label: number): void {
+  if (e.short) {
+    e.c.fixup(label, branchKind(word));
+    e.w(word);
     return;
   }
-  e.c.fixup(label, branchKind(word));
-  e.w(word);
+  e.w(oppositeBranch(word) | (2 << 5));
+  e.c.fixup(label, FIX_FAR);
+  e.w(b(0));
 }
 
 export function emitCondition(e: Arm64Emission, i: number, label: number, opposite: boolean): void {
@@ -83,7 +85,7 @@ export function emitCondition(e: Arm64Emission, i: number, label: number, opposi
     word = tb(1, T0, 31, 0);
   } else if (rows.kind[i] !== JCC_X) word = directBranch(widthOf(e, i), rows.sub[i], e.use(rows.a[i]), rows.imm[i]);
   word ??= bCond(emitComparison(e, i), 0);
-  branchIf(e, i, opposite ? oppositeBranch(word) : word, label);
+  branchIf(e, opposite ? oppositeBranch(word) : word, label);
 }
 
 function widthOf({ rows }: Arm64Emission, i: number): number {

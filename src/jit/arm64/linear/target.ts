@@ -16,15 +16,13 @@ import {
 } from './control-rows.ts';
 import { Arm64Emission } from './emission.ts';
 import { clearLocal, clearWords, enter, extend, setBudget } from './frame.ts';
+import { SHORT_ROWS, shorten } from './lengths.ts';
 import { emitMask } from './mask.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
 import { REGISTERS } from './registers.ts';
 
 /** What movz and movk have in bits 5 to 20. */
 const halfword = (word: number): number => (word >>> 5) & 0xffff;
-
-/** As far as the shortest branch reaches: 32 KB, of which tbz takes the first word. */
-const SHORT_BYTES = 0x7f00;
 
 /** arm64, of any level: what one thread does needs none of the later ones' atomics. */
 export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
@@ -33,7 +31,7 @@ export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
   // No instruction.
   fill: 0,
   mostBytes: 2 ** 27 - 1024,
-  shortBytes: SHORT_BYTES,
+  shortRows: SHORT_ROWS,
   rows: linearRows({
     move: emitMove,
     constant: emitConstant,
@@ -53,6 +51,7 @@ export const ARM64_LINEAR: LinearTarget<Arm64Emission> = {
     if (word !== undefined) code.patchU32(off, word);
     return word !== undefined;
   },
+  shorten,
   patchCall: (view, off, distance) => view.setInt32(off, bl(distance), true),
   patchGate(view, off, add) {
     const [low, high] = [view.getInt32(off, true), view.getInt32(off + 4, true)];

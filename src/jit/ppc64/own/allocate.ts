@@ -223,7 +223,7 @@ class Allocator {
 
   /** Writes registers over the rows' columns. */
   apply(): void {
-    const { n, kind, d, a, b, compared } = this.#rows;
+    const { n, kind, d, a, b, aux } = this.#rows;
     const webs = this.#webs;
     for (let i = 0; i < n; i++) {
       if (kind[i] === ir.NOP) continue;
@@ -234,7 +234,7 @@ class Allocator {
       if (kind[i] === ir.LEAVE) a[i] = this.registerOf(webs.a[i]);
     }
     for (let k = 0; k < webs.compared.length; k += 2) {
-      compared.set(webs.compared[k], this.registerOf(webs.compared[k + 1]));
+      aux[webs.compared[k]] = this.registerOf(webs.compared[k + 1]);
     }
   }
 }

@@ -313,9 +313,9 @@ function finishReservation(
 }
 
 export function emitCompareExchange(e: Emission, i: number): void {
-  const { b, d, flags, compared } = e.rows;
+  const { b, d, flags, aux } = e.rows;
   const word = (flags[i] & ir.W) !== 0;
-  const expected = compared.get(i)!;
+  const expected = aux[i];
   const [ra, rb] = reservation(e, i);
   const old = e.t2;
   const value = b[i] === FRAME ? frameInR0(e) : b[i];

@@ -58,10 +58,10 @@ export const FIX_8 = 1;
 export const FIX_32 = 4;
 export const FIX_ANY = 5;
 
-/** A jump to a label: eight bits where the row is known to need no more. */
-export function jump(e: X86Emission, i: number, label: number): void {
+/** A jump to a label: eight bits, or 32 that may become eight. */
+export function jump(e: X86Emission, label: number): void {
   const { c } = e;
-  if (e.short[i] !== 0) {
+  if (e.short) {
     c.u8(JMP8);
     c.fixup(label, FIX_8);
     c.u8(0);
@@ -72,9 +72,9 @@ export function jump(e: X86Emission, i: number, label: number): void {
   }
 }
 
-function jumpIf(e: X86Emission, i: number, condition: number, label: number): void {
+function jumpIf(e: X86Emission, condition: number, label: number): void {
   const { c } = e;
-  if (e.short[i] !== 0) {
+  if (e.short) {
     c.u8(JCC8 | condition);
     c.fixup(label, FIX_8);
     c.u8(0);
@@ -108,7 +108,7 @@ export function emitCondition(e: X86Emission, i: number, label: number, opposite
     rm(c, 0, 0x83, SUB, RSP, e.frame.mayGotoOff);
     c.u8(1);
   } else condition = emitComparison(e, i);
-  jumpIf(e, i, condition ^ (opposite ? 1 : 0), label);
+  jumpIf(e, condition ^ (opposite ? 1 : 0), label);
 }
 
 /** Sets the flags; the condition under which the jump is taken. */

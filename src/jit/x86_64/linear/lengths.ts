@@ -9,10 +9,10 @@ export const SHORT_BYTES = 120;
 /** Bytes loops begin at a multiple of. */
 const LOOP_ALIGN = 16;
 
-/** @param most as much as there may ever be: what jumps over it are measured by */
-export function alignLoop({ c, pads }: X86Emission, most: boolean): void {
-  if (most) pads.push(c.length);
-  nops(c, most ? LOOP_ALIGN - 1 : -c.length & (LOOP_ALIGN - 1));
+/** Before jumps have their lengths, by as much as may ever be necessary. */
+export function alignLoop({ c, pads, short }: X86Emission): void {
+  if (!short) pads.push(c.length);
+  nops(c, short ? -c.length & (LOOP_ALIGN - 1) : LOOP_ALIGN - 1);
 }
 
 /** Jumps that reach with eight bits get those, loops what they need to be aligned: code only shrinks from what it was. */

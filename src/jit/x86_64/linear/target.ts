@@ -35,7 +35,7 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   alignBytes: 32,
   fill: TRAP,
   mostBytes: 2 ** 30,
-  shortBytes: SHORT_BYTES,
+  shortRows: SHORT_BYTES,
   rows: linearRows({
     move: emitMove,
     constant: emitConstant,
@@ -61,8 +61,8 @@ export const X86_LINEAR: LinearTarget<X86Emission> = {
   shorten,
   patchCall: (view, off, distance) => view.setInt32(off, distance - 4, true),
   patchGate: (view, off, add) => view.setInt32(off, view.getInt32(off, true) + add, true),
-  block(e, _, isLoop, most) {
-    if (isLoop) alignLoop(e, most);
+  block(e, _, isLoop) {
+    if (isLoop) alignLoop(e);
   },
   enter,
   clearLocal,
