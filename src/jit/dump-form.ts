@@ -63,19 +63,17 @@ export function encodeForDump(
   encoding: DumpEncoding,
 ): Insn[] {
   const out = insns.slice();
-  let calls = 0;
-  for (const [slot, distance] of marked.callImm) {
-    const insn = insns[slot];
-    const func = marked.funcRefs.get(slot);
-    if (func !== undefined) {
-      out[slot] = makeInsn(insn.code, insn.dst, insn.src, 0, distance);
-      out[slot + 1] = makeInsn(0, 0, 0, 0, func);
-      continue;
-    }
-    const callee = marked.callees[calls++];
-    const { off, imm } = LOCAL_CALLS[encoding](slot, distance, callee, at => findSubprog(subprogs, at));
-    out[slot] = makeInsn(insn.code, insn.dst, insn.src, off, imm);
+  for (const [slot, func] of marked.funcRefs) {
+    const { code, dst, src, imm } = insns[slot];
+    out[slot] = makeInsn(code, dst, src, 0, imm);
+    out[slot + 1] = makeInsn(0, 0, 0, 0, func);
   }
+  const local = LOCAL_CALLS[encoding];
+  marked.callSlots.forEach((slot, n) => {
+    const { code, dst, src, imm: distance } = insns[slot];
+    const { off, imm } = local(slot, distance, marked.callees[n], at => findSubprog(subprogs, at));
+    out[slot] = makeInsn(code, dst, src, off, imm);
+  });
   return out;
 }
 

@@ -4,8 +4,8 @@ const KEPT_BYTES = 1 << 23;
 /** Elements up to which a loop is faster than `fill`, which costs 100 ns however few they are. */
 const SHORT = 64;
 
-/** Sets all elements. */
-function filled<T extends Uint8Array | Uint16Array | Int32Array>(array: T, value: number): T {
+/** The array, all elements set. */
+export function filled<T extends Uint8Array | Uint16Array | Int32Array>(array: T, value: number): T {
   const { length } = array;
   if (length > SHORT) array.fill(value);
   else for (let i = 0; i < length; i++) array[i] = value;

@@ -21,13 +21,13 @@ export class NoSubprog extends Error {
   }
 }
 
+const NO_REFS: ReadonlyMap<number, number> = new Map();
+
 /**
  * A program marked for compilation: pass A of `jit_subprogs`. Local calls hold `off` = callee, `imm` = 1; a placeholder
  * that x86's JIT does not take for a call of nothing. Slots are marked where a function's are taken out of the program.
  */
 export interface Marked {
-  /** Distances the marking overwrote, by slot (`aux.call_imm`). */
-  readonly callImm: ReadonlyMap<number, number>;
   /** Slots of local calls, ascending, and the callee of each. */
   readonly callSlots: readonly number[];
   readonly callees: readonly number[];
@@ -77,10 +77,9 @@ export function findSubprog(subprogs: readonly Subprog[], slot: number): number 
  * @param enter told before each look-up, by slot
  */
 export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: number) => void): Marked {
-  const callImm = new Map<number, number>();
   const callSlots: number[] = [];
   const callees: number[] = [];
-  const funcRefs = new Map<number, number>();
+  let funcRefs: Map<number, number> | undefined;
   for (let slot = 0; slot < insns.length; slot++) {
     const insn = insns[slot];
     const call = isPseudoCall(insn);
@@ -92,16 +91,16 @@ export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: numb
     const target = slot + insn.imm + 1;
     const callee = findSubprog(subprogs, target);
     if (callee < 0) throw new NoSubprog(target);
-    callImm.set(slot, insn.imm);
     if (call) {
       callSlots.push(slot);
       callees.push(callee);
     } else {
+      funcRefs ??= new Map();
       funcRefs.set(slot, callee);
       slot++;
     }
   }
-  return { callImm, callSlots, callees, funcRefs };
+  return { callSlots, callees, funcRefs: funcRefs ?? NO_REFS };
 }
 
 /** Whether a program may end through `bpf_throw`. */

@@ -40,5 +40,5 @@ export function progTag(insns: readonly Insn[], hash: TagHash, order: ByteOrder 
   }
   ENCODED.clear();
   const bytes = encodeInsns(plain ?? insns, order, ENCODED.bytes(insns.length * INSN_SIZE_BYTES));
-  return toHex(HASHES[hash](bytes).slice(0, TAG_BYTES));
+  return toHex(HASHES[hash](bytes)).slice(0, 2 * TAG_BYTES);
 }

@@ -44,14 +44,18 @@ export class RangeSet<T extends AddressRange> {
 
   /** Adds a range that overlaps none. */
   add(row: T): void {
-    this.#rows.splice(this.#countUpTo(row.start), 0, row);
+    const index = this.#countUpTo(row.start);
+    // Mostly behind all others; `splice` makes an array of what it takes out.
+    if (index === this.#rows.length) this.#rows.push(row);
+    else this.#rows.splice(index, 0, row);
   }
 
   /** Takes the range that starts at `start` out; false when there is none. */
   remove(start: bigint): boolean {
     const index = this.#countUpTo(start) - 1;
     if (this.#rows[index]?.start !== start) return false;
-    this.#rows.splice(index, 1);
+    if (index === this.#rows.length - 1) this.#rows.pop();
+    else this.#rows.splice(index, 1);
     this.#last = undefined;
     return true;
   }

@@ -43,13 +43,13 @@ interface Reserved extends AddressRange {
   /** Charged to the limit. */
   charged: number;
   readonly kind: 'pack' | 'pages' | 'placed';
+  /** What was written there, at {@link addr}. */
+  image: SpaceImage | undefined;
 }
 
 interface Area extends AddressRange {
   readonly pack?: ProgPack;
 }
-
-interface Written extends AddressRange, SpaceImage {}
 
 const hex = (addr: bigint): string => `0x${BigInt.asUintN(64, addr).toString(16)}`;
 const roundUp = (value: bigint, step: number): bigint => ((value + BigInt(step) - 1n) / BigInt(step)) * BigInt(step);
@@ -59,6 +59,10 @@ const sizeUp = (sizeBytes: number, step: number): number => Math.ceil(sizeBytes 
 function badPlacement(message: string, expected: string, found: string): FarcallError {
   return new FarcallError({ code: 'arg.placement', message, expected, found });
 }
+
+const put = (held: Reserved, bytes: Uint8Array): void => {
+  held.image = bytes.length > 0 ? { addr: held.addr, bytes } : undefined;
+};
 
 /** The simulated kernel address space. See {@link createKernelSpace}. */
 class Space implements KernelSpace {
@@ -75,7 +79,6 @@ class Space implements KernelSpace {
   /** Packs, pages of single images, kernel text, ranges to keep out of. */
   readonly #areas = new RangeSet<Area>();
   readonly #packs: ProgPack[] = [];
-  readonly #written = new RangeSet<Written>();
   readonly #ksyms = new KsymTable();
   #kernelSyms: readonly Ksym[] | undefined;
   #charged = 0;
@@ -169,8 +172,8 @@ class Space implements KernelSpace {
       held.end = end;
     }
     held.sizeBytes = sizeBytes;
-    const image = this.#written.at(held.addr);
-    if (image !== undefined && image.bytes.length > sizeBytes) this.#put(held.addr, image.bytes.slice(0, sizeBytes));
+    const { image } = held;
+    if (image !== undefined && image.bytes.length > sizeBytes) put(held, image.bytes.slice(0, sizeBytes));
     return { addr: held.addr, sizeBytes };
   }
 
@@ -179,14 +182,13 @@ class Space implements KernelSpace {
     if (bytes.length > held.sizeBytes) {
       throw new InternalError(`image at ${hex(held.addr)}: ${bytes.length} bytes put where ${held.sizeBytes} fit`);
     }
-    this.#put(held.addr, bytes);
+    put(held, bytes);
   }
 
   release(slot: ImageSlot): void {
     const held = this.#held(slot);
     this.#slots.delete(held.addr);
     this.#reserved.remove(held.start);
-    this.#written.remove(held.addr);
     this.#charged -= held.charged;
     if (held.kind === 'pages') this.#dropArea(held.start);
     else this.#count(held.start, held.end, 'give');
@@ -199,11 +201,14 @@ class Space implements KernelSpace {
   }
 
   images(): readonly SpaceImage[] {
-    return this.#written.values().map(({ addr, bytes }) => ({ addr, bytes }));
+    return this.#reserved.values().flatMap(({ image }) => image ?? []);
   }
 
   imageAt(addr: bigint): SpaceImage | undefined {
-    return this.#written.at(addr);
+    const image = this.#reserved.at(addr)?.image;
+    return image !== undefined && addr >= image.addr && addr < image.addr + BigInt(image.bytes.length)
+      ? image
+      : undefined;
   }
 
   addKsym(ksym: Ksym): void {
@@ -234,18 +239,13 @@ class Space implements KernelSpace {
     return this.#charged + bytes <= (this.#options.limitBytes ?? Number.POSITIVE_INFINITY);
   }
 
-  #put(addr: bigint, bytes: Uint8Array): void {
-    this.#written.remove(addr);
-    if (bytes.length > 0) this.#written.add({ start: addr, end: addr + BigInt(bytes.length), addr, bytes });
-  }
-
   /** Enters a reservation of `total` bytes from `start` on, code behind its header and a hole. */
   #record(kind: 'pack' | 'pages', start: bigint, total: number, sizeBytes: number, unitBytes: number): ImageSlot {
     const hole = Math.min(total - (sizeBytes + HEADER_BYTES), unitBytes - HEADER_BYTES);
     const random = this.#options.random;
     const at = random === undefined ? START_BYTES : Math.floor(random() * hole);
     const addr = start + BigInt(HEADER_BYTES + at - (at % this.#codeAlign));
-    return this.#enter({ start, end: start + BigInt(total), addr, sizeBytes, charged: total, kind });
+    return this.#enter({ start, end: start + BigInt(total), addr, sizeBytes, charged: total, kind, image: undefined });
   }
 
   #enter(held: Reserved): ImageSlot {
@@ -336,7 +336,7 @@ class Space implements KernelSpace {
       );
     }
     if (!this.#affords(sizeBytes)) return undefined;
-    return this.#enter({ start: addr, end, addr, sizeBytes, charged: sizeBytes, kind: 'placed' });
+    return this.#enter({ start: addr, end, addr, sizeBytes, charged: sizeBytes, kind: 'placed', image: undefined });
   }
 
   /** The lowest area in the way, from `area` on: packs are in nobody's way, their images are. */

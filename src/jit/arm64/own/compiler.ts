@@ -1,6 +1,5 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
-import { intsIn } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { dsbNsh, isb } from '../encode.ts';
 import * as alu from './alu.ts';
@@ -147,12 +146,13 @@ class OwnCompiler implements FuncCompiler {
     e.resolve();
     if (e.grew) return undefined;
     forms.words.set(e.lengths);
+    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
     return {
-      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
+      bytes: made.bytes,
       entryOff: 0,
       localEntryOff: 4 * prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
+      slotOffs: made.slotOffs,
       sites: e.sites,
       extable: e.extable,
     };

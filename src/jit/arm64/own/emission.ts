@@ -1,7 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { DESK } from '../../desk.ts';
-import type { Room } from '../../room.ts';
+import { filled, type Room } from '../../room.ts';
 import type { Callee, CallSite, ExtableEntry, FuncInput, TargetEnv } from '../../types.ts';
 import { branchKind, FIX_26, oppositeBranch, withDistance } from '../compare.ts';
 import { type ConstantPlan, planConstant } from '../constant.ts';
@@ -43,8 +43,8 @@ export class Forms {
 
   /** As if nothing had been emitted. */
   clear(): void {
-    this.far.fill(0);
-    this.words.fill(0);
+    filled(this.far, 0);
+    filled(this.words, 0);
   }
 }
 
@@ -73,7 +73,7 @@ export class Emission implements WordSink {
   #compareA = 0;
   #compareB = 0;
   #compareValue = 0;
-  readonly #plans = new Map<number, Map<number, ConstantPlan>>();
+  #plans: Map<number, Map<number, ConstantPlan>> | undefined;
 
   constructor(unit: Unit, forms: Forms) {
     this.unit = unit;
@@ -94,7 +94,7 @@ export class Emission implements WordSink {
     this.#atLo = at === undefined ? 0 : lo32(at);
     this.sites = [];
     this.extable = [];
-    this.lengths.fill(0);
+    filled(this.lengths, 0);
     this.grew = false;
     this.buffer.reset(this.scan.n + 1);
     this.leader();
@@ -205,6 +205,7 @@ export class Emission implements WordSink {
   // ---- values
 
   plan(hi: number, lo: number): ConstantPlan {
+    this.#plans ??= new Map();
     let byLow = this.#plans.get(hi);
     if (byLow === undefined) this.#plans.set(hi, (byLow = new Map()));
     let plan = byLow.get(lo);

@@ -1,4 +1,4 @@
-import type { Room } from '../../room.ts';
+import { filled, type Room } from '../../room.ts';
 import type { Target } from './targets.ts';
 
 /**
@@ -29,8 +29,8 @@ export class Forms {
   /** As if nothing had been emitted. */
   clear(): void {
     this.toc = false;
-    this.far.fill(0);
-    this.words.fill(0);
+    filled(this.far, 0);
+    filled(this.words, 0);
     if (this.unreached.size > 0) this.unreached.clear();
     this.chosenFor = -1;
     this.stubGroups = [];

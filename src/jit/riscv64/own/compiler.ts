@@ -1,6 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
-import { intsIn } from '../../room.ts';
+import { filled } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate } from './allocate.ts';
 import { combine } from './combine.ts';
@@ -75,7 +75,7 @@ class OwnCompiler implements FuncCompiler {
       const done = this.#emitOnce(at, callees);
       if (done === undefined) continue;
       // The first pass is no emission forms have to grow from.
-      if (callees === undefined) forms.fill(0);
+      if (callees === undefined) filled(forms, 0);
       return done;
     }
   }
@@ -103,12 +103,13 @@ class OwnCompiler implements FuncCompiler {
     slotOffs[rows.n] = e.here;
     e.resolve();
     if (e.grew) return undefined;
+    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
     return {
-      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
+      bytes: made.bytes,
       entryOff: 0,
       localEntryOff,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
+      slotOffs: made.slotOffs,
       sites: e.sites,
       extable: e.extable,
     };

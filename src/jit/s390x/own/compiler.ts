@@ -1,6 +1,5 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
-import { intsIn } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate, NO_REG } from './allocate.ts';
@@ -103,12 +102,13 @@ class OwnCompiler implements FuncCompiler {
     slotOffs[rows.n] = e.buffer.length;
     e.resolve();
     if (e.grew) return undefined;
+    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
     return {
-      bytes: callees === undefined ? e.buffer.finishIn(kept) : e.buffer.finish(),
+      bytes: made.bytes,
       entryOff: 0,
       localEntryOff: prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: callees === undefined ? intsIn(kept, slotOffs) : slotOffs.slice(),
+      slotOffs: made.slotOffs,
       sites: e.sites,
       extable: e.extable,
     };

@@ -1,7 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { DESK } from '../../desk.ts';
-import type { Room } from '../../room.ts';
+import { filled, type Room } from '../../room.ts';
 import type { ir } from '../../rows/index.ts';
 import type { Callee, CallSite, ExtableEntry } from '../../types.ts';
 import { brc, brcl, la, lay, lengthOf, lgr, llgfr } from '../encode.ts';
@@ -19,7 +19,7 @@ export class Forms {
 
   /** As if nothing had been emitted. */
   clear(): void {
-    this.far.fill(0);
+    filled(this.far, 0);
   }
 }
 

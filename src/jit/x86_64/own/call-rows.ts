@@ -12,7 +12,8 @@ const CALL_BYTES = 5;
 const LEA_BYTES = 7;
 
 function kernelTarget(e: Emission, insn: Insn, i: number): KernelTarget {
-  const { func, env, kernelTargets } = e.unit;
+  const { func, env } = e.unit;
+  const kernelTargets = (e.unit.kernelTargets ??= new Map());
   const kfunc = insn.src === BPF_PSEUDO_KFUNC_CALL;
   const key = kfunc ? `k${insn.imm} ${insn.off}` : `h${insn.imm}`;
   let target = kernelTargets.get(key);
@@ -81,10 +82,12 @@ function callAddress(e: Emission, i: number, hi: number, lo: number, register: n
     forms.far[i] = 1;
     e.grew = true;
   }
+  e.farCallees ??= new Map();
   const far = e.farCallees.get(key);
   if (far === undefined) e.farCallees.set(key, { hi, lo, register, calls: 1 });
   else far.calls++;
-  if (forms.stubs.has(key)) {
+  if (forms.stubs?.has(key)) {
+    e.stubLabels ??= new Map();
     let label = e.stubLabels.get(key);
     if (label === undefined) e.stubLabels.set(key, (label = c.label()));
     e.callLabel(label);
@@ -100,12 +103,14 @@ function callAddress(e: Emission, i: number, hi: number, lo: number, register: n
 /** Jumps to callees out of reach, behind the code; chooses which callees get one the next time. */
 export function emitStubs(e: Emission): void {
   const { c, forms } = e;
+  if (e.farCallees === undefined) return;
   for (const [key, { hi, lo, register, calls }] of e.farCallees) {
-    const label = e.stubLabels.get(key);
+    const label = e.stubLabels?.get(key);
     if (label === undefined) {
       const extra = register === RAX ? 0 : 1;
       const load = extra + (hi === 0 ? 5 : hi === -1 && lo < 0 ? 7 - extra : 10 - extra);
       if (calls * (load + extra + 2) <= calls * CALL_BYTES + load + extra + 2) continue;
+      forms.stubs ??= new Set();
       forms.stubs.add(key);
       e.grew = true;
       continue;

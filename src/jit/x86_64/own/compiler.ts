@@ -1,7 +1,6 @@
 import { BPF_ALU, BPF_ALU64, BPF_JMP, BPF_JMP32, CALL, EXIT, LD_IMM64, TAIL_CALL } from '../../../isa/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
-import { intsIn } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { movImm } from '../encode.ts';
 import { emitAlu, emitConstant } from './alu-rows.ts';
@@ -47,7 +46,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     arenaLo: lo32(start),
     arenaInRegister,
     epilogueBytes: epilogueBytes(frame),
-    kernelTargets: new Map(),
+    kernelTargets: undefined,
   };
 }
 
@@ -61,21 +60,21 @@ interface Made {
 /** Compiles one function in own mode. */
 export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
   const unit = prepare(func, env);
-  const forms = new Forms(func.insns.length, unit.kept);
+  const e = new Emission(unit, new Forms(func.insns.length, unit.kept));
   let last: Made | undefined;
   return {
     emit(at, callees) {
       if (callees === undefined) {
-        const first = emitUntilStable(unit, forms, at, callees);
+        const first = emitUntilStable(e, at, callees);
         // It is no emission forms have to grow from.
-        forms.clear();
+        e.forms.clear();
         last = undefined;
         return first;
       }
       const entries = callees.map(callee => callee.entry);
       // Same inputs, same bytes.
       if (last === undefined || last.at !== at || entries.some((entry, i) => entry !== last?.entries[i]))
-        last = { at, entries, compiled: emitUntilStable(unit, forms, at, callees) };
+        last = { at, entries, compiled: emitUntilStable(e, at, callees) };
       return last.compiled;
     },
     free() {
@@ -85,26 +84,20 @@ export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
 }
 
 /** Each void emission grew a form, and usually all that had to: a handful, never more than there are forms. */
-function emitUntilStable(
-  unit: Unit,
-  forms: Forms,
-  at: bigint | undefined,
-  callees: readonly Callee[] | undefined,
-): CompiledFunc {
+function emitUntilStable(e: Emission, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
   for (;;) {
-    const made = emitOnce(unit, forms, at, callees);
+    const made = emitOnce(e, at, callees);
     if (made !== undefined) return made;
   }
 }
 
 function emitOnce(
-  unit: Unit,
-  forms: Forms,
+  e: Emission,
   at: bigint | undefined,
   callees: readonly Callee[] | undefined,
 ): CompiledFunc | undefined {
-  const e = new Emission(unit, forms, at, callees);
-  const { c } = e;
+  e.begin(at, callees);
+  const { c, unit } = e;
   const n = unit.func.insns.length;
   emitPrologue(c, unit.frame);
   if (unit.arenaInRegister) movImm(c, ARENA, unit.arenaHi, unit.arenaLo);
@@ -118,12 +111,13 @@ function emitOnce(
   emitTailStub(e);
   e.resolve();
   if (e.grew) return undefined;
+  const made = c.finishWith(slotOffs, callees === undefined ? unit.kept : undefined);
   return {
-    bytes: callees === undefined ? c.finishIn(unit.kept) : c.finish(),
+    bytes: made.bytes,
     entryOff: 0,
     localEntryOff: 0,
     tailEntryOff: unit.frame.isMain ? TAIL_ENTRY_BYTES : 0,
-    slotOffs: callees === undefined ? intsIn(unit.kept, slotOffs) : slotOffs.slice(),
+    slotOffs: made.slotOffs,
     sites: e.sites,
     extable: e.extable,
   };

@@ -16,6 +16,7 @@ const FIX_32 = 4;
 const JUMPS = new Jumps();
 const KNOWN_HI = new Int32Array(16);
 const KNOWN_LO = new Int32Array(16);
+const NOTHING = new Int32Array(0);
 
 /** A callee out of reach: where it is, and how often it is called. */
 export interface FarCallee {
@@ -26,8 +27,8 @@ export interface FarCallee {
 }
 
 /**
- * One emission of a function, on the desk until it is done: the code written so far, and what is known of registers at this place. Everything here is
- * thrown away afterwards; what has to stay for the next emission is in {@link Forms}.
+ * An emission of a function: the code written so far, and what is known of registers at this place. {@link begin} starts over, and has
+ * the desk until the emission is done; what has to stay from one to the next is in {@link Forms}.
  */
 export class Emission {
   readonly unit: Unit;
@@ -36,16 +37,17 @@ export class Emission {
   readonly reg: readonly number[];
   readonly forms: Forms;
   readonly c: CodeBuffer;
-  readonly callees: readonly Callee[] | undefined;
+  callees: readonly Callee[] | undefined;
   /** Halves of the image's address; `located` false while it has none. */
-  readonly located: boolean;
-  readonly atHi: number;
-  readonly atLo: number;
+  located = false;
+  atHi = 0;
+  atLo = 0;
   readonly leaveLabel: number;
-  readonly sites: CallSite[] = [];
-  readonly extable: ExtableEntry[] = [];
-  readonly farCallees = new Map<string, FarCallee>();
-  readonly stubLabels = new Map<string, number>();
+  sites: CallSite[] = [];
+  extable: ExtableEntry[] = [];
+  /** Of callees out of reach, as most functions have none. */
+  farCallees: Map<string, FarCallee> | undefined;
+  stubLabels: Map<string, number> | undefined;
   /** What all tail calls of a function share; -1 before the first. */
   tailStub = -1;
   readonly jumps = JUMPS;
@@ -54,25 +56,40 @@ export class Emission {
   /** x86-64 registers whose upper half is known to be 0, a bit each; all where nobody comes. */
   zx = 0;
   /** By slot: what of it is so wherever jumps to the slot stand. */
-  readonly #zxAt: Int32Array;
+  #zxAt: Int32Array = NOTHING;
 
-  constructor(unit: Unit, forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined) {
-    const n = unit.func.insns.length;
+  constructor(unit: Unit, forms: Forms) {
     this.unit = unit;
     this.insns = unit.func.insns;
     this.reg = unit.reg;
     this.forms = forms;
-    this.callees = callees;
+    this.c = DESK.buffer('little');
+    this.leaveLabel = this.insns.length + 1;
+  }
+
+  begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
     const { room } = DESK;
+    const n = this.insns.length;
     room.clear();
     this.jumps.clear();
-    this.c = DESK.buffer('little');
     this.c.reset(n + 2);
-    this.leaveLabel = n + 1;
     this.#zxAt = room.ints(n, -1);
+    this.callees = callees;
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
+    this.sites = [];
+    this.extable = [];
+    this.farCallees = undefined;
+    this.stubLabels = undefined;
+    this.tailStub = -1;
+    this.grew = false;
+    this.zx = 0;
+    this.#known = 0;
+    this.#kind = 0;
+    this.#first = 0;
+    this.#second = 0;
+    this.#flagsEnd = -1;
   }
 
   /** Whether an address is within 32 bits of byte `off` of the image; the distance is then in {@link distance}. */

@@ -1,4 +1,4 @@
-import type { Room } from '../../room.ts';
+import { filled, type Room } from '../../room.ts';
 
 /** What emissions of one function agreed on so far. Entries only grow, so that emitting again ends. */
 export class Forms {
@@ -7,7 +7,7 @@ export class Forms {
   /** By slot: its call or function address was once out of reach of 32 bits. */
   readonly far: Uint8Array;
   /** Callees out of reach that share a jump behind the code, by key. */
-  readonly stubs = new Set<string>();
+  stubs: Set<string> | undefined;
 
   constructor(slots: number, kept: Room) {
     this.near = kept.bytes(slots);
@@ -16,8 +16,8 @@ export class Forms {
 
   /** As if nothing had been emitted. */
   clear(): void {
-    this.near.fill(0);
-    this.far.fill(0);
-    if (this.stubs.size > 0) this.stubs.clear();
+    filled(this.near, 0);
+    filled(this.far, 0);
+    this.stubs = undefined;
   }
 }

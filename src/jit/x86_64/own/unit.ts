@@ -27,7 +27,7 @@ export interface Unit {
   readonly arenaInRegister: boolean;
   readonly epilogueBytes: number;
   /** Addresses of helpers and kfuncs called, by what calls hold. */
-  readonly kernelTargets: Map<string, KernelTarget>;
+  kernelTargets: Map<string, KernelTarget> | undefined;
 }
 
 /** A function of the kernel that is called. */
