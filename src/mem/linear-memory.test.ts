@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FarcallError, InternalError } from '../util/index.ts';
 import { LinearMemory, NULL_GUARD_BYTES } from './index.ts';
 
@@ -29,6 +29,27 @@ describe('allocator', () => {
         },
       ),
     );
+  });
+
+  it.each([
+    [
+      'no memory',
+      {
+        Memory: class {
+          constructor() {
+            throw new RangeError('could not allocate memory');
+          }
+        },
+      },
+    ],
+    ['no WebAssembly', undefined],
+  ])('is an error with a name where there is %s', (_, found) => {
+    vi.stubGlobal('WebAssembly', found);
+    try {
+      expect(() => new LinearMemory()).toThrow(expect.objectContaining({ code: 'run.out-of-memory' }));
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it('grows, and says so when 2 GiB are spent', () => {

@@ -79,6 +79,21 @@ export interface RegionInit {
   readonly absent?: number;
 }
 
+/** Engines reserve several GiB of addresses for each, whatever it will hold. */
+function newMemory(shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
+  } catch (cause) {
+    throw new FarcallError({
+      code: 'run.out-of-memory',
+      message: 'there is no memory for a machine',
+      expected: 'a JavaScript engine with WebAssembly, and addresses left for its memories (about 10 GiB each)',
+      found: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+}
+
 /**
  * The one memory of a machine: stacks, contexts, packets, map values and everything else a program can point to.
  * Addresses are byte offsets into it, so 32-bit context fields such as `xdp_md.data` hold them whole, WebAssembly
@@ -103,12 +118,14 @@ export class LinearMemory {
   readonly #regions: Region[] = [];
 
   /**
+   * Throws `run.out-of-memory`.
+   *
    * @param order byte order of the simulated machine; loads and stores of programs follow it
    * @param shared threads may share it; one of them alone may allocate
    */
   constructor(order: ByteOrder = 'little', shared = false) {
     this.order = order;
-    this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
+    this.wasm = newMemory(shared);
     this.grainBytes = shared ? SHARED_GRAIN_BYTES : GRAIN_BYTES;
     this.#refresh();
   }
