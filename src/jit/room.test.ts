@@ -20,4 +20,21 @@ describe('a room', () => {
       expect(more.every(byte => byte === 0x55)).toBe(true);
     }
   });
+
+  it('hands out zeroes again where others were released, also across new memory', () => {
+    const room = new Room();
+    for (const length of [10, 3000, 30_000]) {
+      const kept = room.ints(length, 5);
+      const mark = room.mark();
+      for (let pass = 0; pass < 3; pass++) {
+        const arrays = [room.bytes(length), room.shorts(7), room.ints(length)];
+        for (const array of arrays) {
+          expect(array.every(value => value === 0)).toBe(true);
+          array.fill(0x7f);
+        }
+        expect(kept.every(value => value === 5)).toBe(true);
+        room.release(mark);
+      }
+    }
+  });
 });

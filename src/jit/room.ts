@@ -20,15 +20,16 @@ export function filled<T extends Uint8Array | Uint16Array | Int32Array>(array: T
  */
 export class Room {
   #buffer: ArrayBuffer;
+  /** The same. What is not handed out is zeroes: cleared at once where lives end, not array by array where they begin. */
+  #bytes: Uint8Array;
   #usedBytes = 0;
   /** Bytes handed out of other buffers before this one, since it was cleared last. */
   #before = 0;
-  /** Bytes from here on were never handed out: they are zeroes. */
-  #freshFrom = 0;
 
   /** @param sizeBytes what there is room for from the start */
   constructor(sizeBytes = 0) {
     this.#buffer = new ArrayBuffer(sizeBytes);
+    this.#bytes = new Uint8Array(this.#buffer);
   }
 
   /** What there is room for without new memory. */
@@ -43,58 +44,58 @@ export class Room {
 
   /** Ends the life of all arrays handed out since a mark was made. */
   release(mark: number): void {
-    this.#usedBytes = Math.max(0, mark - this.#before);
+    this.#empty(Math.max(0, mark - this.#before));
   }
 
   clear(): void {
-    this.#usedBytes = 0;
     this.#before = 0;
-    if (this.#buffer.byteLength > KEPT_BYTES) {
-      this.#buffer = new ArrayBuffer(0);
-      this.#freshFrom = 0;
-    }
+    if (this.#buffer.byteLength > KEPT_BYTES) this.#renew(0);
+    else this.#empty(0);
+  }
+
+  #empty(from: number): void {
+    if (this.#usedBytes > from) this.#bytes.fill(0, from, this.#usedBytes);
+    this.#usedBytes = from;
+  }
+
+  #renew(sizeBytes: number): void {
+    this.#buffer = new ArrayBuffer(sizeBytes);
+    this.#bytes = new Uint8Array(this.#buffer);
+    this.#usedBytes = 0;
   }
 
   #take(sizeBytes: number): number {
     const at = this.#usedBytes;
-    if (at + sizeBytes <= this.#buffer.byteLength) {
+    if (at + sizeBytes <= this.#bytes.length) {
       this.#usedBytes = at + sizeBytes;
       return at;
     }
     // Arrays handed out keep the buffer they are in.
     this.#before += at;
-    this.#buffer = new ArrayBuffer(Math.max(1 << 13, 2 * this.#buffer.byteLength, 2 * sizeBytes));
+    this.#renew(Math.max(1 << 13, 2 * this.#buffer.byteLength, 2 * sizeBytes));
     this.#usedBytes = sizeBytes;
-    this.#freshFrom = 0;
     return 0;
-  }
-
-  /** Whether bytes handed out at `at` have to be cleared; remembers that they are in use now. */
-  #isUsed(at: number): boolean {
-    const used = at < this.#freshFrom;
-    if (this.#usedBytes > this.#freshFrom) this.#freshFrom = this.#usedBytes;
-    return used;
   }
 
   /** `length` zeroes, or as many of `value`. */
   bytes(length: number, value = 0): Uint8Array {
     const at = this.#take((length + 3) & ~3);
     const array = new Uint8Array(this.#buffer, at, length);
-    return this.#isUsed(at) || value !== 0 ? filled(array, value) : array;
+    return value === 0 ? array : filled(array, value);
   }
 
   /** `length` zeroes, or as many of `value`. */
   shorts(length: number, value = 0): Uint16Array {
     const at = this.#take((2 * length + 3) & ~3);
     const array = new Uint16Array(this.#buffer, at, length);
-    return this.#isUsed(at) || value !== 0 ? filled(array, value) : array;
+    return value === 0 ? array : filled(array, value);
   }
 
   /** `length` zeroes, or as many of `value`. */
   ints(length: number, value = 0): Int32Array {
     const at = this.#take(4 * length);
     const array = new Int32Array(this.#buffer, at, length);
-    return this.#isUsed(at) || value !== 0 ? filled(array, value) : array;
+    return value === 0 ? array : filled(array, value);
   }
 }
 

@@ -45,6 +45,11 @@ export interface FunctionFrame {
   readonly frameBytes: number;
 }
 
+const NONE_USED: number[] = [];
+
+/** By how many loops are around a block. */
+const WEIGHTS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+
 /** How often a block runs, guessed: ten times as often for each loop around it that goes back over it. */
 function weights({ count, taken, next }: Blocks, room: Room): Int32Array {
   const found = room.ints(count);
@@ -60,9 +65,25 @@ function weights({ count, taken, next }: Blocks, room: Room): Int32Array {
   }
   for (let at = 0, deep = 0; at < count; at++) {
     deep += depth[at];
-    found[at] = 10 ** Math.min(deep, 6);
+    found[at] = WEIGHTS[Math.min(deep, WEIGHTS.length - 1)];
   }
   return found;
+}
+
+/** As many are put in order one by one: sorting costs more until there are many. */
+const FEW_LOCALS = 32;
+
+/** Locals by number, those that are used most first. */
+function byUses(uses: readonly number[]): number[] {
+  const order = uses.map((_, local) => local);
+  if (order.length > FEW_LOCALS) return order.sort((x, y) => uses[y] - uses[x]);
+  for (let n = 1; n < order.length; n++) {
+    const local = order[n];
+    let at = n;
+    for (; at > 0 && uses[order[at - 1]] < uses[local]; at--) order[at] = order[at - 1];
+    order[at] = local;
+  }
+  return order;
 }
 
 /** Registers for the locals that are used most. @param inMemory anything of the frame is in the memory */
@@ -77,7 +98,7 @@ export function planFunction(
 ): FunctionFrame {
   const { kind, a, b, d, off, aux } = rows;
   const mark = room.mark();
-  const uses: number[] = new Array(localCount).fill(0);
+  const uses: number[] = localCount === 0 ? NONE_USED : new Array(localCount).fill(0);
   const weight = localCount === 0 ? undefined : weights(blocks, room);
   let named = 0b1;
   let mayGoto = false;
@@ -113,10 +134,9 @@ export function planFunction(
   }
   for (const machine of registers.kept) if (machine !== registers.frame && !home.includes(machine)) kept.push(machine);
   (inMemory ? saved : kept).push(registers.frame);
-  const order = localCount === 0 ? [] : Array.from(uses.keys()).sort((x, y) => uses[y] - uses[x]);
   const locals: LocalHome[] = new Array(localCount);
   let slots = 0;
-  for (const local of order) {
+  for (const local of byUses(uses)) {
     // One that is stored and loaded once costs as much where it is as a register that has to be kept for the caller.
     let register = uses[local] === 0 ? -1 : (free.shift() ?? -1);
     if (register < 0 && uses[local] > 2) {

@@ -35,7 +35,7 @@ export function placeCode<E extends LinearEmission>(
   context: number,
   target: LinearTarget<E>,
 ): PlacedCode {
-  const all = ways.length === 0 ? written : [...written, ...ways];
+  const all = ways.length === 0 ? written : written.concat(ways);
   const order = inOrder(all, pinned);
   const offs = new Int32Array(all.length).fill(-1);
   let end = 0;
@@ -46,17 +46,18 @@ export function placeCode<E extends LinearEmission>(
   const bytes = new Uint8Array(end);
   const view = new DataView(bytes.buffer);
   const gateOffs: number[] = [];
-  order.forEach((index, n) => {
+  for (const index of order) {
     const { bytes: code, calls, gateOffs: own } = all[index] as WrittenFunction;
     const off = offs[index];
     bytes.set(code, off);
-    bytes.fill(target.fill, off + code.length, n + 1 < order.length ? offs[order[n + 1]] : end);
+    const next = off + alignUp(code.length, target.alignBytes);
+    for (let at = off + code.length; at < next; at++) bytes[at] = target.fill;
     for (const { offBytes, callee } of calls) {
       const to = offs[index < written.length ? callee : callee === 0 ? 0 : context];
       if (to < 0) throw new InternalError(`a call of function ${callee}, which was left out`);
       target.patchCall(view, off + offBytes, to - off - offBytes);
     }
     for (const at of own) gateOffs.push(off + at);
-  });
+  }
   return { bytes, offs, gateOffs };
 }

@@ -57,6 +57,8 @@ export interface LinearProgram {
 }
 
 const ENTRIES: readonly EntryName[] = ['run', 'repeat', 'packet', 'batch'];
+const NO_PASSES: ReadonlySet<OptPass> = new Set();
+const NO_ENTRIES: ReadonlyMap<number, number> = new Map();
 const ANY_SHAPE: CallShape = { args: 5, returns: true };
 
 class GateList {
@@ -141,9 +143,9 @@ function compileIn<E extends LinearEmission>(
 ): LinearProgram {
   const named = options.entries ?? [];
   const { contextSlot } = options;
-  const passes = options.without ?? new Set<OptPass>();
+  const passes = options.without ?? NO_PASSES;
   const without = target.registers.extra === undefined ? new Set<OptPass>([...passes, 'unroll']) : passes;
-  const own = findFunctions(insns, named);
+  const own = findFunctions(insns, named, room);
   const ownCount = own.starts.length - 1;
   const context = contextSlot === undefined ? -1 : own.functionAt[contextSlot];
   if (contextSlot !== undefined && !(context > 0)) {
@@ -162,7 +164,7 @@ function compileIn<E extends LinearEmission>(
   let unit: WrittenUnit;
   let ways: readonly WrittenFunction[] = [];
   if (passes.size === 0 && entersFromApart(own, contextSlot)) {
-    unit = writeFunctions({ program: own, frameBytesOf: known, named, entered: new Map() }, how);
+    unit = writeFunctions({ program: own, frameBytesOf: known, named, entered: NO_ENTRIES }, how);
     const kind: EntryKind = {
       target,
       context: contextSlot === undefined ? undefined : insns.slice(contextSlot),
@@ -196,12 +198,12 @@ function compileIn<E extends LinearEmission>(
     functionOffs.push(offs[index]);
   }
   // Ways in are behind the program's own functions, in their order.
-  const [run, repeat, packet, batch] = offs.subarray(ownCount);
+  const way = (n: number): number | undefined => (ownCount + n < offs.length ? offs[ownCount + n] : undefined);
   return {
     bytes,
     functionSlots,
     functionOffs,
-    entries: { main: offs[0], run, repeat, packet, batch },
+    entries: { main: offs[0], run: offs[ownCount], repeat: offs[ownCount + 1], packet: way(2), batch: way(3) },
     gates: gates.gates,
     gateOffs,
     tailCalls,

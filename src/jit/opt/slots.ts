@@ -162,6 +162,7 @@ export function planFrame(
   // By byte: log2 of the size of the accesses that begin there plus one; MIXED where others overlap.
   const mark = room.mark();
   const seen = room.bytes(frameBytes + 8);
+  let lowest = frameBytes;
   for (const i of framed) {
     const k = kind[i];
     if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
@@ -171,6 +172,7 @@ export function planFrame(
       room.release(mark);
       return everything;
     }
+    if (at < lowest) lowest = at;
     const size = sub[i] & 3;
     const plain = k <= STORE_K && k !== LOAD_REV && (flags[i] & (PROBE | ARENA)) === 0;
     const what = promote && plain && off[i] + (1 << size) <= from ? size + 1 : MIXED;
@@ -182,7 +184,7 @@ export function planFrame(
   // By byte: number of the local that stands for the place there plus one.
   const localAt = room.shorts(frameBytes + 8);
   const places: number[] = [];
-  for (let at = 0; at < frameBytes; at++) {
+  for (let at = lowest; at < frameBytes; at++) {
     const size = seen[at] - 1;
     if (size < 0 || size > 3) continue;
     let whole = true;

@@ -39,20 +39,26 @@ const LOW = bitsOf(ADD, SUB, MUL, OR, AND, XOR);
 class Values {
   readonly #rows: Ir;
   /** By register: its value, and what made that: a row and the values it read. */
-  readonly #value = new Int32Array(16);
-  readonly #row = new Int32Array(16).fill(-1);
-  readonly #x = new Int32Array(16);
-  readonly #y = new Int32Array(16);
+  readonly #value: Int32Array;
+  readonly #row: Int32Array;
+  readonly #x: Int32Array;
+  readonly #y: Int32Array;
   /** By register: of those that hold the same, the one that is read. */
-  readonly #reader = new Uint8Array(16);
+  readonly #reader: Uint8Array;
   /** By register: others that read it, as bits. */
-  readonly #readers = new Int32Array(16);
+  readonly #readers: Int32Array;
   /** By what is made: a register plus one that may hold it. */
   readonly #made: Uint8Array;
   #next = 0;
 
   constructor(rows: Ir, room: Room) {
     this.#rows = rows;
+    this.#value = room.ints(16);
+    this.#row = room.ints(16, -1);
+    this.#x = room.ints(16);
+    this.#y = room.ints(16);
+    this.#reader = room.bytes(16);
+    this.#readers = room.ints(16);
     this.#made = room.bytes(256);
   }
 

@@ -12,9 +12,9 @@ const REGISTERS = 16;
 export class Window {
   readonly rows: Ir;
   /** By register: the row that set it last, the row before that one, and the last that read it; -1 for none. */
-  readonly defined = new Int32Array(REGISTERS);
-  readonly before = new Int32Array(REGISTERS);
-  readonly used = new Int32Array(REGISTERS);
+  readonly defined: Int32Array;
+  readonly before: Int32Array;
+  readonly used: Int32Array;
   /** First row of the block the walk is in. */
   blockStart = 0;
 
@@ -23,6 +23,9 @@ export class Window {
 
   constructor(rows: Ir, room: Room) {
     this.rows = rows;
+    this.defined = room.ints(REGISTERS);
+    this.before = room.ints(REGISTERS);
+    this.used = room.ints(REGISTERS);
     this.readAt = room.ints(rows.n, -1);
   }
 

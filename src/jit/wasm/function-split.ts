@@ -9,6 +9,7 @@ import {
   LD_IMM64,
 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
+import type { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 
 /** A program's slots, looked up in the instruction table, and its functions. */
@@ -30,11 +31,13 @@ export type FunctionStarts = Omit<SplitProgram, 'defs'>;
 /**
  * Functions begin at slot 0, where local calls and function addresses point, and at `entries`; each reaches to the next
  * (`kernel/bpf/verifier.c: add_subprog_and_kfunc`). Throws JitError for calls out of the program.
+ *
+ * @param room where the table of functions by slot lives; default an array of its own
  */
-export function findFunctions(insns: readonly Insn[], entries: readonly number[]): FunctionStarts {
+export function findFunctions(insns: readonly Insn[], entries: readonly number[], room?: Room): FunctionStarts {
   const count = insns.length;
   if (count === 0) throw new JitError(ERRNO.EINVAL, 'the program has no instructions');
-  const functionAt = new Int32Array(count).fill(-1);
+  const functionAt = room?.ints(count, -1) ?? new Int32Array(count).fill(-1);
   const begin = (slot: number, from: number): void => {
     if (slot < 0 || slot >= count)
       throw new JitError(ERRNO.EINVAL, `insn ${from} names a function at ${slot}, outside the program`);
@@ -53,9 +56,12 @@ export function findFunctions(insns: readonly Insn[], entries: readonly number[]
       idx++;
     }
   }
-  const starts: number[] = [];
-  for (let slot = 0; slot >= 0; slot = functionAt.indexOf(0, slot + 1)) functionAt[slot] = starts.push(slot) - 1;
-  return { insns, starts: Int32Array.from([...starts, count]), functionAt, callSlots };
+  const found: number[] = [];
+  for (let slot = 0; slot >= 0; slot = functionAt.indexOf(0, slot + 1)) functionAt[slot] = found.push(slot) - 1;
+  const starts = new Int32Array(found.length + 1);
+  for (let func = 0; func < found.length; func++) starts[func] = found[func];
+  starts[found.length] = count;
+  return { insns, starts, functionAt, callSlots };
 }
 
 /** The same with every slot looked up. Throws JitError for slots that are no instruction too. */

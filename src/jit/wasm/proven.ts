@@ -49,13 +49,14 @@ const ALL_ARGS = BOTH * 0b111110;
 /** Of a function as code generators keep one, in memory, what an optimised one takes. */
 export const PROVEN_ROOMS = 4;
 const anyMask = (): boolean => true;
+const NO_ADDRESSES: ReadonlyMap<number, number> = new Map();
 
 /** Whoever has its address may call a function, with all five arguments; it is in the table. */
 export const KNOWN = 1;
 /** Outsiders call a function, with the arguments it is known to have. */
 export const ENTERED = 2;
 
-/** A program's functions, optimised. */
+/** A program's functions, optimised, in a room. */
 export interface ProvenProgram {
   /** By BPF function; undefined for those that are nowhere called any more. */
   readonly functions: readonly (AnalyzedFunction | undefined)[];
@@ -86,21 +87,27 @@ function nameArguments({ kind, imm, aux, off, flags, d }: Ir, i: number, how: Ca
 }
 
 /** Functions whose addresses the program takes, by slot. */
-function functionAddresses({ functionAt }: FunctionStarts, own: readonly Insn[], start: number): Map<number, number> {
-  const funcRefs = new Map<number, number>();
+function functionAddresses(
+  { functionAt }: FunctionStarts,
+  own: readonly Insn[],
+  start: number,
+): ReadonlyMap<number, number> {
+  let funcRefs: Map<number, number> | undefined;
   for (let i = 0; i < own.length; i++) {
     const { code } = own[i];
     if (code !== LD_IMM64 && code !== GOTOX && code !== CALLX) continue;
     const { src, imm } = own[i];
-    if (code === LD_IMM64 && src === BPF_PSEUDO_FUNC) funcRefs.set(i, functionAt[start + i + 1 + imm]);
-    else if (code !== LD_IMM64 || src !== 0) {
+    if (code === LD_IMM64 && src === BPF_PSEUDO_FUNC) {
+      funcRefs ??= new Map();
+      funcRefs.set(i, functionAt[start + i + 1 + imm]);
+    } else if (code !== LD_IMM64 || src !== 0) {
       const opcode = code.toString(16).padStart(2, '0');
       const name = findInsnDef(own[i])?.name ?? 'unknown';
       throw new JitError(ERRNO.ENOTSUPP, `eBPF filter opcode ${opcode} (@${start + i}) unsupported: ${name}`);
     }
     if (code === LD_IMM64) i++;
   }
-  return funcRefs;
+  return funcRefs ?? NO_ADDRESSES;
 }
 
 function decodeFunction(
@@ -112,7 +119,8 @@ function decodeFunction(
 ): OptFunction {
   const { insns, starts, functionAt } = program;
   const start = starts[index];
-  const own = insns.slice(start, starts[index + 1]);
+  const end = starts[index + 1];
+  const own = start === 0 && end === insns.length ? insns : insns.slice(start, end);
   const funcRefs = functionAddresses(program, own, start);
   const rows = decodeUnfixed({ insns: own, funcRefs, verifierZext: false }, 'little', anyMask, room);
   rows.narrowAddresses = true;
@@ -176,8 +184,10 @@ function reachedFrom(
   functions: readonly OptFunction[],
   sites: readonly (readonly number[])[],
   pinned: Uint8Array,
+  room: Room,
 ): Uint8Array {
-  const reached = pinned.slice();
+  const reached = room.bytes(pinned.length);
+  reached.set(pinned);
   const left: number[] = [];
   for (let index = 0; index < pinned.length; index++) if (pinned[index] !== 0) left.push(index);
   for (let index = left.pop(); index !== undefined; index = left.pop()) {
@@ -212,7 +222,7 @@ export function proveProgram(
   mainApart = false,
 ): ProvenProgram {
   const count = program.starts.length - 1;
-  const pinned = new Uint8Array(count);
+  const pinned = room.bytes(count);
   pinned[0] = mainApart ? APART : KNOWN;
   for (const slot of entries) pinned[program.functionAt[slot]] = KNOWN;
   for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
@@ -230,13 +240,13 @@ export function proveProgram(
     functions = inlineCalls(own, order, pinned, sites, room);
     sites = functions.map((func, index) => (func === own[index] ? sites[index] : callSites(func)));
   }
-  const reached = reachedFrom(functions, sites, pinned);
-  const place = new Int32Array(count);
+  const reached = reachedFrom(functions, sites, pinned, room);
+  const place = room.ints(count);
   order.forEach((index, at) => {
     place[index] = at;
   });
   // Those that call each other in a circle, and those that are called by strangers, take everything.
-  const halves = new Int32Array(count).fill(-1);
+  const halves = room.ints(count, -1);
   for (let index = 0; index < count; index++) {
     if (pinned[index] === KNOWN || pinned[index] === APART) halves[index] = ALL_ARGS;
     const { kind, aux } = functions[index].rows;
