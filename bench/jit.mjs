@@ -20,11 +20,22 @@ const kernel = defaultKernelImage(target.arch, target.order);
 // Not the only program there is.
 const space = createKernelSpace(layout, kernel);
 space.reserve(1000);
-const rows = [100, 1000, 5000, 20_000, 100_000].map(size => {
-  const insns = compiled(isa, size);
+const SIZES = [100, 1000, 5000, 20_000, 100_000];
+// Alone, and with a function of four instructions that it calls.
+const cases = [false, true].flatMap(calls => SIZES.map(size => ({ calls, size })));
+const rows = cases.map(({ calls, size }) => {
+  const insns = compiled(isa, size, calls);
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
   // As many instructions a sample for every size.
-  return { count: insns.length, insns, xlated, repeat: Math.max(1, Math.round(100_000 / size)), samples: [], bytes: 0 };
+  return {
+    calls,
+    count: insns.length,
+    insns,
+    xlated,
+    repeat: Math.max(1, Math.round(100_000 / size)),
+    samples: [],
+    bytes: 0,
+  };
 });
 
 const cpuMs = () => {
@@ -64,8 +75,9 @@ const rate = (row, ms) => row.count / ms / 1000;
 const median = row => row.samples[row.samples.length >> 1];
 for (const row of rows) row.samples.sort((a, b) => a - b);
 const nsOf = row => (median(row) / row.count) * 1e6;
-const base = rows.find(row => row.count > 5000);
 for (const row of rows) {
+  const base = rows.find(({ calls, count }) => calls === row.calls && count >= 4990);
+  if (row.count < 1000) console.log(row.calls ? 'two functions' : 'one function');
   console.log(
     `${String(row.count).padStart(7)} insns  ${rate(row, median(row)).toFixed(2).padStart(6)} M insns/s` +
       `  (${rate(row, row.samples.at(-1)).toFixed(2)}..${rate(row, row.samples[0]).toFixed(2)}), ` +

@@ -1,7 +1,7 @@
 // Programs that more than one benchmark measures, from the instruction room of the build in hand.
 
-/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls. */
-export function compiled({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size) {
+/** What compilers make of packet programs, roughly: a third arithmetic, a third memory, branches, constants, calls of a function, if any. */
+export function compiled({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size, calls = true) {
   const b = new ProgramBuilder();
   b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
   for (let n = 0; 11.4 * n < size - 12; n++) {
@@ -18,10 +18,10 @@ export function compiled({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size) 
       .load('dw', R2, R10, -8 * (1 + (n % 16)))
       .alu64('add', R7, R2);
     if (n % 12 === 0) b.imm64(R2, 0xc000000012345678n + BigInt(n)).alu64('add', R7, R2);
-    if (n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
+    if (calls && n % 20 === 0) b.mov(R1, R7).call('leaf').alu64('add', R7, R0);
   }
   b.mov(R0, R7).exit();
-  b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
+  if (calls) b.label('leaf').mov(R0, R1).alu64('mul', R0, 31).exit();
   return b.build();
 }
 
