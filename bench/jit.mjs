@@ -29,6 +29,7 @@ const rows = cases.map(({ calls, size }) => {
   // As many instructions a sample for every size.
   return {
     calls,
+    size,
     count: insns.length,
     insns,
     xlated,
@@ -76,8 +77,8 @@ const median = row => row.samples[row.samples.length >> 1];
 for (const row of rows) row.samples.sort((a, b) => a - b);
 const nsOf = row => (median(row) / row.count) * 1e6;
 for (const row of rows) {
-  const base = rows.find(({ calls, count }) => calls === row.calls && count >= 4990);
-  if (row.count < 1000) console.log(row.calls ? 'two functions' : 'one function');
+  const base = rows.find(({ calls, size }) => calls === row.calls && size === 5000);
+  if (row.size === SIZES[0]) console.log(row.calls ? 'two functions' : 'one function');
   console.log(
     `${String(row.count).padStart(7)} insns  ${rate(row, median(row)).toFixed(2).padStart(6)} M insns/s` +
       `  (${rate(row, row.samples.at(-1)).toFixed(2)}..${rate(row, row.samples[0]).toFixed(2)}), ` +

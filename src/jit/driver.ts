@@ -1,7 +1,6 @@
 import type { ImageSlot, KernelSpace, Placement } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
-import { dumpEncodingOf } from './dump-form.ts';
 import { interpreted } from './fallback.ts';
 import { link, type Part } from './link.ts';
 import { tagHashOf, xlatedTag } from './prog-tags.ts';
@@ -98,8 +97,12 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
         space.addKsym({ addr: func.addr, sizeBytes: func.jitedLen, kind: 't', name: func.symbol, module: 'bpf' });
         symbols.push(func.addr);
       }
-      const encoding = options.encoding ?? dumpEncodingOf(xlated.kernel.version);
-      return new PublishedProgram(publication, target, funcs, { callees, rounds, encoding, free: undo });
+      return new PublishedProgram(publication, target, funcs, {
+        callees,
+        rounds,
+        encoding: options.encoding,
+        free: undo,
+      });
     }
   } catch (error) {
     undo();

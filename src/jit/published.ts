@@ -2,7 +2,7 @@ import type { Insn } from '../isa/index.ts';
 import { bpfSymbolName, type ImageSlot, type KernelSpace } from '../kernels/index.ts';
 import { InternalError } from '../util/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
-import { encodeForDump } from './dump-form.ts';
+import { dumpEncodingOf, encodeForDump } from './dump-form.ts';
 import { offsetFrom } from './link.ts';
 import { funcTag } from './prog-tags.ts';
 import type { AuxFuncs, DumpEncoding, JitedFunc, JitedProgram } from './program.ts';
@@ -100,10 +100,10 @@ export class PublishedProgram implements JitedProgram {
   readonly aux: AuxFuncs;
   readonly funcs: readonly JitedFunc[];
   readonly tag: string;
-  readonly encoding: DumpEncoding;
   readonly rounds: number;
   readonly free: () => void;
   readonly #marked: Marked;
+  readonly #encoding: DumpEncoding | undefined;
   #insns: readonly Insn[] | undefined;
 
   constructor(
@@ -113,7 +113,7 @@ export class PublishedProgram implements JitedProgram {
     made: {
       readonly callees: readonly Callee[];
       readonly rounds: number;
-      readonly encoding: DumpEncoding;
+      readonly encoding: DumpEncoding | undefined;
       readonly free: () => void;
     },
   ) {
@@ -130,10 +130,14 @@ export class PublishedProgram implements JitedProgram {
     };
     this.funcs = funcs;
     this.tag = tag;
-    this.encoding = made.encoding;
+    this.#encoding = made.encoding;
     this.rounds = made.rounds;
     this.free = made.free;
     this.#marked = marked;
+  }
+
+  get encoding(): DumpEncoding {
+    return this.#encoding ?? dumpEncodingOf(this.xlated.kernel.version);
   }
 
   /** Made when somebody asks. */
