@@ -223,7 +223,7 @@ class FunctionWriter<E extends LinearEmission> {
    */
   #zeroFrame(e: E, row: number, bottom: number, top: number): void {
     const { rows, blocks, frame, frameBytes } = this.#func;
-    const words = unsetWords(rows, blocks, frame.touched, frameBytes, row, bottom, top);
+    const words = unsetWords(rows, blocks, frame.touched, frameBytes, row, bottom, top, this.#how.room);
     if (words.length === 0) return;
     this.#target.clearWords(
       e,

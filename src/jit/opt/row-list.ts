@@ -1,4 +1,5 @@
-import { HIGH, Ir, LEADER, TARGET } from '../rows/ir.ts';
+import type { Room } from '../room.ts';
+import { HIGH, Ir, LEADER, NONE, TARGET } from '../rows/ir.ts';
 
 const COLUMNS = ['kind', 'sub', 'd', 'a', 'b', 'flags', 'imm', 'aux', 'off'] as const;
 
@@ -25,7 +26,16 @@ export function copyRows(from: Ir, start: number, end: number, to: Ir, at: numbe
 }
 
 /** A row that is made: columns that are left out are as in a row of nothing. */
-export type NewRow = Partial<Record<(typeof COLUMNS)[number], number>>;
+export interface NewRow {
+  readonly kind: number;
+  readonly sub?: number;
+  readonly d?: number;
+  readonly a?: number;
+  readonly b?: number;
+  readonly flags?: number;
+  readonly imm?: number;
+  readonly aux?: number;
+}
 
 /** Rows that are put one behind the other, and their program slots. What walks over them found out is forgotten. */
 export class RowList {
@@ -33,19 +43,28 @@ export class RowList {
   readonly #slots: Int32Array;
   length = 0;
 
-  /** @param most rows there may be */
-  constructor(most: number) {
-    this.#rows = new Ir(most);
-    this.#slots = new Int32Array(most);
+  /**
+   * @param most rows there may be
+   * @param room where they live
+   */
+  constructor(most: number, room: Room) {
+    this.#rows = new Ir(most, room);
+    this.#slots = room.ints(most);
   }
 
   /** @returns the row's number */
   put(slot: number, row: NewRow): number {
     const at = this.length++;
-    for (const column of COLUMNS) {
-      const value = row[column];
-      if (value !== undefined) this.#rows[column][at] = value;
-    }
+    const { kind, sub = 0, d = NONE, a = NONE, b = NONE, flags = 0, imm = 0, aux = 0 } = row;
+    const rows = this.#rows;
+    rows.kind[at] = kind;
+    rows.sub[at] = sub;
+    rows.d[at] = d;
+    rows.a[at] = a;
+    rows.b[at] = b;
+    rows.flags[at] = flags;
+    rows.imm[at] = imm;
+    rows.aux[at] = aux;
     this.#slots[at] = slot;
     return at;
   }
@@ -53,10 +72,12 @@ export class RowList {
   copy(from: Ir, slots: Int32Array, start: number, end: number): void {
     const at = this.length;
     copyRows(from, start, end, this.#rows, at);
-    this.#slots.set(slots.subarray(start, end), at);
     this.length += end - start;
     const { flags } = this.#rows;
-    for (let i = at; i < this.length; i++) flags[i] &= ~(LEADER | TARGET | HIGH);
+    for (let i = at, j = start; j < end; i++, j++) {
+      flags[i] &= ~(LEADER | TARGET | HIGH);
+      this.#slots[i] = slots[j];
+    }
   }
 
   /** The row jumps there. */
@@ -69,10 +90,13 @@ export class RowList {
     return this.#rows;
   }
 
-  finish(narrowAddresses: boolean): { readonly rows: Ir; readonly slots: Int32Array } {
-    const rows = new Ir(this.length);
+  /** @param room where the rows live from now on */
+  finish(narrowAddresses: boolean, room: Room): { readonly rows: Ir; readonly slots: Int32Array } {
+    const rows = new Ir(this.length, room);
     copyRows(this.#rows, 0, this.length, rows, 0);
     rows.narrowAddresses = narrowAddresses;
-    return { rows, slots: this.#slots.slice(0, this.length) };
+    const slots = room.ints(this.length);
+    slots.set(this.#slots.subarray(0, this.length));
+    return { rows, slots };
   }
 }

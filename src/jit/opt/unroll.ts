@@ -1,3 +1,4 @@
+import { Room } from '../room.ts';
 import { type Blocks, blockAt, readsRegister } from '../rows/index.ts';
 import {
   ADD,
@@ -205,10 +206,13 @@ class Unroller {
   readonly #place: Int32Array;
   readonly #open: Open[] = [];
 
-  constructor(func: OptFunction, most: number) {
+  readonly #room: Room;
+
+  constructor(func: OptFunction, most: number, room: Room) {
     this.#func = func;
-    this.#list = new RowList(most);
-    this.#place = new Int32Array(func.rows.n + 1);
+    this.#room = room;
+    this.#list = new RowList(most, room);
+    this.#place = room.ints(func.rows.n + 1);
   }
 
   #jumps(i: number): boolean {
@@ -246,7 +250,7 @@ class Unroller {
     this.#take(from, rows.n);
     this.#place[rows.n] = this.#list.length;
     for (const { at, target } of this.#open) this.#list.aim(at, this.#place[target]);
-    return { ...this.#func, ...this.#list.finish(rows.narrowAddresses) };
+    return { ...this.#func, ...this.#list.finish(rows.narrowAddresses, this.#room) };
   }
 
   /** Several rounds at once, as often as guards allow. @returns rows that jump to where they do not */
@@ -290,7 +294,8 @@ class Unroller {
     const { loop, guards, lateRows, rounds } = plan;
     const { head, end } = loop;
     const list = this.#list;
-    const place = new Int32Array(end - head + 2);
+    const mark = this.#room.mark();
+    const place = this.#room.ints(end - head + 2);
     const inner: Open[] = [];
     for (let i = head; i <= end; i++) {
       place[i - head] = list.length;
@@ -304,6 +309,7 @@ class Unroller {
     }
     place[end - head + 1] = list.length;
     for (const { at, target } of inner) list.aim(at, place[target]);
+    this.#room.release(mark);
   }
 
   /** The loop's last row, which stays: it goes on behind it, or to `fast`, or leaves the loop. */
@@ -365,8 +371,9 @@ class Unroller {
  * Needs a register that programs do not have, `AX`. @returns the function itself where there is no such loop
  *
  * @param live halves live where each block begins
+ * @param room where the function lives then; default one of its own
  */
-export function unrollLoops(func: OptFunction, blocks: Blocks, live: Int32Array): OptFunction {
+export function unrollLoops(func: OptFunction, blocks: Blocks, live: Int32Array, room?: Room): OptFunction {
   const { rows } = func;
   const liveAt = (row: number): number => live[blockAt(blocks, row)];
   const plans: Plan[] = [];
@@ -379,5 +386,5 @@ export function unrollLoops(func: OptFunction, blocks: Blocks, live: Int32Array)
     left -= grows;
     plans.push(plan);
   }
-  return plans.length === 0 ? func : new Unroller(func, rows.n * 2 + GROWTH).run(plans);
+  return plans.length === 0 ? func : new Unroller(func, rows.n * 2 + GROWTH, room ?? new Room()).run(plans);
 }

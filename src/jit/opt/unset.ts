@@ -1,10 +1,14 @@
+import { Room } from '../room.ts';
 import { type Blocks, blockAt } from '../rows/index.ts';
 import { BARRIER, CALL_HELPER, FP, type Ir, LOAD, NONE, STORE, STORE_K, STORE_REL, ZERO_FRAME } from '../rows/ir.ts';
 
-/** Takes the bytes that straight-line code from row `i` on sets before anything can read them out of `bytes`. */
-function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, frameBytes: number): void {
-  const { kind, a, sub, off, aux } = rows;
-  const read = new Uint8Array(bytes.length);
+/**
+ * Takes the bytes that straight-line code from row `i` on sets before anything can read them out of `bytes`.
+ *
+ * @param read as many zeros
+ */
+function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, read: Uint8Array, frameBytes: number): void {
+  const { kind, a, b, sub, off, aux } = rows;
   let addressTaken = false;
   for (let at = i; at < end; at++) {
     const k = kind[at];
@@ -18,20 +22,12 @@ function takeSet(rows: Ir, i: number, end: number, bytes: Uint8Array, frameBytes
         continue;
       }
       const from = frameBytes + off[at];
-      for (let b = from; b < from + (1 << (sub[at] & 3)); b++) {
-        if (!writes) read[b] = 1;
-        else if (read[b] === 0) bytes[b] = 0;
+      for (let byte = from; byte < from + (1 << (sub[at] & 3)); byte++) {
+        if (!writes) read[byte] = 1;
+        else if (read[byte] === 0) bytes[byte] = 0;
       }
-    } else if (a[at] === FP || rows.b[at] === FP) addressTaken = true;
+    } else if (a[at] === FP || b[at] === FP) addressTaken = true;
   }
-}
-
-/** Bytes that something may read before they are set; those of {@link unsetWords}. */
-function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: number, row: number): Uint8Array {
-  const bytes = touched.slice();
-  const end = blocks.start[blockAt(blocks, row) + 1];
-  takeSet(rows, rows.kind[row] === ZERO_FRAME ? row + 1 : row, end, bytes, frameBytes);
-  return bytes;
 }
 
 /**
@@ -40,6 +36,7 @@ function unsetBytes(rows: Ir, blocks: Blocks, touched: Uint8Array, frameBytes: n
  *
  * @param touched bytes that may be touched at all, from the frame's end
  * @param row the row the function begins at: the first one, or a {@link ZERO_FRAME}
+ * @param room to work in; default one of its own
  */
 export function unsetWords(
   rows: Ir,
@@ -49,9 +46,20 @@ export function unsetWords(
   row: number,
   bottom: number,
   top: number,
+  room = new Room(2 * touched.length + 8),
 ): number[] {
-  const unset = unsetBytes(rows, blocks, touched, frameBytes, row);
+  const mark = room.mark();
+  const unset = room.bytes(touched.length);
+  unset.set(touched);
+  const end = blocks.start[blockAt(blocks, row) + 1];
+  const first = rows.kind[row] === ZERO_FRAME ? row + 1 : row;
+  takeSet(rows, first, end, unset, room.bytes(touched.length), frameBytes);
   const words: number[] = [];
-  for (let at = bottom; at < top; at += 8) if (unset.subarray(at, at + 8).includes(1)) words.push(at);
+  for (let at = bottom; at < top; at += 8) {
+    let any = 0;
+    for (let byte = at; byte < at + 8; byte++) any |= unset[byte];
+    if (any !== 0) words.push(at);
+  }
+  room.release(mark);
   return words;
 }

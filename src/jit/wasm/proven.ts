@@ -159,7 +159,7 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
     foldRows(func.rows, blocks, room, without);
     live = removeDead(func.rows, blocks, room);
   }
-  if (!without.has('unroll')) func = unrollLoops(func, blocks, live);
+  if (!without.has('unroll')) func = unrollLoops(func, blocks, live, room);
   if (func !== whole) {
     blocks = findBlocks(func.rows, room);
     // What nobody reads any more is in nobody's way.
