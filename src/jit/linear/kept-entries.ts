@@ -23,7 +23,7 @@ export interface EntryKind {
   readonly returnsZero: boolean;
 }
 
-/** Callees are 0, the program, and 1, what makes contexts. */
+/** What makes contexts, if anything does, and ways in. Callees are 0, the program, and 1, what makes contexts. */
 type EntryCode = readonly WrittenFunction[];
 
 /** Pure: what is kept is what would be made again. */
@@ -39,16 +39,16 @@ function sameKind(a: EntryKind, b: EntryKind): boolean {
 }
 
 /**
- * Whether ways into a program are compiled on their own: it is too large to be put into any of them, and what makes contexts knows
- * nothing of the program.
+ * Whether ways into a program are compiled on their own: it is too large to be put into any of them, and what makes contexts and the
+ * program know nothing of each other.
  */
 export function entersFromApart(
-  { insns, starts, functionAt, callSlots }: FunctionStarts,
+  { insns, starts, functionAt, callSlots, lastNamed }: FunctionStarts,
   contextSlot?: number,
 ): boolean {
   if (starts[1] <= SMALL_ROWS) return false;
   if (contextSlot === undefined) return true;
-  if (starts[functionAt[contextSlot] + 1] !== insns.length) return false;
+  if (lastNamed >= contextSlot || starts[functionAt[contextSlot] + 1] !== insns.length) return false;
   if (callSlots.length > 0 && callSlots[callSlots.length - 1] >= contextSlot) return false;
   for (let slot = contextSlot; slot < insns.length; slot++) if (isPseudoFunc(insns[slot])) return false;
   return true;
@@ -77,11 +77,12 @@ function make<E extends LinearEmission>(
     },
     how,
   );
-  return written.slice(written.length - slots.size) as WrittenFunction[];
+  return written.slice(1) as WrittenFunction[];
 }
 
 /**
- * Code of ways into a program that {@link entersFromApart}, one behind the other: made once for all programs that are entered alike.
+ * What makes contexts for a program that {@link entersFromApart}, if anything does, and ways into it: made once for all programs that
+ * are entered alike.
  *
  * @param firstSlot of the program that what makes contexts begins at, or its end
  */

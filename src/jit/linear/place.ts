@@ -7,7 +7,7 @@ import type { LinearTarget } from './target.ts';
 /** A program's functions one behind the other. */
 export interface PlacedCode {
   readonly bytes: Uint8Array;
-  /** Where each function begins, by number, and behind them the ways in that are none of the program's unit; -1 for what was left out. */
+  /** Where each function begins, by number, those behind the unit's too; -1 for what was left out. */
   readonly offs: Int32Array;
   readonly gateOffs: readonly number[];
 }
@@ -27,15 +27,14 @@ function inOrder(all: readonly (WrittenFunction | undefined)[], pinned: ArrayLik
 /**
  * Puts functions behind each other and tells calls how far they go.
  *
- * @param ways those that are entered from outside and none of the unit: their callees are 0, the program, and 1, function `context` of it
+ * @param apart functions behind those of the unit, which outsiders know: their callees are 0, the program, and 1, the first of them
  */
 export function placeCode<E extends LinearEmission>(
   { written, pinned }: WrittenUnit,
-  ways: readonly WrittenFunction[],
-  context: number,
+  apart: readonly WrittenFunction[],
   target: LinearTarget<E>,
 ): PlacedCode {
-  const all = ways.length === 0 ? written : written.concat(ways);
+  const all = apart.length === 0 ? written : written.concat(apart);
   const order = inOrder(all, pinned);
   const offs = new Int32Array(all.length).fill(-1);
   let end = 0;
@@ -53,7 +52,7 @@ export function placeCode<E extends LinearEmission>(
     const next = off + alignUp(code.length, target.alignBytes);
     for (let at = off + code.length; at < next; at++) bytes[at] = target.fill;
     for (const { offBytes, callee } of calls) {
-      const to = offs[index < written.length ? callee : callee === 0 ? 0 : context];
+      const to = offs[index < written.length || callee === 0 ? callee : written.length];
       if (to < 0) throw new InternalError(`a call of function ${callee}, which was left out`);
       target.patchCall(view, off + offBytes, to - off - offBytes);
     }

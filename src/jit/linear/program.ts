@@ -78,7 +78,7 @@ class GateList {
 
 /** A program's functions and, behind them, its ways in, which call none but those. */
 function enteredFunctions(
-  { starts, functionAt, callSlots }: FunctionStarts,
+  { starts, functionAt, callSlots, lastNamed }: FunctionStarts,
   { insns, slots }: EnteredProgram,
 ): FunctionStarts {
   const ownCount = starts.length - 1;
@@ -94,7 +94,7 @@ function enteredFunctions(
   all[count] = insns.length;
   const calls = [...callSlots];
   for (let slot = functionAt.length; slot < insns.length; slot++) if (insns[slot].code === CALL) calls.push(slot);
-  return { insns, starts: all, functionAt: at, callSlots: calls };
+  return { insns, starts: all, functionAt: at, callSlots: calls, lastNamed };
 }
 
 /**
@@ -162,9 +162,17 @@ function compileIn<E extends LinearEmission>(
   const how = { shapes, emission, without, target, room };
   const { stateAddr, extended, verifiedSlots } = emission;
   let unit: WrittenUnit;
-  let ways: readonly WrittenFunction[] = [];
+  let apart: readonly WrittenFunction[] = [];
   if (passes.size === 0 && entersFromApart(own, contextSlot)) {
-    unit = writeFunctions({ program: own, frameBytesOf: known, named, entered: NO_ENTRIES }, how);
+    unit = writeFunctions(
+      {
+        program: contextSlot === undefined ? own : { ...own, starts: own.starts.subarray(0, ownCount) },
+        frameBytesOf: known,
+        named: contextSlot === undefined ? named : named.filter(slot => slot !== contextSlot),
+        entered: NO_ENTRIES,
+      },
+      how,
+    );
     const kind: EntryKind = {
       target,
       context: contextSlot === undefined ? undefined : insns.slice(contextSlot),
@@ -175,7 +183,7 @@ function compileIn<E extends LinearEmission>(
       extended,
       returnsZero: unit.written[0]?.returnsZero ?? false,
     };
-    ways = entryCode(ENTRIES, kind, contextSlot ?? insns.length, how);
+    apart = entryCode(ENTRIES, kind, contextSlot ?? insns.length, how);
   } else {
     const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
     unit = writeFunctions(
@@ -188,12 +196,12 @@ function compileIn<E extends LinearEmission>(
       how,
     );
   }
-  const { bytes, offs, gateOffs } = placeCode(unit, ways, context, target);
+  const { bytes, offs, gateOffs } = placeCode(unit, apart, target);
   if (bytes.length > target.mostBytes) throw new JitError(ERRNO.ENOMEM, 'the code is too long');
   const functionSlots: number[] = [];
   const functionOffs: number[] = [];
   for (let index = 0; index < ownCount; index++) {
-    if (unit.pinned[index] !== KNOWN) continue;
+    if (index < unit.pinned.length && unit.pinned[index] !== KNOWN) continue;
     functionSlots.push(own.starts[index]);
     functionOffs.push(offs[index]);
   }

@@ -23,6 +23,8 @@ export interface SplitProgram {
   readonly functionAt: Int32Array;
   /** Slots of calls, ascending. */
   readonly callSlots: readonly number[];
+  /** The last slot that an instruction names as a function's, or -1. */
+  readonly lastNamed: number;
 }
 
 /** Where a program's functions begin, and what it calls. */
@@ -46,13 +48,18 @@ export function findFunctions(insns: readonly Insn[], entries: readonly number[]
   begin(0, 0);
   for (const slot of entries) begin(slot, 0);
   const callSlots: number[] = [];
+  let lastNamed = -1;
+  const name = (slot: number, from: number): void => {
+    begin(slot, from);
+    if (slot > lastNamed) lastNamed = slot;
+  };
   for (let idx = 0; idx < count; idx++) {
     const insn = insns[idx];
     if (insn.code === CALL) {
       callSlots.push(idx);
-      if (insn.src === BPF_PSEUDO_CALL) begin(idx + 1 + insn.imm, idx);
+      if (insn.src === BPF_PSEUDO_CALL) name(idx + 1 + insn.imm, idx);
     } else if (insn.code === LD_IMM64) {
-      if (insn.src === BPF_PSEUDO_FUNC) begin(idx + 1 + insn.imm, idx);
+      if (insn.src === BPF_PSEUDO_FUNC) name(idx + 1 + insn.imm, idx);
       idx++;
     }
   }
@@ -61,7 +68,7 @@ export function findFunctions(insns: readonly Insn[], entries: readonly number[]
   const starts = new Int32Array(found.length + 1);
   for (let func = 0; func < found.length; func++) starts[func] = found[func];
   starts[found.length] = count;
-  return { insns, starts, functionAt, callSlots };
+  return { insns, starts, functionAt, callSlots, lastNamed };
 }
 
 /** The same with every slot looked up. Throws JitError for slots that are no instruction too. */
