@@ -17,7 +17,7 @@ export { ElfFile, isElf, openElf } from './read.ts';
 export { ElfReloc, RelocTable } from './relocs.ts';
 export { ElfSection } from './section.ts';
 export { ElfSegment } from './segment.ts';
-export { type ExportPlace, type SharedObjectInit, SharedObjectWriter } from './shared-object.ts';
+export { type DescriptorFields, type ExportPlace, type SharedObjectInit, SharedObjectWriter } from './shared-object.ts';
 export { StringTable } from './string-table.ts';
 export { StringTableBuilder } from './string-table-builder.ts';
 export { ElfSymbol, type SymbolPlace, SymbolTable } from './symbols.ts';

@@ -75,6 +75,11 @@ export interface TargetEnv {
   readonly userLimit: bigint;
   /** Whether the kernel itself is built PC-relative (ppc64 CONFIG_PPC_KERNEL_PCREL): no TOC in r2. */
   readonly pcrel: boolean;
+  /**
+   * Code of a shared object (ppc64): its TOC, which r2 holds wherever a function is entered. Images have no descriptors then, and
+   * helpers are C functions of anybody's, which leave what they like in r2. Undefined: as in a kernel.
+   */
+  readonly objectToc?: bigint;
 }
 
 /** A compiled function's entries, as other functions see it: an element of the shared `aux->func` table. */

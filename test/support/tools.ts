@@ -1,4 +1,4 @@
-import { accessSync, appendFileSync, constants } from 'node:fs';
+import { accessSync, appendFileSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect, it } from 'vitest';
 
@@ -23,7 +23,15 @@ export function findTool(name: string): string | undefined {
  * FILE for each missing program.
  */
 export function requireTool(name: string, aptPackage: string): string | undefined {
-  const path = findTool(name);
+  return required(findTool(name), name, aptPackage);
+}
+
+/** As {@link requireTool}, for a file of some package: its path. */
+export function requireFile(path: string, aptPackage: string): string | undefined {
+  return required(existsSync(path) ? path : undefined, path, aptPackage);
+}
+
+function required(path: string | undefined, name: string, aptPackage: string): string | undefined {
   if (path !== undefined) return path;
   const line = `skipped: tests that need ${name}, which is not installed (apt-get install ${aptPackage})`;
   console.log(line);

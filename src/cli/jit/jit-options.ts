@@ -51,7 +51,7 @@ export const JIT_OPTIONS: readonly OptionSpec[] = [
     choices: JIT_FORMATS,
     default: 'exe',
     summary:
-      'exe: a Linux executable that runs the program on the data given; so: a shared object with a C header (not for ppc64); raw: the code alone, function after function; ' +
+      'exe: a Linux executable that runs the program on the data given; so: a shared object with a C header; raw: the code alone, function after function; ' +
       'json: functions, addresses, calls and code; elf: a file for disassemblers',
   },
   { name: 'output', short: 'o', value: 'OUT', kind: 'file', summary: 'file to write; default: standard output' },

@@ -64,6 +64,8 @@ const MOST_VALUE_BYTES = 1 << 26;
 const FUNC_ALIGN = 16;
 /** Two places in memory so unlike each other that code that is the same in both is so everywhere. */
 const BASES = [0x2b5d3a910000n, 0x5a376c2d0000n] as const;
+/** Code reaches less than this far from where it is, as bits. */
+const REACH_BITS = 34n;
 
 function refuse(message: string, expected: string, found?: string): FarcallError {
   return new FarcallError({ code: 'arg.so', message, expected, found });
@@ -79,7 +81,7 @@ function refuse(message: string, expected: string, found?: string): FarcallError
  */
 export function sharedCode(init: SharedInit): SharedCode {
   const { target, name, maps } = init;
-  const arch = SHARED_ARCHES[target.arch];
+  const arch = SHARED_ARCHES[target.name];
   if (arch === undefined)
     throw refuse('no shared objects are written for this CPU', Object.keys(SHARED_ARCHES).join(', '), target.name);
   if (maps.reduce((sum, map) => sum + valueBytesOf(map), 0) > MOST_VALUE_BYTES)
@@ -98,23 +100,39 @@ export function sharedCode(init: SharedInit): SharedCode {
     objects,
     reached: objects,
     importType: arch.importType,
+    descriptors:
+      arch.descriptorType === undefined ? undefined : { count: plan.entered.length, relativeType: arch.descriptorType },
     dataBytes: Math.max(8, places.endBytes),
     pageBytes: init.pageBytes ?? arch.pageBytes,
   });
   const word = objects.length > 0 ? writer.wordOf(table) : 0;
-  const stubs = plan.helpers.map((_, n) => ({ at: writer.textAddr + n * arch.stubBytes, word, entry: 8 * n }));
-  const [one, other] = BASES.map(base => plan.compile(base, writer, places, arch));
+  const toc = writer.dataAddr + (arch.tocOff ?? 0);
+  const stubs = plan.helpers.map((_, n) => ({ at: writer.textAddr + n * arch.stubBytes, word, entry: 8 * n, toc }));
+  const [one, other] = BASES.map(base => plan.compile(plan.farFromConstants(base), writer, places, arch));
   if (one.text.length !== other.text.length || one.text.some((byte, n) => byte !== other.text[n]))
     throw new InternalError('code of a shared object depends on where it is');
   for (const [n, stub] of stubs.entries()) one.text.set(arch.stub(stub), n * arch.stubBytes);
   const data = new Uint8Array(Math.max(8, places.endBytes));
   writeMaps(data, target.order, maps, places);
-  const exported = plan.exports.map(({ name: symbol, part }) => ({ name: symbol, ...one.parts[part] }));
+  const { front, descriptorType } = arch;
+  const inFront = front?.sizeBytes ?? 0;
+  const entered = plan.entered.map(part => {
+    const { offBytes, sizeBytes } = one.parts[part];
+    return { offBytes: offBytes - inFront, sizeBytes: sizeBytes + inFront, other: front?.other };
+  });
+  if (front !== undefined)
+    for (const { offBytes } of entered) one.text.set(front.code(writer.textAddr + offBytes, toc), offBytes);
+  const exported = plan.exports.map(({ name: symbol, part }) => {
+    const at = plan.entered.indexOf(part);
+    return { name: symbol, ...entered[at], descriptor: descriptorType === undefined ? undefined : at };
+  });
   return {
-    bytes: writer.finish(one.text, data, [
-      ...exported,
-      ...objects.map(object => ({ name: object, offBytes: 0, sizeBytes: tableBytes })),
-    ]),
+    bytes: writer.finish(
+      one.text,
+      data,
+      [...exported, ...objects.map(object => ({ name: object, offBytes: 0, sizeBytes: tableBytes }))],
+      descriptorType === undefined ? [] : entered.map(({ offBytes }) => ({ entry: writer.textAddr + offBytes, toc })),
+    ),
     header: headerOf({
       name,
       target: target.name,
@@ -145,6 +163,8 @@ interface Draft {
 class Plan {
   readonly helpers: string[] = [];
   readonly exports: { readonly name: string; readonly part: number }[] = [];
+  /** Functions others call, by their place among all: those exported, and those whose address is taken. */
+  readonly entered: readonly number[];
   readonly #init: SharedInit;
   readonly #drafts: Draft[] = [];
   /** By helper: the function that answers for arrays. */
@@ -182,6 +202,8 @@ class Plan {
       this.#drafts.push({ input: plainInput(insns), calls: [], data: [[0, index, undefined]] });
     }
     if (this.helpers.length > MOST_HELPERS) throw refuse('too many helpers', `at most ${MOST_HELPERS}`);
+    const taken = this.#drafts.flatMap(({ input }) => [...input.funcRefs.values()]);
+    this.entered = [...new Set([...this.exports.map(({ part }) => part), ...taken])];
   }
 
   #entry(helper: string): number {
@@ -212,7 +234,7 @@ class Plan {
           slot++;
         } else if (insn.code === TAIL_CALL) throw refuse(`${name} makes tail calls`, 'a program that returns');
         else if (isPseudoCall(insn)) insns[slot] = callPart(insn.off + firstPart);
-        else if (insn.code === CALL && isPoisoned(insn)) insns[slot] = makeInsn(EXIT, 0, 0, 0, 0);
+        else if (insn.code === CALL && isPoisoned(xlated, insn)) insns[slot] = makeInsn(EXIT, 0, 0, 0, 0);
         else if (insn.code === CALL) {
           const kfunc = insn.src === BPF_PSEUDO_KFUNC_CALL;
           const called = kfunc
@@ -241,6 +263,18 @@ class Plan {
     this.#drafts.push({ input: plainInput(insns), calls, data: [] });
   }
 
+  /** A place no constant of the programs is near: it would be reached from there. */
+  farFromConstants(base: bigint): bigint {
+    const taken = new Set<bigint>();
+    for (const { input } of this.#drafts) {
+      for (const [slot, { code, imm }] of input.insns.entries())
+        if (code === LD_IMM64) taken.add(u64Of(input.insns[slot + 1]?.imm ?? 0, imm) >> REACH_BITS);
+    }
+    let free = base;
+    while ([-1n, 0n, 1n].some(beside => taken.has((free >> REACH_BITS) + beside))) free += 1n << REACH_BITS;
+    return free;
+  }
+
   /** The code, as it is when the file's first byte is at `base`; room for stubs first. */
   compile(
     base: bigint,
@@ -250,19 +284,32 @@ class Plan {
   ): { text: Uint8Array; parts: PlacedPart[] } {
     const { target, cpu } = this.#init;
     const space = spaceAt(this.#init, base);
-    const env: TargetEnv = { cpu, mode: 'own', space, userLimit: space.layout.userLimit, pcrel: false };
+    const { userLimit } = space.layout;
+    const objectToc = arch.tocOff === undefined ? undefined : base + BigInt(writer.dataAddr + arch.tocOff);
+    const env: TargetEnv = { cpu, mode: 'own', space, userLimit, pcrel: false, objectToc };
     const fixed: Callee[] = [];
     const known = new Map<string, number>();
-    const dataPart = (map: number, off: number | undefined): number => {
-      const key = `${map} ${off}`;
+    /** A place in the object that stands among the functions. */
+    const placePart = (key: string, at: number): number => {
       let part = known.get(key);
       if (part === undefined) {
-        const at = off === undefined ? places.structs[map] : places.values[map] + off;
-        const addr = base + BigInt(writer.dataAddr + at);
+        const addr = base + BigInt(at);
         part = this.#drafts.length + fixed.push({ bpfFunc: addr, entry: addr, localEntry: addr }) - 1;
         known.set(key, part);
       }
       return part;
+    };
+    const dataPart = (map: number, off: number | undefined): number =>
+      placePart(
+        `${map} ${off}`,
+        writer.dataAddr + (off === undefined ? places.structs[map] : places.values[map] + off),
+      );
+    const inFront = arch.front?.sizeBytes ?? 0;
+    /** What a pointer to a function names; what stands in front of one is known when all have their places. */
+    const pointerPart = (part: number): number => {
+      if (arch.descriptorType !== undefined)
+        return placePart(`descriptor ${part}`, writer.descriptorAddr(this.entered.indexOf(part)));
+      return arch.front === undefined ? part : placePart(`front ${part}`, 0);
     };
     const stubImm = (helper: number): number =>
       Number(base - space.callBase) + writer.textAddr + helper * arch.stubBytes;
@@ -270,18 +317,25 @@ class Plan {
     let at = alignUp(this.helpers.length * arch.stubBytes, FUNC_ALIGN);
     const compilers: FuncCompiler[] = [];
     try {
-      const parts = this.#drafts.map(({ input, calls, data }): Part => {
+      const parts = this.#drafts.map(({ input, calls, data }, part): Part => {
         const insns = input.insns.slice();
         for (const [slot, helper] of calls) insns[slot] = makeInsn(CALL, 0, 0, 0, stubImm(helper));
-        const funcRefs = new Map(input.funcRefs);
+        const funcRefs = new Map([...input.funcRefs].map(([slot, callee]) => [slot, pointerPart(callee)]));
         for (const [slot, map, off] of data) funcRefs.set(slot, dataPart(map, off));
         const compiler = target.compiler({ ...input, insns, funcRefs }, env);
         compilers.push(compiler);
         const first = compiler.emit(undefined, undefined);
+        if (this.entered.includes(part)) at = alignUp(at + inFront, FUNC_ALIGN);
         const slot = { addr: textBase + BigInt(at), sizeBytes: first.bytes.length };
         at = alignUp(at + first.bytes.length, FUNC_ALIGN);
         return { input, compiler, slot, first };
       });
+      for (const part of this.entered) {
+        const pointer = known.get(`front ${part}`);
+        if (pointer === undefined) continue;
+        const addr = parts[part].slot.addr - BigInt(inFront);
+        fixed[pointer - this.#drafts.length] = { bpfFunc: addr, entry: addr, localEntry: addr };
+      }
       const { images } = link(new Steps(undefined), parts, fixed);
       const text = new Uint8Array(at);
       for (let off = 0; off + target.trap.length <= at; off += target.trap.length) text.set(target.trap, off);
@@ -302,7 +356,8 @@ class Plan {
 }
 
 /** What libbpf puts in place of instructions that ask for what the kernel lacks: the verifier has seen that none is reached. */
-const isPoisoned = ({ src, imm }: Insn): boolean => src === 0 && imm >= CORE_POISON_IMM;
+const isPoisoned = ({ helpers }: XlatedProgram, { src, imm }: Insn): boolean =>
+  src === 0 && (helpers.get(imm) ?? imm) >= CORE_POISON_IMM;
 
 const callPart = (part: number): Insn => makeInsn(CALL, 0, BPF_PSEUDO_CALL, part, 1);
 

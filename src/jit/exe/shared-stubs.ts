@@ -1,7 +1,8 @@
-import type { KernelArch } from '../../kernels/index.ts';
 import { adrp, br as branchTo, ldr } from '../arm64/encode.ts';
+import * as ppc from '../ppc64/encode.ts';
 import { auipc, jalr, ld, ZERO } from '../riscv64/encode.ts';
 import { bcr, larl, lengthOf, lg } from '../s390x/encode.ts';
+import { wordBytes } from '../word-code.ts';
 
 /** Where a stub and what it reads are, in the file. */
 export interface StubPlace {
@@ -11,6 +12,8 @@ export interface StubPlace {
   readonly word: number;
   /** Byte offset of the entry in the table. */
   readonly entry: number;
+  /** The TOC, where there is one. */
+  readonly toc: number;
 }
 
 /** What shared objects need of an architecture. */
@@ -23,13 +26,18 @@ export interface SharedArch {
   readonly stubBytes: number;
   /** Code that calls an entry of the table as C does, the arguments where they are. */
   stub(place: StubPlace): Uint8Array;
-}
-
-function wordsOf(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(4 * words.length);
-  const view = new DataView(bytes.buffer);
-  for (const [n, word] of words.entries()) view.setInt32(4 * n, word, true);
-  return bytes;
+  /** There is a TOC, this many bytes behind the beginning of data: functions find its address in a register. */
+  readonly tocOff?: number;
+  /** What stands in front of functions that others call and is entered instead. */
+  readonly front?: {
+    readonly sizeBytes: number;
+    /** st_other of such functions. */
+    readonly other: number;
+    /** @param at of its first byte */
+    code(at: number, toc: number): Uint8Array;
+  };
+  /** Functions are called by descriptors, of which this relocates a word (R_*_RELATIVE). */
+  readonly descriptorType?: number;
 }
 
 /** push rbp; mov rbp, rsp; and rsp, -16; mov r11, [rip + …]; call [r11 + …]; leave; ret */
@@ -43,9 +51,22 @@ const X86_ENTRY = 18;
 const X16 = 16;
 const T3 = 28;
 const R1 = 1;
+const R11 = 11;
+const R12 = 12;
 
-/** One row an architecture. Frames of compiled functions are as C wants them but on x86-64, whose stub aligns the stack. */
-export const SHARED_ARCHES: Partial<Record<KernelArch, SharedArch>> = {
+/** The caller's TOC into its frame, the table's entry into r12. Behind the call the caller loads its TOC again. */
+function ppcEntry(tocSlot: number, { word, entry, toc }: StubPlace): number[] {
+  const { std, addis, ld } = ppc;
+  const distance = word - toc;
+  return [std(2, tocSlot, 1), addis(R11, 2, high(distance)), ld(R11, low(distance), R11), ld(R12, entry, R11)];
+}
+const low = (distance: number): number => (distance << 16) >> 16;
+const high = (distance: number): number => (distance - low(distance)) >> 16;
+
+const PPC = { importType: 20, pageBytes: 0x10000, tocOff: 0x8000 };
+
+/** One row a target. Frames of compiled functions are as C wants them but on x86-64, whose stub aligns the stack. */
+export const SHARED_ARCHES: Readonly<Record<string, SharedArch>> = {
   x86_64: {
     importType: 6,
     pageBytes: 0x1000,
@@ -64,7 +85,7 @@ export const SHARED_ARCHES: Partial<Record<KernelArch, SharedArch>> = {
     stubBytes: 16,
     stub({ at, word, entry }) {
       const pages = Math.floor(word / 0x1000) - Math.floor(at / 0x1000);
-      return wordsOf([adrp(X16, pages), ldr(X16, X16, word % 0x1000), ldr(X16, X16, entry), branchTo(X16)]);
+      return wordBytes([adrp(X16, pages), ldr(X16, X16, word % 0x1000), ldr(X16, X16, entry), branchTo(X16)]);
     },
   },
   riscv64: {
@@ -74,7 +95,7 @@ export const SHARED_ARCHES: Partial<Record<KernelArch, SharedArch>> = {
     stub({ at, word, entry }) {
       const distance = word - at;
       const low = (distance << 20) >> 20;
-      return wordsOf([auipc(T3, (distance - low) >> 12), ld(T3, low, T3), ld(T3, entry, T3), jalr(ZERO, 0, T3)]);
+      return wordBytes([auipc(T3, (distance - low) >> 12), ld(T3, low, T3), ld(T3, entry, T3), jalr(ZERO, 0, T3)]);
     },
   },
   s390x: {
@@ -88,5 +109,28 @@ export const SHARED_ARCHES: Partial<Record<KernelArch, SharedArch>> = {
       }
       return Uint8Array.from(bytes);
     },
+  },
+  ppc64le: {
+    ...PPC,
+    stubBytes: 24,
+    stub: place => wordBytes([...ppcEntry(24, place), ppc.mtctr(R12), ppc.bctr()]),
+    // Callers say in r12 where they enter; those that have the TOC already would enter two words further on.
+    front: {
+      sizeBytes: 8,
+      other: 3 << 5,
+      code: (at, toc) => wordBytes([ppc.addis(2, R12, high(toc - at)), ppc.addi(2, 2, low(toc - at))]),
+    },
+  },
+  ppc64: {
+    ...PPC,
+    stubBytes: 36,
+    stub(place) {
+      const { ld, mtctr, bctr } = ppc;
+      return wordBytes(
+        [...ppcEntry(40, place), ld(0, 0, R12), ld(2, 8, R12), mtctr(0), ld(R11, 16, R12), bctr()],
+        'big',
+      );
+    },
+    descriptorType: 22,
   },
 };

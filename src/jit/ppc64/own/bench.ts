@@ -2,13 +2,14 @@ import { hi32, lo32 } from '../../../util/index.ts';
 import type { TargetEnv } from '../../types.ts';
 import type { EnvFacts } from './unit.ts';
 
-function factsOf({ space, userLimit, cpu, pcrel }: TargetEnv): EnvFacts {
+function factsOf({ space, userLimit, cpu, pcrel, objectToc }: TargetEnv): EnvFacts {
+  const toc = objectToc ?? space.kernelToc;
   return {
     prefixed: cpu === 'power10',
     power9: cpu !== 'power8',
-    hasToc: !pcrel,
-    tocHi: hi32(space.kernelToc),
-    tocLo: lo32(space.kernelToc),
+    hasToc: objectToc !== undefined || !pcrel,
+    tocHi: hi32(toc),
+    tocLo: lo32(toc),
     signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
     userHi: hi32(userLimit),
     userLo: lo32(userLimit),

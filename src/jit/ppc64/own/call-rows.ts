@@ -1,3 +1,4 @@
+import { InternalError } from '../../../util/index.ts';
 import { ir } from '../../rows/index.ts';
 import type { CallSite } from '../../types.ts';
 import { addi, bctrl, bl, clrldi, extsb, extsh, extsw, ld, mtctr } from '../encode.ts';
@@ -7,6 +8,8 @@ import type { Emission } from './emission.ts';
 import { COUNT_OFF, PACA_TOC } from './frame.ts';
 import { functionPointer, subprogTarget, type Target } from './targets.ts';
 
+/** More than the code of a row takes, on average. */
+const MOST_ROW_BYTES = 128;
 const PLACEHOLDER: Way = { form: 'placeholder', words: LONGEST };
 
 /** Whether `bl` from byte `off` of the image reaches. */
@@ -14,6 +17,12 @@ function reaches(e: Emission, { hi, lo }: Target, off: number): boolean {
   if (!e.located) return false;
   const distance = e.distanceLo(lo, off);
   return e.distanceHi(hi, lo, off) === distance >> 31 && distance >= -0x2000000 && distance <= 0x1fffffc;
+}
+
+/** Whether every place of the function reaches it by `bl`: a stub of the shared object that the function is in. */
+export function isInObject(e: Emission, target: Target): boolean {
+  if (e.unit.abi.tocSlot === undefined || target.subprog >= 0) return false;
+  return reaches(e, target, 0) && reaches(e, target, MOST_ROW_BYTES * (e.rows.n + 1));
 }
 
 /** The call's target; undefined while callees have no addresses. */
@@ -32,7 +41,8 @@ export function emitCall(e: Emission, i: number): void {
   const start = e.buffer.length;
   let form: string = PLACEHOLDER.form;
   if (target === undefined) indirect(e, PLACEHOLDER, 0, 0);
-  else if (local && !e.forms.unreached.has(target.subprog) && reaches(e, target, start)) {
+  else if (isInObject(e, target) || (local && !e.forms.unreached.has(target.subprog) && reaches(e, target, start))) {
+    if (!reaches(e, target, start)) throw new InternalError('a stub of the object is out of reach');
     e.w(bl(e.distanceLo(target.lo, start)));
     form = 'bl';
   } else {
@@ -62,7 +72,10 @@ export function emitCall(e: Emission, i: number): void {
   };
   e.sites.push(site);
   // Whoever called this function counts on r2, whether the function does or not.
-  if (target?.changesToc === true && e.unit.hasToc) e.w(ld(2, PACA_TOC, 13));
+  if (target?.changesToc === true && e.unit.hasToc) {
+    const { tocSlot } = e.unit.abi;
+    e.w(tocSlot === undefined ? ld(2, PACA_TOC, 13) : ld(2, tocSlot, 1));
+  }
   e.changedByCall();
   if (d[i] !== NO_REG) e.move(d[i], RETURN);
 }

@@ -8,12 +8,12 @@ import { trap } from '../encode.ts';
 import { wayTo } from './address.ts';
 import { allocate, NO_REG } from './allocate.ts';
 import { Bench } from './bench.ts';
-import { targetOf } from './call-rows.ts';
+import { isInObject, targetOf } from './call-rows.ts';
 import { combine } from './combine.ts';
 import { Emission } from './emission.ts';
 import { emitRows } from './emit-rows.ts';
 import { Forms } from './forms.ts';
-import { type OwnAbi, type Prologue, planFrame, prologueOf } from './frame.ts';
+import { type OwnAbi, objectAbi, type Prologue, planFrame, prologueOf } from './frame.ts';
 import { isMask } from './mask.ts';
 import { type CalleeCount, chooseStubs, Stubs } from './stubs.ts';
 import { TAIL_ENTRY_BYTES } from './tail-call.ts';
@@ -75,7 +75,11 @@ export function ownCompilers(abi: OwnAbi): (func: FuncInput, env: TargetEnv) => 
   return (func, env) => {
     bench ??= new Bench();
     const kept = DESK.lend(func.insns.length);
-    return new OwnCompiler(prepare(func, env, abi, bench, kept), bench, kept);
+    return new OwnCompiler(
+      prepare(func, env, env.objectToc === undefined ? abi : objectAbi(abi), bench, kept),
+      bench,
+      kept,
+    );
   };
 }
 
@@ -233,7 +237,7 @@ function countCallees(e: Emission): readonly CalleeCount[] {
     if (kind[i] < ir.CALL_HELPER) continue;
     if (kind[i] === ir.CALL_SUB && !e.forms.unreached.has(aux[i])) continue;
     const target = targetOf(e, i);
-    if (target === undefined || (target.changesToc && e.unit.abi.descriptors)) continue;
+    if (target === undefined || (target.changesToc && e.unit.abi.descriptors) || isInObject(e, target)) continue;
     const count = counts.get(target.key);
     if (count === undefined) counts.set(target.key, { target, calls: 1 });
     else count.calls++;

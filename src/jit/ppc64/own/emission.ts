@@ -49,7 +49,7 @@ export class Emission {
   located = false;
   atHi = 0;
   atLo = 0;
-  /** r2 holds the kernel's TOC. */
+  /** r2 holds the kernel's TOC, or the shared object's. */
   toc = false;
   callees: readonly Callee[] | undefined;
   stubs: StubTable = NO_STUBS;
@@ -109,7 +109,7 @@ export class Emission {
     this.located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
-    this.toc = forms.toc || this.unit.abi.descriptors;
+    this.toc = forms.toc || this.unit.abi.tocGiven;
     this.stubs = NO_STUBS;
     this.sites = [];
     this.extable = [];

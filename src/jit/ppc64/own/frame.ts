@@ -5,15 +5,32 @@ import type { Allocation } from './allocate.ts';
 
 /** What the two ABIs and the two modes differ in. */
 export interface OwnAbi {
-  /** ELFv1: images begin with a descriptor, which gives r2; ELFv2 functions load it. */
+  /** Images begin with a descriptor, and so do functions of modules. */
   readonly descriptors: boolean;
+  /** Whoever enters a function has loaded r2. Otherwise functions that use it load it, from the paca. */
+  readonly tocGiven: boolean;
+  /** Where callers keep their TOC, from r1, if it is theirs to load again behind a call. Undefined: the paca has it. */
+  readonly tocSlot: number | undefined;
   readonly order: 'little' | 'big';
   /** What a frame begins with: back chain, CR, LR, TOC, and on ELFv1 room for eight arguments. */
   readonly headerBytes: number;
 }
 
-export const ELFV2: OwnAbi = { descriptors: false, order: 'little', headerBytes: 32 };
-export const ELFV1: OwnAbi = { descriptors: true, order: 'big', headerBytes: 112 };
+/** Of kernels. */
+export const ELFV2: OwnAbi = {
+  descriptors: false,
+  tocGiven: false,
+  tocSlot: undefined,
+  order: 'little',
+  headerBytes: 32,
+};
+export const ELFV1: OwnAbi = { descriptors: true, tocGiven: true, tocSlot: undefined, order: 'big', headerBytes: 112 };
+/** Of shared objects: their TOC is given by what stands in front of functions, or by descriptors somewhere else. */
+const OBJECT_ELFV2: OwnAbi = { ...ELFV2, tocGiven: true, tocSlot: 24 };
+const OBJECT_ELFV1: OwnAbi = { ...ELFV1, descriptors: false, tocSlot: 40 };
+
+/** The ABI as code of a shared object has it. */
+export const objectAbi = ({ descriptors }: OwnAbi): OwnAbi => (descriptors ? OBJECT_ELFV1 : OBJECT_ELFV2);
 
 /** Bytes below r1 that interrupts leave alone, in both ABIs (`arch/powerpc: KERNEL_REDZONE_SIZE`). */
 const RED_ZONE = 288;
@@ -101,7 +118,7 @@ export interface Prologue {
 
 export function prologueOf(frame: Frame, abi: OwnAbi, index: number, toc: boolean): Prologue {
   const words: number[] = [];
-  const loadsToc = toc && !abi.descriptors;
+  const loadsToc = toc && !abi.tocGiven;
   if (frame.reachable) words.push(li(9, 0));
   if (loadsToc) words.push(ld(2, PACA_TOC, 13));
   const localEntry = words.length;

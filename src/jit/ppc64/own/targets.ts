@@ -11,7 +11,7 @@ export interface Target {
   readonly address: bigint;
   /** Its number, or −1 outside the program. */
   readonly subprog: number;
-  /** Outside the kernel's text: r2 has to be loaded again. On ELFv1 the address is that of a descriptor. */
+  /** Outside the kernel's text or the object's: r2 has to be loaded again. On a kernel's ELFv1 the address is that of a descriptor. */
   readonly changesToc: boolean;
   /** Equal for calls of the same function. */
   readonly key: string;
@@ -35,13 +35,14 @@ export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): rea
   let helpers: Map<number, number> | undefined;
   let kfuncs: Map<string, number> | undefined;
   const { layout, kernel, callBase } = env.space;
+  const changesToc = env.objectToc !== undefined;
   const { kind, imm, off, aux } = rows;
   for (let i = 0; i < rows.n; i++) {
     if (kind[i] === ir.CALL_HELPER) {
       helpers ??= new Map();
       let index = helpers.get(imm[i]);
       if (index === undefined) {
-        index = targets.push(targetAt('helper', callBase + BigInt(imm[i]), `h${imm[i]}`, {})) - 1;
+        index = targets.push(targetAt('helper', callBase + BigInt(imm[i]), `h${imm[i]}`, { changesToc })) - 1;
         helpers.set(imm[i], index);
       }
       aux[i] = index;
@@ -54,8 +55,8 @@ export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): rea
         if (address === undefined)
           throw new JitError(ERRNO.EINVAL, `insn ${i} calls kernel function #${imm[i]}, which nobody knows`);
         const textEnd = callBase + BigInt(kernel.syntheticEndOffset);
-        const changesToc = address < layout.textBase || address >= textEnd;
-        index = targets.push(targetAt('kfunc', address, key, { changesToc })) - 1;
+        const ofModule = address < layout.textBase || address >= textEnd;
+        index = targets.push(targetAt('kfunc', address, key, { changesToc: changesToc || ofModule })) - 1;
         kfuncs.set(key, index);
       }
       aux[i] = index;

@@ -11,7 +11,7 @@ export interface EnvFacts {
   readonly prefixed: boolean;
   /** POWER9 or later: modulo instructions. */
   readonly power9: boolean;
-  /** The kernel has a TOC, and where. */
+  /** There is a TOC, and where. */
   readonly hasToc: boolean;
   readonly tocHi: number;
   readonly tocLo: number;
