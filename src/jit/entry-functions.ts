@@ -159,22 +159,29 @@ function buildEntries(names: readonly EntryName[], init: EntryInit): BuiltEntrie
   return builder.finish(starts);
 }
 
-/** Those built last, by what they are built from: programs have the same. */
-const BUILT = new Map<string, BuiltEntries>();
+/** Those built last, and what they are built from: programs have the same. */
+const BUILT: { names: readonly EntryName[]; contexts: boolean; init: EntryInit; built: BuiltEntries }[] = [];
 const MOST_BUILT = 16;
+
+function builtEntries(names: readonly EntryName[], init: EntryInit): BuiltEntries {
+  const contexts = init.contextSlot !== undefined;
+  for (const kept of BUILT) {
+    const { tailCalls, stateAddr } = kept.init;
+    if (kept.contexts !== contexts || tailCalls !== init.tailCalls || stateAddr !== init.stateAddr) continue;
+    if (kept.names === names || kept.names.join() === names.join()) return kept.built;
+  }
+  if (BUILT.length === MOST_BUILT) BUILT.length = 0;
+  const built = buildEntries(names, init);
+  BUILT.push({ names, contexts, init, built });
+  return built;
+}
 
 /**
  * Ways into a program as BPF functions behind it, so that an optimiser puts small programs where they are entered: a packet of a batch
  * then costs no call. They reach the run's state by its address, and are for code that was proven.
  */
 export function withEntries(insns: readonly Insn[], names: readonly EntryName[], init: EntryInit): EnteredProgram {
-  const key = `${names.join()} ${init.contextSlot === undefined} ${init.tailCalls} ${init.stateAddr}`;
-  let built = BUILT.get(key);
-  if (built === undefined) {
-    if (BUILT.size === MOST_BUILT) BUILT.clear();
-    built = buildEntries(names, init);
-    BUILT.set(key, built);
-  }
+  const built = builtEntries(names, init);
   const first = insns.length;
   const own = built.insns.slice();
   for (const [at, context] of built.calls) {

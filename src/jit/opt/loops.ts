@@ -1,3 +1,4 @@
+import { Room } from '../room.ts';
 import { type Ir, JA, JCC_K, JCC_X, MAY_GOTO, NOP } from '../rows/ir.ts';
 
 /** Rows `head` to `end` of a function: the last one jumps back to the first, nothing else does or gets in between. */
@@ -25,8 +26,9 @@ function sizeOf({ kind, aux }: Ir, head: number, end: number): number {
  * Innermost loops that lie in one piece and call nothing, in the order of their rows.
  *
  * @param mostRows longest to look for
+ * @param room to work in; default one of its own
  */
-export function findLoops(rows: Ir, mostRows: number): Loop[] {
+export function findLoops(rows: Ir, mostRows: number, room = new Room()): Loop[] {
   const { n, kind, aux } = rows;
   const ends: number[] = [];
   for (let i = 0; i < n; i++) {
@@ -35,8 +37,9 @@ export function findLoops(rows: Ir, mostRows: number): Loop[] {
   }
   if (ends.length === 0) return [];
   // From where each row is jumped to: the first and the last such row.
-  const first = new Int32Array(n + 1).fill(n);
-  const last = new Int32Array(n + 1).fill(-1);
+  const mark = room.mark();
+  const first = room.ints(n + 1, n);
+  const last = room.ints(n + 1, -1);
   for (let i = 0; i < n; i++) {
     if (!jumps(kind[i])) continue;
     first[aux[i]] = Math.min(first[aux[i]], i);
@@ -50,5 +53,6 @@ export function findLoops(rows: Ir, mostRows: number): Loop[] {
     for (let i = head + 1; i <= end && closed; i++) closed = first[i] >= head && last[i] <= end;
     if (closed) loops.push({ head, end, size });
   }
+  room.release(mark);
   return loops;
 }

@@ -378,7 +378,7 @@ export function unrollLoops(func: OptFunction, blocks: Blocks, live: Int32Array,
   const liveAt = (row: number): number => live[blockAt(blocks, row)];
   const plans: Plan[] = [];
   let left = rows.n + GROWTH;
-  for (const loop of findLoops(rows, MOST_ROWS)) {
+  for (const loop of findLoops(rows, MOST_ROWS, room)) {
     const plan = planLoop(rows, loop, liveAt);
     if (plan === undefined) continue;
     const grows = plan.rounds * (loop.size + 1) + 4 * plan.guards.size + plan.late.size + 2;
