@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { compareWithC, dir, KERNELS, median, printComparison } from './kernels/compare.mjs';
+import { compareWithC, dir, KERNELS, median, printComparison, verifierOf } from './kernels/compare.mjs';
 import { tinyXdp } from './programs.mjs';
 
 const { values: options } = parseArgs({
@@ -28,10 +28,12 @@ const rounds = Number(options.rounds);
 const names = options.only?.split(',') ?? Object.keys(KERNELS);
 const SOCKET_FILTER = 1;
 const XDP = 6;
-const proof = { ok: true, stats: { stackDepth: [] } };
+/** Nothing is known but that they may run. */
+const TAKEN = { ok: true, stats: { stackDepth: [] } };
+const verifierSays = await verifierOf(options.dist);
 
 /** A program on a machine of nothing but memory; R1 points to where its data begin and end. */
-function open(engine, type, insns, data) {
+function open(engine, type, insns, data, proof = TAKEN) {
   const mem = new LinearMemory('little');
   const at = mem.alloc(data.length);
   mem.write(at, data);
@@ -56,7 +58,7 @@ const engine = nativeEngine();
 function instantiate(name) {
   const spec = openObject(readFileSync(join(dir, `${name}.bpf.o`)), { name });
   const { insns } = [...spec.programs].find(program => program.name === 'kernel');
-  const { runner, ctxAddr, loaded } = open(engine, SOCKET_FILTER, insns, KERNELS[name]);
+  const { runner, ctxAddr, loaded } = open(engine, SOCKET_FILTER, insns, KERNELS[name], verifierSays(name, insns));
   return {
     insns: insns.length,
     sizeBytes: loaded.code().program.bytes.length,
@@ -69,7 +71,7 @@ function instantiate(name) {
 }
 
 const warm = async (ours, roundNs) => void ours.run(Math.max(20, Math.round(roundNs / ours.run(20).ns)));
-const { rows, geomean } = await compareWithC(names, { ...options, rounds }, instantiate, warm);
+const { rows, ...means } = await compareWithC(names, { ...options, rounds }, instantiate, warm);
 
 const TINY = tinyXdp(isa);
 const BATCH = 256;
@@ -149,10 +151,10 @@ function timeCalls() {
 }
 
 const calls = timeCalls();
-if (options.json) console.log(JSON.stringify({ node: process.version, rounds, kernels: rows, geomean, calls }));
+if (options.json) console.log(JSON.stringify({ node: process.version, rounds, kernels: rows, ...means, calls }));
 else {
   console.log(`node ${process.version}, ${rounds} rounds`);
-  printComparison({ rows, geomean });
+  printComparison({ rows, ...means });
   console.log('ns a packet of a tiny XDP program, median and least:');
   for (const { way, median: middle, least } of calls) {
     console.log(`${way.padEnd(44)} ${middle.toFixed(2).padStart(7)} ${least.toFixed(2).padStart(7)}`);

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { compareWithC, dir, KERNELS, printComparison } from './kernels/compare.mjs';
+import { compareWithC, dir, KERNELS, printComparison, verifierOf } from './kernels/compare.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
 const { openObject } = await import(new URL('object/index.js', options.dist));
 const { translateProgram, MAIN_STATE, RUN_STATE } = await import(new URL('jit/index.js', options.dist));
 
+const verifierSays = await verifierOf(options.dist);
+
 const rounds = Number(options.rounds);
 
 const all = Object.keys(KERNELS);
@@ -34,8 +36,9 @@ const STACK_END = 0x1f000;
 function instantiate(name) {
   const spec = openObject(readFileSync(join(dir, `${name}.bpf.o`)), { name });
   const { insns } = [...spec.programs].find(program => program.name === 'kernel');
+  const { stackDepth, stackReach } = verifierSays(name, insns)?.stats ?? {};
   const from = process.hrtime.bigint();
-  const { bytes } = translateProgram(insns, { without });
+  const { bytes } = translateProgram(insns, { without, stackDepths: stackDepth, stackReach });
   const translateMs = Number(process.hrtime.bigint() - from) / 1e6;
   if (options.wasm !== undefined) writeFileSync(join(options.wasm, `${name}.wasm`), bytes);
   const memory = new WebAssembly.Memory({ initial: 16 });
@@ -78,13 +81,13 @@ async function warm(ours, roundNs) {
   }
 }
 
-const { rows, geomean } = await compareWithC(names, { ...options, rounds }, instantiate, warm);
+const { rows, ...means } = await compareWithC(names, { ...options, rounds }, instantiate, warm);
 const kernels = rows.map(({ ourNs, ...row }) => ({ ...row, wasmNs: ourNs }));
-const result = { node: process.version, rounds, without: [...without], kernels, geomean };
+const result = { node: process.version, rounds, without: [...without], kernels, ...means };
 if (options.json) console.log(JSON.stringify(result));
 else {
   console.log(
     `node ${process.version}, ${rounds} rounds${without.size > 0 ? `, without ${[...without].join(', ')}` : ''}`,
   );
-  printComparison({ rows, geomean });
+  printComparison({ rows, ...means });
 }

@@ -59,7 +59,34 @@ export const KERNELS = {
   packet16: packet(),
   sort32: noise(256),
   sieve32: new Uint8Array(8192),
+  // With arrays on the stack that a variable indexes, beside what compilers put there: these are verified, as what
+  // becomes of the rest of the frame hangs on what the verifier knows.
+  matrix: noise(4 * 36),
+  sha256: noise(4 * 64 * 2),
 };
+const VERIFIED = ['matrix', 'sha256'];
+const XDP = 6;
+
+/**
+ * What the verifier says of a kernel as an XDP program; undefined for those that read their data without a look at its end.
+ * Throws where it refuses another.
+ *
+ * @param dist where farcall was built
+ */
+export async function verifierOf(dist) {
+  const { verify } = await import(new URL('verifier/index.js', dist));
+  const { kernelImage } = await import(new URL('kernels/index.js', dist));
+  const image = kernelImage('6.12-amd64');
+  const kernel = { version: '6.12', arch: image.arch, btf: undefined, image };
+  return (name, insns) => {
+    if (!VERIFIED.includes(name)) return undefined;
+    const input = { name, type: XDP, attachType: 0, flags: 0, gplCompatible: true, insns, maps: [] };
+    const verdict = verify(input, { kernel });
+    if (!verdict.ok) throw new Error(`${name}: ${verdict.message}`);
+    return verdict;
+  };
+}
+
 function startNative(names, { cc, core }) {
   const scratch = mkdtempSync(join(tmpdir(), 'kernels-'));
   process.on('exit', () => rmSync(scratch, { recursive: true }));
@@ -118,14 +145,18 @@ export async function compareWithC(names, options, instantiate, warm) {
     rows.push({ name, insns, sizeBytes, ourNs: median(ourNs), gccNs: median(gccNs), ratio });
   }
   native.end();
-  const geomean = Math.exp(rows.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / rows.length);
-  return { rows, geomean };
+  const mean = some => Math.exp(some.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / some.length);
+  const others = rows.filter(({ name }) => VERIFIED.includes(name));
+  const geomean = mean(rows.filter(row => !others.includes(row)));
+  return { rows, geomean, geomeanOfVerified: mean(others) };
 }
 
-export function printComparison({ rows, geomean }) {
+export function printComparison({ rows, geomean, geomeanOfVerified }) {
   for (const { name, ourNs, gccNs, ratio, insns, sizeBytes } of rows) {
     const cells = [ourNs.toFixed(0).padStart(7), gccNs.toFixed(0).padStart(7), ratio.toFixed(2).padStart(6)];
     console.log(`${name.padEnd(9)}${cells.join(' ')}   ${insns} insns, ${sizeBytes} bytes`);
   }
-  console.log(`${'geomean'.padEnd(24)} ${geomean.toFixed(2).padStart(6)}`);
+  const say = (what, mean) => Number.isNaN(mean) || console.log(`${what.padEnd(24)} ${mean.toFixed(2).padStart(6)}`);
+  say('geomean', geomean);
+  say(`geomean of ${VERIFIED}`, geomeanOfVerified);
 }

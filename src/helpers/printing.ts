@@ -29,6 +29,7 @@ export const PRINTING_HELPERS: readonly HelperDef[] = [
     id: 6,
     name: 'bpf_trace_printk',
     since: '4.1',
+    followsNumbers: true,
     proto: int([MEM_IN, SIZE], 'gplOnly'),
     run: (env, fmt, size) => traceLine(env, fmt, size, [env.arg64(3), env.arg64(4), env.arg64(5)]),
   }),
@@ -36,6 +37,7 @@ export const PRINTING_HELPERS: readonly HelperDef[] = [
     id: 177,
     name: 'bpf_trace_vprintk',
     since: '5.16',
+    followsNumbers: true,
     proto: int([MEM_IN, SIZE, MEM_IN_OR_NULL, SIZE_OR_ZERO], 'gplOnly'),
     run: (env, fmt, size, args, argsSize) => {
       const values = varargs(env, args, argsSize);
@@ -46,6 +48,7 @@ export const PRINTING_HELPERS: readonly HelperDef[] = [
     id: 165,
     name: 'bpf_snprintf',
     since: '5.13',
+    followsNumbers: true,
     proto: int([MEM_OR_NULL, SIZE_OR_ZERO, CONST_STR, MEM_IN_OR_NULL, SIZE_OR_ZERO], 'gplOnly'),
     run: (env, dst, size, fmt, args, argsSize) => {
       const values = varargs(env, args, argsSize);

@@ -44,6 +44,7 @@ export const SEQUENCE_HELPERS: readonly HelperDef[] = [
     id: 126,
     name: 'bpf_seq_printf',
     since: '5.8',
+    followsNumbers: true,
     proto: int([btf('seq_file'), MEM_IN, SIZE, MEM_IN_OR_NULL, SIZE_OR_ZERO], 'gplOnly'),
     run: (env, _seq, fmt, size, args, argsSize) => {
       const values = varargs(env, args, argsSize);

@@ -116,6 +116,11 @@ export interface HelperDef {
   readonly since: string;
   /** The argument checks compiled from `proto` and `variants` by `defineHelper`; what `checkHelperArgs` calls. */
   readonly check?: (env: HelperEnv) => void;
+  /**
+   * It reads or writes where a plain number says: an argument that is anything, or a word in memory it is given. Without this a helper
+   * touches, of the program's memory, what its contract gives it.
+   */
+  readonly followsNumbers?: boolean;
   /** False where farcall has the contract but not the behaviour: calling it ends the run. */
   readonly implemented?: boolean;
   /**

@@ -9,6 +9,7 @@ import { type KernelRules, kernelRules } from './kernel-rules.ts';
 import type { KfuncCalls } from './kfunc-calls.ts';
 import { MESSAGES, type MessageArgs, type MessageId } from './messages.ts';
 import type { SourceLines } from './source-lines.ts';
+import { StackReach } from './stack-reach.ts';
 import { BacktrackState } from './state/backtrack.ts';
 import type { FuncState } from './state/func-state.ts';
 import { IdMap } from './state/idmap.ts';
@@ -138,6 +139,9 @@ export class VerifierEnv {
   readonly insnHist = new InsnHistory();
   curHistEnt = NO_ENTRY;
 
+  /** What is touched of frames other than through R10. */
+  readonly stackReach: StackReach;
+
   insnProcessed = 0;
   prevInsnProcessed = 0;
   jmpsProcessed = 0;
@@ -194,6 +198,7 @@ export class VerifierEnv {
     this.exactScalars = init.exactScalars;
     this.exceptionCallbackSubprog = init.exceptionCallbackSubprog;
     this.observer = init.observer;
+    this.stackReach = new StackReach(init.subprogs.list.length);
     this.bpfCapable = prog.capBpf;
     this.allowPtrLeaks = prog.capPerfmon;
     this.allowUninitStack = prog.capPerfmon;

@@ -12,6 +12,7 @@ export { kernelRules, RULED_RELEASES, releaseNumber } from './kernel-rules.ts';
 export { MESSAGES, type MessageArgs, type MessageId, type MessageRow, messageText } from './messages.ts';
 export { type FeatureNeed, type MinimalVersion, minimalVersion, minimalVersionText } from './minimal-version.ts';
 export { roundStackDepth } from './stack-depth.ts';
+export type { ReachedSlots } from './stack-reach.ts';
 export { STAGES, type Stage } from './stages.ts';
 export type { BtfField, BtfRecord } from './state/record.ts';
 export { checkStructure, type ProgramStructure } from './structure.ts';

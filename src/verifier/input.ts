@@ -1,6 +1,7 @@
 import type { Btf } from '../btf/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { KernelArch, KernelImage } from '../kernels/index.ts';
+import type { ReachedSlots } from './stack-reach.ts';
 import type { BtfRecord } from './state/record.ts';
 import type { InfoTable } from './structure-input.ts';
 import type { XlatedPlaces, XlatedProgram } from './types.ts';
@@ -141,6 +142,8 @@ export interface VerifierStats {
   readonly markRead: number;
   /** By subprog, in bytes. */
   readonly stackDepth: readonly number[];
+  /** By subprog: slots of its frame that may be touched other than by an instruction whose base register is R10; see {@link ReachedSlots}. */
+  readonly stackReach: readonly ReachedSlots[];
   readonly verificationUs: number;
 }
 

@@ -208,6 +208,7 @@ function conclude({ log, env, subprogs, xlated }: Progress, rejection: Rejection
     peakStates: env?.peakStates ?? 0,
     markRead: env?.longestMarkReadWalk ?? 0,
     stackDepth: subprogs?.list.map(subprog => subprog.stackDepthBytes) ?? [],
+    stackReach: env?.stackReach.list() ?? [],
     verificationUs: Math.round(ms * 1000),
   };
   if (log.stage !== 'bpf_prog_load') {

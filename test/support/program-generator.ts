@@ -4,12 +4,14 @@ import {
   type Insn,
   type InsnDef,
   type JumpOp,
+  LD_IMM64,
   makeInsn,
   ProgramBuilder,
   type Reg,
 } from '../../src/isa/index.ts';
 import type { MapDef } from '../../src/maps/index.ts';
 import { bpf_map_type, helperId } from '../../src/uapi/index.ts';
+import type { ProgFileEntry } from './prog-file.ts';
 import { Random } from './random.ts';
 
 /** The program types generated: socket filter, tc and XDP. */
@@ -37,6 +39,11 @@ export interface GeneratorOptions {
    * offsets that are no multiple of 4. Default false.
    */
   readonly asJited?: boolean;
+  /**
+   * Frames with arrays that variables index, stack pointers that are spilled and that functions are given. Default false; programs of
+   * a seed are others with it.
+   */
+  readonly frames?: boolean;
 }
 
 const FEW_FUNCTIONS = 3;
@@ -49,6 +56,9 @@ const PACKET_RANGE_BYTES = 40;
 const SCALARS = [0, 1, 2, 3, 4, 5, 8, 9] as const;
 const CTX = 6;
 const DATA = 7;
+/** What functions are given with `frames`: a pointer to so many bytes of some caller's frame. */
+const GIVEN = 7;
+const GIVEN_BYTES = 16;
 const reg = (n: number): Reg => ({ reg: n });
 const FP = reg(10);
 
@@ -110,12 +120,16 @@ class Generator {
   /** Cleared by helpers that move the packet: later code may not use pointers into it. */
   #packetValid = true;
   usesMaps = false;
+  readonly #frames: boolean;
+  /** Where the array begins in the frame in hand, and its bytes. */
+  #array: readonly [off: number, bytes: number] = [-STACK_BYTES, 16];
 
   constructor(random: Random, type: GeneratedType, options: GeneratorOptions) {
     const kernel = options.kernel ?? '6.12';
     this.#r = random;
     this.#functions = options.functions ?? FEW_FUNCTIONS;
     this.#asJited = options.asJited ?? false;
+    this.#frames = options.frames ?? false;
     this.#type = type;
     const rows = INSN_TABLE.filter(def => versionAtMost(def.since, kernel));
     this.#rows = new Map(
@@ -142,6 +156,7 @@ class Generator {
       this.#depth = this.#depths[i];
       b.label(`sub${i}`);
       for (const n of [0, 8, 9]) b.imm64(reg(n), r.edgeU64());
+      if (this.#frames) b.mov(reg(GIVEN), reg(1)).mov(reg(1), reg(8));
       this.#initStack();
       this.#statements(r.between(2, 8));
       this.#fold();
@@ -151,6 +166,10 @@ class Generator {
   }
 
   #initStack(): void {
+    if (this.#frames) {
+      const bytes = this.#r.pick([8, 16, 16, 32]);
+      this.#array = [-8 * this.#r.between(bytes / 8, STACK_BYTES / 8), bytes];
+    }
     for (let off = -STACK_BYTES; off < 0; off += 8)
       this.#b.store('dw', FP, off, this.#r.chance(50) ? this.#r.edgeI32() : reg(this.#r.pick([8, 9])));
   }
@@ -208,6 +227,14 @@ class Generator {
       [this.#inMain ? 5 : 0, () => this.#context()],
       [this.#callWeight(), () => this.#callLocal()],
     ];
+    if (this.#frames) {
+      kinds.push(
+        [16, () => this.#arrayAccess()],
+        [10, () => this.#stackAccess()],
+        [5, () => this.#spilledPointer()],
+        [this.#inMain ? 0 : 8, () => this.#memory(GIVEN, size => size * this.#r.below(GIVEN_BYTES / size))],
+      );
+    }
     let at = r.below(kinds.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, make] of kinds) {
       if (at < weight) {
@@ -266,6 +293,52 @@ class Generator {
 
   #stackAccess(): void {
     this.#memory(10, size => this.#aligned(size));
+  }
+
+  /** A load or a store of an element of the frame's array that nobody knows beforehand. */
+  #arrayAccess(): void {
+    const b = this.#b;
+    const [off, bytes] = this.#array;
+    const def = this.#r.pick(this.#rows.get(this.#r.pick(['ldx', 'ldxs', 'st', 'stx'] as const)) ?? []);
+    const size = def.sizeBytes;
+    const mask = Math.max(bytes - 1, 0) & -size;
+    const [base, index] = this.#r.pick([
+      [4, 5],
+      [5, 2],
+      [3, 3],
+    ]);
+    if (base !== index && this.#r.chance(50)) {
+      b.mov(reg(index), reg(this.#r.pick([8, 9]))).alu64('and', reg(index), mask);
+      this.#stackAddr(base, off);
+      b.alu64('add', reg(base), reg(index));
+    } else {
+      b.mov(reg(base), reg(this.#r.pick([0, 8, 9])))
+        .alu64('and', reg(base), mask)
+        .alu64('add', reg(base), FP);
+      b.alu64('add', reg(base), off);
+    }
+    const imm = def.kind === 'st' ? this.#r.edgeI32() : 0;
+    if (def.kind === 'st' || def.kind === 'stx')
+      b.raw(makeInsn(def.code, base, def.kind === 'st' ? 0 : this.#r.pick([8, 9]), 0, imm));
+    else b.raw(makeInsn(def.code, this.#r.pick([0, 8, 9]), base, 0, 0));
+    this.#revive();
+  }
+
+  /** A pointer to the stack goes there and comes back. Its place then holds a number again: results do not hang on addresses. */
+  #spilledPointer(): void {
+    const b = this.#b;
+    const place = -8 * this.#r.between(1, STACK_BYTES / 8);
+    const [off, bytes] = this.#array;
+    // Nor do elements of the array.
+    if (place < off + bytes && place + 8 > off) return;
+    this.#stackAddr(4, this.#aligned(8));
+    b.store('dw', FP, place, reg(4));
+    if (this.#r.chance(60)) b.alu64('xor', reg(8), this.#r.edgeI32());
+    b.load('dw', reg(5), FP, place);
+    b.store('dw', FP, place, this.#r.pick([reg(8), reg(9), this.#r.edgeI32()]));
+    if (this.#r.chance(50)) b.store('dw', reg(5), 0, reg(this.#r.pick([8, 9])));
+    else b.load(this.#r.pick(['b', 'h', 'w', 'dw'] as const), reg(0), reg(5), 0);
+    this.#revive();
   }
 
   #packetAccess(): void {
@@ -498,6 +571,10 @@ class Generator {
 
   #callLocal(): void {
     this.#depths.push(this.#depth + 1);
+    if (this.#frames) {
+      if (!this.#inMain && this.#r.chance(30)) this.#b.mov(reg(1), reg(GIVEN));
+      else this.#stackAddr(1, -8 * this.#r.between(GIVEN_BYTES / 8, STACK_BYTES / 8));
+    }
     this.#b.call(`sub${this.#subprogs++}`);
     this.#revive();
   }
@@ -513,4 +590,17 @@ export function generateProgram(seed: number, options: GeneratorOptions = {}): G
   // Some frames are IPv4, most are nothing known.
   if (packet.length >= 15 && random.chance(40)) packet.set([0x08, 0x00, 0x45], 12);
   return { seed, type, insns, packet, maps: generator.usesMaps ? GENERATED_MAPS : [] };
+}
+
+/** A generated program as an entry of a `.prog` file. */
+export function progEntryOf({ seed, type, insns, maps }: GeneratedProgram): ProgFileEntry {
+  return {
+    name: `${seed}`,
+    type,
+    insns: [...insns],
+    maps: maps.map(def => `${def.type} ${def.keySizeBytes} ${def.valueSizeBytes} ${def.maxEntries} ${def.flags}`),
+    ldmaps: insns.flatMap(({ code, src, imm }, slot) =>
+      code === LD_IMM64 && (src === 1 || src === 2) ? [`${slot} ${imm} ${src} ${insns[slot + 1].imm}`] : [],
+    ),
+  };
 }

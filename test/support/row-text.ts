@@ -39,7 +39,8 @@ export function rowText(rows: ir.Ir, i: number): string {
   const name = (r: number): string => `${narrow ? 'w' : 'r'}${r}`;
   const constant = hex(aux[i], imm[i]);
   const index = rows.narrowAddresses && aux[i] > 0 ? ` + r${aux[i] - 1}` : '';
-  const place = a[i] === ir.NONE ? `local${off[i]}` : `u${8 << (sub[i] & 3)}[r${a[i]}${index}${signed(off[i])}]`;
+  const part = (flags[i] & ir.PART) !== 0 ? `u${8 << (sub[i] & 3)} ` : '';
+  const place = a[i] === ir.NONE ? `${part}local${off[i]}` : `u${8 << (sub[i] & 3)}[r${a[i]}${index}${signed(off[i])}]`;
   switch (kind[i]) {
     case ir.NOP:
       return '';

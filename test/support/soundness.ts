@@ -6,6 +6,7 @@ import { type VerifierKernel, verify } from '../../src/verifier/index.ts';
 import { AbstractStates } from './abstract-states.ts';
 import type { ProgFileEntry } from './prog-file.ts';
 import { Random } from './random.ts';
+import { ReachLaw } from './reach-law.ts';
 import { verifyInputOf } from './verify-input.ts';
 
 /** What running a program on random inputs showed. */
@@ -47,7 +48,8 @@ function fill(map: BpfMap, random: Random): void {
 
 /**
  * Verifies a program, and if it is accepted runs it in the checking interpreter on random maps, packets and contexts: no
- * fault, an end, and in every register an instruction reads a value that the verifier thought of there.
+ * fault, an end, in every register an instruction reads a value that the verifier thought of there, and no way to slots of the stack that
+ * is not in `stackReach`.
  */
 export function checkSoundness(
   entry: ProgFileEntry,
@@ -65,10 +67,11 @@ export function checkSoundness(
   let ctxAddr = 0;
   let steps = 0;
   let problem: string | undefined;
+  let reach: ReachLaw | undefined;
   const engine = tracingInterpEngine((step: InterpStep) => {
     steps++;
     if (step.insnIdx === 0 && step.depth === 1) ctxAddr = step.regs[2];
-    problem ??= states.problem(step, ctxAddr);
+    problem ??= states.problem(step, ctxAddr) ?? reach?.problem(step);
   });
   const machine = createMachine({ engine, seed });
   const maps = input.maps.map(map => {
@@ -78,13 +81,16 @@ export function checkSoundness(
   });
   const insns = entry.insns.map(insn => ({ ...insn }));
   for (const text of entry.ldmaps ?? []) {
-    const [slot, map] = text.split(' ').map(Number);
-    insns[slot] = { ...insns[slot], src: 1, imm: map };
+    const [slot, map, src = 1] = text.split(' ').map(Number);
+    insns[slot] = { ...insns[slot], src, imm: map };
   }
   const program = machine.loadInsns('p', entry.type, insns, maps);
+  // As engines get it: from a verification that prunes as Linux does.
+  const { stats } = verify(input, { kernel, insnLimit: INSN_LIMIT });
   let run = 0;
   for (; run < runs && problem === undefined; run++) {
     for (const map of maps) fill(map, random);
+    reach = new ReachLaw(entry.insns, stats.stackReach, machine.mem);
     const ctxBytes = CTX_BYTES[entry.type];
     const given =
       ctxBytes === undefined ? { dataIn: random.bytes(random.between(14, 120)) } : { ctxIn: random.bytes(ctxBytes) };

@@ -1,10 +1,13 @@
 /**
  * Runs generated programs that the verifier accepts in the checking interpreter, on random inputs: no fault, no run without
- * end, and every register an instruction reads has a value that the verifier thought of there.
- *   npx tsx test/tools/soundness.ts COUNT [FIRST_SEED] [--runs N] [--show N]
+ * end, every register an instruction reads has a value that the verifier thought of there, and no slot of the stack is touched in a
+ * way that is not in `stackReach`.
+ *   npx tsx test/tools/soundness.ts COUNT [FIRST_SEED] [--runs N] [--show N] [--frames 1]
+ * With --frames 1 programs whose frames are indexed by variables and whose functions are given pointers to them.
  * COUNT is how many accepted programs to run.
  */
 import { kernelImage } from '../../src/kernels/index.ts';
+import { generateProgram, progEntryOf } from '../support/program-generator.ts';
 import { checkSoundness } from '../support/soundness.ts';
 import { kernelBtf } from '../support/structure-answer.ts';
 import { typedProgram } from '../support/typed-programs.ts';
@@ -19,6 +22,7 @@ if (!(count > 0)) {
 }
 const runs = option('--runs', 3);
 const show = option('--show', 5);
+const frames = option('--frames', 0) === 1;
 const image = kernelImage('6.12-amd64');
 const kernel = { version: '6.12', arch: image.arch, btf: kernelBtf(undefined), image };
 
@@ -29,7 +33,10 @@ let executed = 0;
 let problems = 0;
 const started = Date.now();
 for (let seed = Number(firstText ?? 1); accepted < count; seed++) {
-  const result = checkSoundness(typedProgram(seed), seed, runs, kernel);
+  const entry = frames
+    ? progEntryOf(generateProgram(seed, { functions: [1, 3, 6, 12][seed & 3], frames }))
+    : typedProgram(seed);
+  const result = checkSoundness(entry, seed, runs, kernel);
   if (result.leftOut) leftOut++;
   else if (result.accepted) accepted++;
   steps += result.steps;

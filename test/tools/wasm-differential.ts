@@ -3,7 +3,8 @@
  * and words, packet, context, maps, memory, trace, records.
  *   npx tsx test/tools/wasm-differential.ts generated [--from SEED] [--count N] [--functions N]
  *   npx tsx test/tools/wasm-differential.ts objects DIR… [--answers FILE.jsonl] [--btf FILE]
- * With --native programs that were proven run in code of this CPU.
+ * With --native programs that were proven run in code of this CPU. In WebAssembly they are optimised, but with --quick, which is what long
+ * programs are for their first runs.
  * Generated programs run unverified, with every access checked, and once more as the verifier proved them if it accepts them.
  * Of objects, each program that the verifier accepts runs both ways on the packet of kernel labs, the bytes 0..63; with a
  * lab's answers (file, prog, errno, retval, data_out) what programs return is compared with those too; and with --expected
@@ -24,7 +25,7 @@ import { progTypeRow } from '../../src/progtypes/index.ts';
 import { FarcallError } from '../../src/util/index.ts';
 import { type Verdict, type VerifyOptions, verify } from '../../src/verifier/index.ts';
 import { difference, insnsOutcome, type Outcome, objectOutcomes } from '../support/engine-outcome.ts';
-import { generateProgram } from '../support/program-generator.ts';
+import { generateProgram, progEntryOf } from '../support/program-generator.ts';
 import { kernelBtf } from '../support/structure-answer.ts';
 import { verifyInputOf } from '../support/verify-input.ts';
 
@@ -40,6 +41,7 @@ const { values, positionals } = parseArgs({
     only: { type: 'string' },
     expected: { type: 'boolean', default: false },
     native: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
   },
 });
 const [mode, ...dirs] = positionals;
@@ -48,7 +50,8 @@ const btf = values.btf === undefined ? kernelBtf(undefined) : openBtf(readFileSy
 const caps = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
 const how: VerifyOptions = { kernel: { version: '6.12', arch: image.arch, btf, image }, logLevel: 0, caps };
 const INSN_BUDGET = 60_000_000;
-const wasm = wasmEngine();
+// A few runs are all there are.
+const wasm = wasmEngine({ firstRuns: values.quick ? 'quick' : 'full' });
 /** What runs programs as the verifier proved them. */
 const fast = values.native ? nativeEngine() : wasm;
 
@@ -64,7 +67,7 @@ function differs(title: string, text: string): void {
 
 function generated(seed: number): void {
   const functions = values.functions === undefined ? [1, 3, 6, 12][seed & 3] : Number(values.functions);
-  const program = generateProgram(seed, { functions, kernel: seed % 5 === 0 ? '7.2' : '6.12' });
+  const program = generateProgram(seed, { functions, kernel: seed % 5 === 0 ? '7.2' : '6.12', frames: seed % 7 < 4 });
   const { type, insns, maps } = program;
   const request = { dataIn: program.packet };
   const wanted = insnsOutcome(interpEngine, { type, insns, maps, request });
@@ -78,18 +81,7 @@ function generated(seed: number): void {
     }
   };
   say('checked', insnsOutcome(wasm, { type, insns, maps, request }));
-  const proof = verify(
-    verifyInputOf({
-      name: 'p',
-      type,
-      insns,
-      maps: maps.map(def => `${def.type} ${def.keySizeBytes} ${def.valueSizeBytes} ${def.maxEntries} ${def.flags}`),
-      ldmaps: insns.flatMap(({ code, src, imm }, slot) =>
-        code === 0x18 && (src === 1 || src === 2) ? [`${slot} ${imm} ${src} ${insns[slot + 1].imm}`] : [],
-      ),
-    }),
-    how,
-  );
+  const proof = verify(verifyInputOf(progEntryOf(program)), how);
   if (!proof.ok) {
     count(`refused: ${proof.message.replace(/\d+/g, 'N').slice(0, 60)}`);
     return;

@@ -8,12 +8,14 @@ import { shapeOf } from './call-shape.ts';
 import { type LinkHelper, linkHelpers } from './link-helpers.ts';
 import type { CacheableOptions, CompiledProgram, ModuleCache } from './module-cache.ts';
 import { surveyOf } from './survey.ts';
-import { isTrusted, stackDepths } from './trust.ts';
+import { isTrusted, stackDepths, stackReach } from './trust.ts';
 
 /** How programs are compiled, whatever kind of code is asked for. */
 export interface CompileHow {
   readonly cache: ModuleCache;
   readonly linkHelper: LinkHelper | undefined;
+  /** Code of long programs that is good for a few runs; default `quick`. */
+  readonly firstRuns?: 'quick' | 'full' | undefined;
 }
 
 /** Which code of a program is wanted. */
@@ -96,6 +98,7 @@ export function prepareCode(
     contextSlot,
     funcBase: kind.funcBase,
     stackDepths: depths === undefined ? undefined : [...depths, ...added],
+    stackReach: trusted && kind.effort !== 'quick' ? stackReach(program, host) : undefined,
     tailCalls: trusted
       ? { maxEntries: MAP_HANDLE.maxEntries, elements: PROG_ARRAY_PTRS, entry: PROG_HANDLE.bpfFunc }
       : undefined,

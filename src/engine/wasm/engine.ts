@@ -12,6 +12,8 @@ export interface WasmEngineOptions {
   readonly cache?: ModuleCache;
   /** What verified programs call in place of JavaScript; default {@link linkMapOps}. */
   readonly linkHelper?: LinkHelper;
+  /** Which code long programs run first: code that was written fast, or the code all runs have in the end. Default `quick`. */
+  readonly firstRuns?: 'quick' | 'full';
 }
 
 const machines = new WeakMap<EngineHost, WasmMachine>();
@@ -38,7 +40,11 @@ export function machineOf(host: EngineHost): WasmMachine {
  * Faults have no registers, and of the frames the innermost. Verified programs do not count instructions unless a run has a budget.
  */
 export function wasmEngine(options: WasmEngineOptions = {}): Engine {
-  const how = { cache: options.cache ?? sharedCache, linkHelper: options.linkHelper ?? linkMapOps };
+  const how = {
+    cache: options.cache ?? sharedCache,
+    linkHelper: options.linkHelper ?? linkMapOps,
+    firstRuns: options.firstRuns,
+  };
   return {
     name: 'wasm',
     load: (program, host) =>

@@ -80,7 +80,7 @@ export class WasmLoaded implements LoadedProgram {
     this.#machine = machine;
     this.#how = how;
     const { insns } = program;
-    this.#quickRuns = insns.length < QUICK_SLOTS ? 0 : QUICK_RUNS;
+    this.#quickRuns = how.firstRuns === 'full' || insns.length < QUICK_SLOTS ? 0 : QUICK_RUNS;
     const { calls, constants, packetLoads } = surveyOf(insns);
     this.hasTailCalls = calls.some(slot => insns[slot].src === 0 && insns[slot].imm === TAIL_CALL);
     this.#hasPacketLoads = packetLoads;

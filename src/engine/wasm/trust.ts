@@ -1,6 +1,7 @@
 import { BPF_PSEUDO_KFUNC_CALL } from '../../isa/index.ts';
 import { isArenaMap } from '../../maps/index.ts';
-import { bpf_prog_type } from '../../uapi/index.ts';
+import { bpf_func_id, bpf_prog_type } from '../../uapi/index.ts';
+import type { ReachedSlots } from '../../verifier/index.ts';
 import type { EngineHost, EngineProgram } from '../types.ts';
 import { knownConstants } from './known-constants.ts';
 import { functionStarts, namedDepths, surveyOf } from './survey.ts';
@@ -75,4 +76,25 @@ export function stackDepths(program: EngineProgram): readonly number[] | undefin
   const starts = functionStarts(program.insns, program.exceptionCallback);
   if (found.length < starts.length) return undefined;
   return namedDepths(program.insns, starts).map((depth, i) => Math.max(found[i], depth));
+}
+
+/**
+ * What is touched of each function's frame other than through R10, as the verifier found; undefined where addresses may have come
+ * there as numbers: by helpers that follow those, in this program or in one that a tail call out of a function leads to
+ * while its callers' frames are in use.
+ */
+export function stackReach(program: EngineProgram, host: EngineHost): readonly ReachedSlots[] | undefined {
+  const { insns, proof, exceptionCallback } = program;
+  const count = functionStarts(insns, exceptionCallback).length;
+  const found = proof?.stats.stackReach;
+  if (found === undefined || found.length < count) return undefined;
+  for (const slot of surveyOf(insns).calls) {
+    const { src, imm } = insns[slot];
+    if (src === BPF_PSEUDO_KFUNC_CALL) return undefined;
+    if (src !== 0) continue;
+    const def = host.helper(imm);
+    if (def === undefined || def.followsNumbers === true) return undefined;
+    if (imm === bpf_func_id.BPF_FUNC_tail_call && count > 1) return undefined;
+  }
+  return found.slice(0, count);
 }

@@ -1,7 +1,7 @@
 import type { OptPass } from '../opt/index.ts';
 import type { Room } from '../room.ts';
 import type { FunctionStarts } from '../wasm/function-split.ts';
-import { type CallShapes, type ProvenProgram, proveProgram } from '../wasm/proven.ts';
+import { type CallShapes, type Frame, type ProvenProgram, proveProgram } from '../wasm/proven.ts';
 import type { LinearEmission, ProgramEmission } from './emission.ts';
 import { type WrittenFunction, writeLinearFunction } from './function.ts';
 import type { LinearTarget } from './target.ts';
@@ -9,8 +9,8 @@ import type { LinearTarget } from './target.ts';
 /** Functions that are optimised and written together. */
 export interface FunctionUnit {
   readonly program: FunctionStarts;
-  /** Of each function, a multiple of 16. */
-  readonly frameBytesOf: (func: number) => number;
+  /** Of each function. */
+  readonly frameOf: (func: number) => Frame;
   /** Slots of functions that no instruction names. */
   readonly named: readonly number[];
   /** Functions that outsiders call: the arguments of each by its slot, numbers of 32 bits. */
@@ -44,7 +44,7 @@ export function writeFunctions<E extends LinearEmission>(unit: FunctionUnit, how
   const { functions, halves, pinned, order } = proveProgram(
     program,
     shapes,
-    unit.frameBytesOf,
+    unit.frameOf,
     unit.named,
     unit.entered,
     how.without,

@@ -69,7 +69,7 @@ function make<E extends LinearEmission>(
   const { written } = writeFunctions(
     {
       program: findFunctions(insns, [...named, ...slots.values()]),
-      frameBytesOf: func => (func === 1 && contextSlot !== undefined ? kind.contextFrameBytes : 0),
+      frameOf: func => ({ sizeBytes: func === 1 && contextSlot !== undefined ? kind.contextFrameBytes : 0 }),
       named,
       entered: new Map([...slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
       mainElsewhere: { returnsZero: kind.returnsZero },

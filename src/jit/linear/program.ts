@@ -8,9 +8,9 @@ import type { Room } from '../room.ts';
 import { JitError } from '../types.ts';
 import { MAIN_STATE } from '../wasm/abi.ts';
 import { type FunctionStarts, findFunctions } from '../wasm/function-split.ts';
-import type { CallShape, TailCallLayout } from '../wasm/index.ts';
+import type { CallShape, TailCallLayout, WasmOptions } from '../wasm/index.ts';
 import { type CallShapes, KNOWN, PROVEN_ROOMS } from '../wasm/proven.ts';
-import { callsOf, frameBytesFor } from '../wasm/translate.ts';
+import { callsOf, framesFor } from '../wasm/translate.ts';
 import type { Gate, LinearEmission, ProgramEmission } from './emission.ts';
 import type { LinearEntries } from './entries.ts';
 import type { WrittenFunction } from './function.ts';
@@ -26,6 +26,7 @@ export interface LinearOptions {
   readonly contextSlot?: number;
   readonly funcBase?: number;
   readonly stackDepths?: readonly number[];
+  readonly stackReach?: WasmOptions['stackReach'];
   readonly stateAddr?: number;
   readonly without?: ReadonlySet<OptPass>;
   /** The CPU has BMI2; default not. */
@@ -158,7 +159,7 @@ function compileIn<E extends LinearEmission>(
     helperShape: id => options.helperShape?.(id) ?? ANY_SHAPE,
     kfuncShape: (id, idx) => options.kfuncShape?.(id, idx) ?? ANY_SHAPE,
   };
-  const known = frameBytesFor(options.stackDepths, ownCount);
+  const frameOf = framesFor(options, ownCount);
   const how = { shapes, emission, without, target, room };
   const { stateAddr, extended, verifiedSlots } = emission;
   let unit: WrittenUnit;
@@ -167,7 +168,7 @@ function compileIn<E extends LinearEmission>(
     unit = writeFunctions(
       {
         program: contextSlot === undefined ? own : { ...own, starts: own.starts.subarray(0, ownCount) },
-        frameBytesOf: known,
+        frameOf,
         named: contextSlot === undefined ? named : named.filter(slot => slot !== contextSlot),
         entered: NO_ENTRIES,
       },
@@ -176,7 +177,7 @@ function compileIn<E extends LinearEmission>(
     const kind: EntryKind = {
       target,
       context: contextSlot === undefined ? undefined : insns.slice(contextSlot),
-      contextFrameBytes: contextSlot === undefined ? 0 : known(context),
+      contextFrameBytes: contextSlot === undefined ? 0 : frameOf(context).sizeBytes,
       contextVerified: contextSlot !== undefined && contextSlot < verifiedSlots,
       tailCalls,
       stateAddr,
@@ -189,7 +190,7 @@ function compileIn<E extends LinearEmission>(
     unit = writeFunctions(
       {
         program: enteredFunctions(own, entered),
-        frameBytesOf: func => (func < ownCount ? known(func) : 0),
+        frameOf,
         named,
         entered: new Map([...entered.slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
       },

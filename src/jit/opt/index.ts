@@ -6,6 +6,7 @@ export { foldRows } from './fold.ts';
 export { APART, calleesFirst, inlineCalls, type OptFunction, SMALL_ROWS } from './inline.ts';
 export { orderReaders } from './order.ts';
 export { OPT_PASSES, type OptPass } from './passes.ts';
+export { type FrameReach, frameReach } from './reach.ts';
 export { type FramePlan, planFrame } from './slots.ts';
 export { unrollLoops } from './unroll.ts';
 export { unsetWords } from './unset.ts';

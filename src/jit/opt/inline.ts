@@ -23,6 +23,7 @@ import {
   ZERO_FRAME,
 } from '../rows/ir.ts';
 import { callSites } from './call-sites.ts';
+import { type FrameReach, joinReach } from './reach.ts';
 import { copyRows } from './row-list.ts';
 
 /** A function as the optimiser has it: rows, which may come from several of a program's functions. */
@@ -34,6 +35,8 @@ export interface OptFunction {
   readonly frameBytes: number;
   /** Locals used: {@link NONE} says what they are. */
   readonly locals: number;
+  /** What of its frame is touched other than where R10 is the base; undefined: nobody knows. */
+  readonly reach?: FrameReach | undefined;
 }
 
 /** Rows a function may have to be put where it is called, wherever that is; and where it is called only once. */
@@ -141,6 +144,7 @@ class Merger {
     // Where each row of the caller goes.
     const place = room.ints(rows.n + 1);
     const moved: number[] = [];
+    const inside = sites.map(site => this.done[rows.aux[site]] as OptFunction);
     let frameBytes = own.frameBytes;
     let locals = own.locals;
     let at = 0;
@@ -173,7 +177,7 @@ class Merger {
     place[rows.n] = at;
     for (const i of moved) merged.aux[i] = place[merged.aux[i]];
     room.release(mark);
-    return { rows: merged, slots, frameBytes, locals };
+    return { rows: merged, slots, frameBytes, locals, reach: joinReach(own, inside, frameBytes) };
   }
 
   /** What is called at `at`: registers it changes are put aside, its frame begins where the caller's ends, with zeros in it. */

@@ -12,7 +12,6 @@ import {
   type OptFunction,
   type OptPass,
   orderReaders,
-  planFrame,
   removeDead,
   shareValues,
 } from './index.ts';
@@ -38,7 +37,6 @@ function after(text: string, ...passes: readonly OptPass[]): string[] {
   }
   if (passes.includes('branches')) foldBounds(rows, blocks, live);
   if (passes.includes('order')) orderReaders(rows, new Int32Array(rows.n), blocks, live);
-  if (passes.includes('slots')) planFrame(rows, blocks, live, 64, 0, true);
   return rowsText(rows);
 }
 
@@ -288,42 +286,6 @@ describe('branches', () =>
       ['r0 = 0x1', 'r2 = r1 & 0xfffffffffffff000', 'r1 = 0x3', 'if r2 == 0 goto 6', 'r0 = r1', 'exit'],
     ],
   ]));
-
-describe('slots', () => {
-  const passes: readonly OptPass[] = ['copies', 'addresses', 'slots'];
-  cases([
-    ['*(u64 *)(r10 - 8) = r1\nr0 = *(u64 *)(r10 - 8)\nexit', passes, ['local0 = r1', 'r0 = local0', 'exit']],
-    // Not always as many bytes.
-    [
-      '*(u64 *)(r10 - 8) = r1\nr0 = *(u32 *)(r10 - 8)\nexit',
-      passes,
-      ['u64[r10 - 8] = r1', 'r0 = u32[r10 - 8]', 'exit'],
-    ],
-    [
-      '*(u64 *)(r10 - 8) = r1\n*(u8 *)(r10 - 3) = r1\nr0 = *(u64 *)(r10 - 8)\nexit',
-      passes,
-      ['u64[r10 - 8] = r1', 'u8[r10 - 3] = r1', 'r0 = u64[r10 - 8]', 'exit'],
-    ],
-    // A helper is given an address: what lies below it is still the function's own.
-    [
-      '*(u64 *)(r10 - 8) = r6\n*(u64 *)(r10 - 16) = r7\nr1 = r10\nr1 += -8\ncall 1\nr0 = *(u64 *)(r10 - 16)\nexit',
-      passes,
-      ['u64[r10 - 8] = r6', 'local0 = r7', 'r1 = r10 - 8', 'helper 1', 'r0 = local0', 'exit'],
-    ],
-    // An address goes to memory, and anywhere from there.
-    [
-      '*(u64 *)(r10 - 16) = r7\nr1 = r10\nr1 += -8\n*(u64 *)(r6 + 0) = r1\nr0 = *(u64 *)(r10 - 16)\nexit',
-      passes,
-      ['u64[r10 - 16] = r7', 'r1 = r10 - 8', 'u64[r6] = r1', 'r0 = u64[r10 - 16]', 'exit'],
-    ],
-    // A place that is computed may be any.
-    [
-      '*(u64 *)(r10 - 16) = r7\nr1 = r10\nr1 += r2\nr3 = *(u64 *)(r1 - 64)\nr0 = *(u64 *)(r10 - 16)\nr0 += r3\nexit',
-      passes,
-      ['u64[r10 - 16] = r7', 'r3 = u64[r10 + r2 - 64]', 'r0 = u64[r10 - 16]', 'r0 = r0 + r3', 'exit'],
-    ],
-  ]);
-});
 
 describe('inline', () => {
   const func = (text: string, frameBytes = 0): OptFunction => {

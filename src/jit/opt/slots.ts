@@ -15,13 +15,16 @@ import {
   MOV,
   NONE,
   NOP,
+  PART,
   PROBE,
   STORE_K,
   STORE_REL,
   TAIL,
 } from '../rows/ir.ts';
+import { keptParts } from './parts.ts';
+import { type FrameReach, markReached } from './reach.ts';
 
-/** What begins at a byte of the frame: no access, none but one that began before, accesses that are not alike. */
+/** What begins at a byte of the frame, beside accesses of some size: none, none but one that began before, accesses that overlap. */
 const UNSEEN = 0;
 const INSIDE = 254;
 const MIXED = 255;
@@ -116,6 +119,11 @@ function escapedFrom(rows: Ir, blocks: Blocks, live: Int32Array, framed: readonl
   return escapes.from;
 }
 
+function isFree(touched: Uint8Array, at: number, sizeBytes: number): boolean {
+  for (let byte = at; byte < at + sizeBytes; byte++) if (touched[byte] !== 0) return false;
+  return true;
+}
+
 /** What became of a frame. */
 export interface FramePlan {
   /** How many locals there are now. */
@@ -129,17 +137,20 @@ export interface FramePlan {
 }
 
 /**
- * Places in the frame that are only ever loaded and stored, always as many bytes of them at once, and whose address nobody
- * has: they become locals.
+ * Places in the frame that are only ever loaded and stored, from their first byte on, and whose address nobody has: they become
+ * locals. Of low bytes that are stored alone, others are not what they were; see {@link keptParts}.
  *
  * ```
  *   *(u64 *)(r10 - 8) = r1        local0 = r1
  *   r2 = *(u64 *)(r10 - 8)    →   r2 = local0
  * ```
  *
+ * Nobody has the address of a place that lies below all addresses taken, or that `reach` says nobody comes to in any other way.
+ *
  * @param frameBytes how far down the frame reaches
  * @param firstLocal number of the first local to make
  * @param promote make any; otherwise only look
+ * @param reach what the verifier knows of the frame; undefined: nothing
  * @param room where `touched` lives; default one of its own
  */
 export function planFrame(
@@ -149,23 +160,29 @@ export function planFrame(
   frameBytes: number,
   firstLocal: number,
   promote: boolean,
+  reach?: FrameReach,
   room = new Room(),
 ): FramePlan {
-  const { kind, a, b, sub, off, flags } = rows;
+  const { kind, a, b, sub, off, aux, flags } = rows;
   const touched = room.bytes(frameBytes + 8);
   const framed = framedRows(rows);
   if (framed.length === 0) return { locals: firstLocal, places: [], touched, inMemory: false };
   const everything = { locals: firstLocal, places: [], touched, inMemory: true };
   const from = escapedFrom(rows, blocks, live, framed);
-  touched.fill(1, Math.max(0, frameBytes + from), frameBytes);
-  if (from === Number.NEGATIVE_INFINITY) return everything;
-  // By byte: log2 of the size of the accesses that begin there plus one; MIXED where others overlap.
+  if (reach === undefined) {
+    touched.fill(1, Math.max(0, frameBytes + from), frameBytes);
+    if (from === Number.NEGATIVE_INFINITY) return everything;
+  } else markReached(reach, touched, frameBytes, frameBytes + from);
+  const indexed = (i: number): boolean => kind[i] <= STORE_K && aux[i] > 0;
+  // By byte: log2 of the size of the widest access that begins there plus one; MIXED where others overlap.
   const mark = room.mark();
   const seen = room.bytes(frameBytes + 8);
+  // The same of the narrowest store, counted down: 4 - log2.
+  const stored = room.bytes(frameBytes + 8);
   let lowest = frameBytes;
   for (const i of framed) {
     const k = kind[i];
-    if (a[i] !== FP || k < LOAD || k > STORE_REL) continue;
+    if (a[i] !== FP || k < LOAD || k > STORE_REL || indexed(i)) continue;
     const at = frameBytes + off[i];
     if (at < 0 || off[i] >= 0) {
       touched.fill(1);
@@ -175,34 +192,52 @@ export function planFrame(
     if (at < lowest) lowest = at;
     const size = sub[i] & 3;
     const plain = k <= STORE_K && k !== LOAD_REV && (flags[i] & (PROBE | ARENA)) === 0;
-    const what = promote && plain && off[i] + (1 << size) <= from ? size + 1 : MIXED;
-    for (let byte = 0; byte < 1 << size; byte++) {
-      const is = byte === 0 || what === MIXED ? what : INSIDE;
-      seen[at + byte] = seen[at + byte] === UNSEEN || seen[at + byte] === is ? is : MIXED;
+    const what = promote && plain && isFree(touched, at, 1 << size) ? size + 1 : MIXED;
+    if (k !== LOAD) stored[at] = Math.max(stored[at], 4 - size);
+    const begun = seen[at];
+    seen[at] = begun < INSIDE && what !== MIXED ? Math.max(begun, what) : MIXED;
+    for (let byte = at + 1; byte < at + (1 << size); byte++) {
+      seen[byte] = what !== MIXED && (seen[byte] === UNSEEN || seen[byte] === INSIDE) ? INSIDE : MIXED;
     }
   }
   // By byte: number of the local that stands for the place there plus one.
   const localAt = room.shorts(frameBytes + 8);
   const places: number[] = [];
-  for (let at = lowest; at < frameBytes; at++) {
+  const widest: number[] = [];
+  const narrowestStore: number[] = [];
+  let inParts = false;
+  for (let at = lowest; at < frameBytes && places.length < MOST_PLACES; at++) {
     const size = seen[at] - 1;
     if (size < 0 || size > 3) continue;
     let whole = true;
     for (let byte = 1; byte < 1 << size; byte++) if (seen[at + byte] !== INSIDE) whole = false;
-    if (whole && places.length < MOST_PLACES) localAt[at] = places.push(at - frameBytes);
+    if (!whole) continue;
+    localAt[at] = places.push(at - frameBytes);
+    widest.push(size);
+    narrowestStore.push(4 - stored[at]);
+    if (4 - stored[at] < size) inParts = true;
+  }
+  const placeOf = (i: number): number => {
+    const access = a[i] === FP && kind[i] >= LOAD && kind[i] <= STORE_K && !indexed(i);
+    return access ? localAt[frameBytes + off[i]] - 1 : -1;
+  };
+  if (inParts) {
+    const kept = keptParts(rows, blocks, framed, { count: places.length, placeOf, widest, narrowestStore }, room);
+    for (let n = 0; n < kept.length; n++) if (kept[n] !== 0) localAt[frameBytes + places[n]] = 0;
   }
   let inMemory = false;
   for (const i of framed) {
     const k = kind[i];
-    const access = a[i] === FP && k >= LOAD && k <= STORE_REL;
-    const at = access ? frameBytes + off[i] : 0;
-    const place = access && k <= STORE_K ? localAt[at] : 0;
-    if (place === 0) {
+    const place = placeOf(i);
+    if (place < 0) {
       inMemory = true;
-      if (access) touched.fill(1, at, at + (1 << (sub[i] & 3)));
+      if (a[i] !== FP || k < LOAD || k > STORE_REL || indexed(i)) continue;
+      const at = frameBytes + off[i];
+      touched.fill(1, at, at + (1 << (sub[i] & 3)));
     } else {
       a[i] = NONE;
-      off[i] = firstLocal + place - 1;
+      off[i] = firstLocal + place;
+      if (k === LOAD && (sub[i] & 3) < widest[place]) flags[i] |= PART;
       if (b[i] === FP) inMemory = true;
     }
   }

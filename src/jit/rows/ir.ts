@@ -82,6 +82,8 @@ export const HIGH = 2;
 export const PROBE = 4;
 /** CONST: nothing but a base of plain loads and stores, whose offsets can take part of it. Set by those who look. */
 export const BASE_ONLY = 4;
+/** LOAD of a local: of its low bytes alone, as many as the load has; the local is wider. */
+export const PART = 4;
 /** Base register plus the arena's base. */
 export const ARENA = 8;
 /** 32 bits wide. */

@@ -1,5 +1,6 @@
 import { BPF_JMP, BPF_PSEUDO_FUNC, BPF_X, CALL, findInsnDef, type Insn, LD_IMM64 } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
+import type { ReachedSlots } from '../../verifier/index.ts';
 import { DESK } from '../desk.ts';
 import {
   APART,
@@ -7,6 +8,7 @@ import {
   callSites,
   foldBounds,
   foldRows,
+  frameReach,
   inlineCalls,
   type OptFunction,
   type OptPass,
@@ -68,6 +70,12 @@ export interface ProvenProgram {
   readonly order: readonly number[];
 }
 
+/** A function's frame: a multiple of 16 bytes, and what the verifier knows of it; see `VerifierStats.stackReach`. */
+export interface Frame {
+  readonly sizeBytes: number;
+  readonly reached?: ReachedSlots | undefined;
+}
+
 /** How calls out of the program are made. */
 export type CallShapes = Pick<EmissionOptions, 'helperShape' | 'kfuncShape'>;
 
@@ -114,7 +122,7 @@ function decodeFunction(
   program: FunctionStarts,
   index: number,
   how: CallShapes,
-  frameBytes: number,
+  { sizeBytes, reached }: Frame,
   room: Room,
 ): OptFunction {
   const { insns, starts, functionAt } = program;
@@ -134,7 +142,8 @@ function decodeFunction(
     else if (k === CALL_SUB) aux[i] = functionAt[start + i + 1 + imm[i]];
     else if (k === CALL_HELPER || k === CALL_KFUNC) nameArguments(rows, i, how);
   }
-  return { rows, slots, frameBytes: usesFrame(rows) ? frameBytes : 0, locals: 0 };
+  const frameBytes = usesFrame(rows) ? sizeBytes : 0;
+  return { rows, slots, frameBytes, locals: 0, reach: reached && frameReach(reached, frameBytes) };
 }
 
 /** Jumps go to instructions, and the last one does not leave the function by not jumping. */
@@ -170,7 +179,8 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
   if (!without.has('branches')) foldBounds(func.rows, blocks, live);
   if (!without.has('order')) orderReaders(func.rows, func.slots, blocks, live);
   const { rows, slots } = func;
-  const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, !without.has('slots'), room);
+  const promote = !without.has('slots');
+  const frame = planFrame(rows, blocks, live, func.frameBytes, func.locals, promote, func.reach, room);
   if (without.has('narrow')) {
     for (let at = 0; at < blocks.count; at++) live[at] |= (live[at] & 0xffff) << 16;
     for (let i = 0; i < rows.n; i++) if (rows.d[i] !== NONE) rows.flags[i] |= HIGH;
@@ -205,7 +215,7 @@ function reachedFrom(
 /**
  * Optimises a program that was verified.
  *
- * @param frameBytesOf bytes of the frame of each BPF function, a multiple of 16
+ * @param frameOf the frame of each BPF function
  * @param entries slots of functions that no instruction names
  * @param entered functions that outsiders call: the arguments of each by its slot, numbers of 32 bits
  * @param room where the functions live
@@ -214,7 +224,7 @@ function reachedFrom(
 export function proveProgram(
   program: FunctionStarts,
   how: CallShapes,
-  frameBytesOf: (func: number) => number,
+  frameOf: (func: number) => Frame,
   entries: readonly number[],
   entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
@@ -228,7 +238,7 @@ export function proveProgram(
   for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
   let functions: OptFunction[] = [];
   for (let index = 0; index < count; index++) {
-    functions.push(decodeFunction(program, index, how, frameBytesOf(index), room));
+    functions.push(decodeFunction(program, index, how, frameOf(index), room));
   }
   let sites = functions.map(callSites);
   functions.forEach(({ rows: { kind, imm } }, index) => {
@@ -297,14 +307,14 @@ export function writeProven(
   module: ModuleWriter,
   program: FunctionStarts,
   parts: Omit<ProgramParts, 'signatures' | 'starts'>,
-  frameBytesOf: (func: number) => number,
+  frameOf: (func: number) => Frame,
   entries: readonly number[],
   entered: ReadonlyMap<number, number>,
   without: ReadonlySet<OptPass>,
 ): WrittenFunctions {
   const room = DESK.lend(PROVEN_ROOMS * program.insns.length);
   try {
-    const proven = proveProgram(program, parts.how, frameBytesOf, entries, entered, without, room);
+    const proven = proveProgram(program, parts.how, frameOf, entries, entered, without, room);
     return writeFunctions(module, program, parts, proven, entered);
   } finally {
     DESK.giveBack(room);

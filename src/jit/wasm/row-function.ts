@@ -167,7 +167,7 @@ class LocalPlan {
       }
       if (a[i] === NONE && k >= LOAD && k <= STORE_K) {
         slots[off[i]] = 0;
-        slotIsWide[off[i]] = (sub[i] & 3) === 3 ? 1 : 0;
+        if ((sub[i] & 3) === 3) slotIsWide[off[i]] = 1;
         slotsUsed++;
       } else if (k === MAY_GOTO) scratch |= 1;
       else if (k === ATOMIC || k === CMPXCHG) scratch |= 2 | 8;

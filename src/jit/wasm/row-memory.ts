@@ -1,4 +1,4 @@
-import { ADD, AND, CMPXCHG, LOAD_ACQ, NONE, OR, SIGNED, STORE_K, STORE_REL, XCHG, XOR } from '../rows/ir.ts';
+import { ADD, AND, CMPXCHG, LOAD_ACQ, NONE, OR, PART, SIGNED, STORE_K, STORE_REL, XCHG, XOR } from '../rows/ir.ts';
 import {
   ATOMIC_ADD,
   ATOMIC_AND,
@@ -72,7 +72,13 @@ function emitLocalLoad(e: RowEmission, i: number): void {
     e.set(i);
     return;
   }
+  const part = (rows.flags[i] & PART) !== 0;
+  if (part && locals.slotIsWide[number] === 1) code.op(I32_WRAP_I64);
   if ((rows.sub[i] & SIGNED) === 0) {
+    if (part && size < 2) {
+      code.i32(size === 0 ? 0xff : 0xffff);
+      code.op(I32_AND);
+    }
     e.set32(i);
     return;
   }
@@ -125,7 +131,10 @@ function emitLocalStore(e: RowEmission, i: number): void {
       code.op(I32_AND);
     }
   }
-  code.set(locals.slots[rows.off[i]]);
+  const number = rows.off[i];
+  // What is above the low bytes is not read before it is set.
+  if (size < 3 && locals.slotIsWide[number] === 1) code.op(I64_EXTEND_I32_U);
+  code.set(locals.slots[number]);
 }
 
 /** STORE, STORE_K and STORE_REL. */

@@ -1,6 +1,7 @@
 import { BPF_HELPER_CALL, BPF_PSEUDO_KFUNC_CALL, type Insn, MAX_BPF_STACK } from '../../isa/index.ts';
 import { ERRNO } from '../../uapi/index.ts';
 import { InternalError } from '../../util/index.ts';
+import type { ReachedSlots } from '../../verifier/index.ts';
 import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import type { OptPass } from '../opt/index.ts';
 import { JitError } from '../types.ts';
@@ -15,7 +16,7 @@ import { type FunctionStarts, findFunctions, type SplitProgram, splitProgram } f
 import { frameFacts, writeFunction } from './function-writer.ts';
 import { ModuleWriter } from './module-writer.ts';
 import { I32, I64 } from './opcodes.ts';
-import { type WrittenFunctions, writeProven } from './proven.ts';
+import { type Frame, type WrittenFunctions, writeProven } from './proven.ts';
 import { planQuick, type QuickPlan, writeQuick } from './quick-function.ts';
 import { I32_LOCALS, I64_LOCALS } from './registers.ts';
 import type { ProgramParts } from './row-function.ts';
@@ -44,6 +45,11 @@ export interface WasmOptions {
   readonly funcBase?: number;
   /** Bytes of stack of each function in order, as the verifier found; others are given 512, as all are if the numbers differ. */
   readonly stackDepths?: readonly number[];
+  /**
+   * What is touched of each function's frame other than by instructions whose base is R10, as the verifier found
+   * (`VerifierStats.stackReach`), for functions whose stack is in `stackDepths`; nothing is known of others.
+   */
+  readonly stackReach?: readonly (ReachedSlots | undefined)[];
   /** How helpers and kernel functions are called; default five arguments and a result. */
   helperShape?(id: number): CallShape;
   kfuncShape?(btfId: number, fdIdx: number): CallShape;
@@ -82,6 +88,17 @@ function frameBytesOf(depthBytes: number): number {
 /** Bytes of the frame of each of `count` functions, by the stack they are known to have. */
 export function frameBytesFor(depths: readonly number[] | undefined, count: number): (func: number) => number {
   return func => frameBytesOf(depths?.length !== count ? MAX_BPF_STACK : depths[func]);
+}
+
+/** The frame of each of `count` functions; those behind them have none. */
+export function framesFor(
+  { stackDepths, stackReach }: Pick<WasmOptions, 'stackDepths' | 'stackReach'>,
+  count: number,
+): (func: number) => Frame {
+  const sizeOf = frameBytesFor(stackDepths, count);
+  const known = stackDepths?.length === count;
+  return func =>
+    func < count ? { sizeBytes: sizeOf(func), reached: known ? stackReach?.[func] : undefined } : { sizeBytes: 0 };
 }
 
 /** What is called outside of the program, each once, and whether it makes tail calls. */
@@ -218,10 +235,9 @@ export function translateProgram(insns: readonly Insn[], options: WasmOptions = 
   if (written === undefined) {
     const { insns: all, slots } = withEntries(insns, PROVEN_ENTRIES, { contextSlot, tailCalls, stateAddr });
     program = findFunctions(all, [...entries, ...slots.values()]);
-    const known = frameBytesIn(functionCount);
-    const frameBytesOf = (func: number): number => (func < functionCount ? known(func) : 0);
+    const frameOf = framesFor(options, functionCount);
     const entered = new Map([...slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]]));
-    written = writeProven(module, program, parts, frameBytesOf, entries, entered, options.without ?? new Set());
+    written = writeProven(module, program, parts, frameOf, entries, entered, options.without ?? new Set());
     const funcs = written.entered;
     ways = new Map([...slots].map(([name, slot]) => [name, funcs?.get(slot) ?? -1]));
   }

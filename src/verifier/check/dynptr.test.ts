@@ -39,6 +39,7 @@ function setUp(slots: number): VerifierEnv {
   const env = new VerifierEnv({
     prog: { capBpf: true, capPerfmon: true },
     kernel: { version: '6.12' },
+    subprogs: { list: [{}] },
     log: new VerifierLog(2),
   } as unknown as ConstructorParameters<typeof VerifierEnv>[0]);
   const frame = new FuncState(-1, 0, 0, newRegs());

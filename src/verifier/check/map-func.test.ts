@@ -19,7 +19,7 @@ function said(mapType: number, funcId: number, caller: Caller = {}): string {
     prog: { type: caller.type ?? P.BPF_PROG_TYPE_XDP, attachType: caller.attachType ?? 0 },
     kernel: { version: '6.12' },
     log,
-    subprogs: { count: caller.functions ?? 1 },
+    subprogs: { count: caller.functions ?? 1, list: [] },
     jit: { subprogTailCalls: caller.subprogTailCalls ?? true },
     jitRequested: true,
   } as unknown as ConstructorParameters<typeof VerifierEnv>[0]);

@@ -1,4 +1,5 @@
 import { SCALAR_VALUE } from '../../helpers/index.ts';
+import { BPF_REG_FP } from '../../isa/index.ts';
 import { isConst, type Scalar, tnumText } from '../domain/index.ts';
 import type { VerifierEnv } from '../env.ts';
 import type { FuncState } from '../state/func-state.ts';
@@ -59,8 +60,8 @@ export function checkStackSlotWithinBounds(env: VerifierEnv, off: number, state:
 }
 
 /**
- * Refuses an access outside of the stack, and makes the frame's stack as deep as the access. `off` includes the
- * pointer's fixed offset, not its variable one.
+ * Refuses an access outside of the stack, makes the frame's stack as deep as the access and notes in `env.stackReach` what it
+ * may touch. `off` includes the pointer's fixed offset, not its variable one.
  *
  * Source: `kernel/bpf/verifier.c: check_stack_access_within_bounds`.
  */
@@ -98,6 +99,7 @@ export function checkStackAccessWithinBounds(
     env.refuseWith(errno, 'stackVarOffOutOfBounds', what, regno, tnumText(s), off, accessSize);
   }
   growStackState(env, state, -minOff);
+  if (regno !== BPF_REG_FP) env.stackReach.mark(state.subprogno, minOff, maxOff);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ERRNO } from '../../../uapi/index.ts';
-import { ADD, AND, CMPXCHG, NONE, OR, SIGNED, STORE_K, XCHG, XOR } from '../../rows/ir.ts';
+import { ADD, AND, CMPXCHG, NONE, OR, PART, SIGNED, STORE_K, XCHG, XOR } from '../../rows/ir.ts';
 import { JitError } from '../../types.ts';
 import {
   bCond,
@@ -37,7 +37,10 @@ function emitLocalLoad(e: Arm64Emission, i: number): void {
   const { register, offBytes } = e.locals[rows.off[i]];
   const wide = e.isWide(i);
   const opc = loadOf(e, i, size);
-  if (register < 0) {
+  if ((rows.flags[i] & PART) !== 0 && (rows.sub[i] & SIGNED) === 0) {
+    if (register < 0) e.local(size, LOAD, d, offBytes);
+    else zeroExtend(e, size, d, register);
+  } else if (register < 0) {
     // Eight bytes are there whatever the size.
     if (opc === LOAD) e.local(wide ? 3 : 2, LOAD, d, offBytes);
     else e.local(size, opc, d, offBytes);

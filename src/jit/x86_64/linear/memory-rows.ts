@@ -6,6 +6,7 @@ import {
   OR as IR_OR,
   XOR as IR_XOR,
   NONE,
+  PART,
   SIGNED,
   STORE_K,
   XCHG,
@@ -72,7 +73,12 @@ function emitLocalLoad(e: X86Emission, i: number): void {
   const { register, offBytes } = e.locals[rows.off[i]];
   const wide = e.isWide(i);
   const signed = (rows.sub[i] & SIGNED) !== 0;
-  if (register < 0) {
+  if ((rows.flags[i] & PART) !== 0 && !signed) {
+    if (register < 0) rm(c, LOADS[size][0], LOADS[size][1], d, RSP, offBytes);
+    else if (size === 0) movzx8(c, d, register);
+    else if (size === 1) movzx16(c, d, register);
+    else mov(c, 0, d, register);
+  } else if (register < 0) {
     const [flags, op] = signed && size < 3 ? (wide ? SIGNED_LOADS : SIGNED_WORDS)[size] : [wide ? W : 0, LOAD_OP];
     rm(c, flags, op, d, RSP, offBytes);
   } else if (!signed || size === 3) mov(c, wide && size === 3 ? W : 0, d, register);
