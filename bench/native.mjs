@@ -1,7 +1,7 @@
 // Kernels of bench/kernels in code of this CPU beside what gcc -O2 makes of the same C, and what calls from
 // JavaScript cost, beside WebAssembly's.
 // All run on one core (--core), the C in a process of its own.
-//   npm run build && node bench/native.mjs [--json] [--rounds N] [--only NAME,NAME] [--core N]
+//   npm run build && node bench/native.mjs [--json] [--rounds N] [--only NAME,NAME] [--core N] [--blind]
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     core: { type: 'string', default: '0' },
     cc: { type: 'string', default: 'gcc' },
+    blind: { type: 'boolean' },
     dist: { type: 'string', default: new URL('../dist/', import.meta.url).href },
   },
 });
@@ -30,7 +31,7 @@ const SOCKET_FILTER = 1;
 const XDP = 6;
 /** Nothing is known but that they may run. */
 const TAKEN = { ok: true, stats: { stackDepth: [] } };
-const verifierSays = await verifierOf(options.dist);
+const verifierSays = await verifierOf(options.dist, options.blind);
 
 /** A program on a machine of nothing but memory; R1 points to where its data begin and end. */
 function open(engine, type, insns, data, proof = TAKEN) {

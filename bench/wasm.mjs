@@ -1,6 +1,6 @@
 // Kernels of bench/kernels translated to WebAssembly beside what gcc -O2 makes of the same C: ns a run, medians of rounds
 // that take turns, ratios and their geometric mean. Both run on one core (--core), the C in a process of its own.
-//   npm run build && node bench/wasm.mjs [--json] [--rounds N] [--only NAME,NAME] [--core N] [--without PASS,PASS]
+//   npm run build && node bench/wasm.mjs [--json] [--rounds N] [--only NAME,NAME] [--core N] [--without PASS,PASS] [--blind]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ const { values: options } = parseArgs({
     core: { type: 'string', default: '0' },
     cc: { type: 'string', default: 'gcc' },
     without: { type: 'string', default: '' },
+    blind: { type: 'boolean' },
     dist: { type: 'string', default: new URL('../dist/', import.meta.url).href },
     wasm: { type: 'string' },
   },
@@ -21,7 +22,7 @@ const { values: options } = parseArgs({
 const { openObject } = await import(new URL('object/index.js', options.dist));
 const { translateProgram, MAIN_STATE, RUN_STATE } = await import(new URL('jit/index.js', options.dist));
 
-const verifierSays = await verifierOf(options.dist);
+const verifierSays = await verifierOf(options.dist, options.blind);
 
 const rounds = Number(options.rounds);
 
