@@ -1,4 +1,5 @@
 import { type Insn, ProgramBuilder, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, type Reg } from '../isa/index.ts';
+import { Recent } from './recent.ts';
 import { RUN_STATE } from './wasm/abi.ts';
 
 /** Arguments of each way into a program, numbers of 32 bits. */
@@ -159,29 +160,27 @@ function buildEntries(names: readonly EntryName[], init: EntryInit): BuiltEntrie
   return builder.finish(starts);
 }
 
-/** Those built last, and what they are built from: programs have the same. */
-const BUILT: { names: readonly EntryName[]; contexts: boolean; init: EntryInit; built: BuiltEntries }[] = [];
-const MOST_BUILT = 16;
-
-function builtEntries(names: readonly EntryName[], init: EntryInit): BuiltEntries {
-  const contexts = init.contextSlot !== undefined;
-  for (const kept of BUILT) {
-    const { tailCalls, stateAddr } = kept.init;
-    if (kept.contexts !== contexts || tailCalls !== init.tailCalls || stateAddr !== init.stateAddr) continue;
-    if (kept.names === names || kept.names.join() === names.join()) return kept.built;
-  }
-  if (BUILT.length === MOST_BUILT) BUILT.length = 0;
-  const built = buildEntries(names, init);
-  BUILT.push({ names, contexts, init, built });
-  return built;
+/** What ways in are built from. */
+interface BuiltFrom extends Pick<EntryInit, 'tailCalls' | 'stateAddr'> {
+  readonly names: readonly EntryName[];
+  readonly contexts: boolean;
 }
+
+/** Programs have the same. */
+const BUILT = new Recent<BuiltFrom, BuiltEntries>(
+  16,
+  (a, b) =>
+    a.names === b.names && a.contexts === b.contexts && a.tailCalls === b.tailCalls && a.stateAddr === b.stateAddr,
+);
 
 /**
  * Ways into a program as BPF functions behind it, so that an optimiser puts small programs where they are entered: a packet of a batch
  * then costs no call. They reach the run's state by its address, and are for code that was proven.
  */
 export function withEntries(insns: readonly Insn[], names: readonly EntryName[], init: EntryInit): EnteredProgram {
-  const built = builtEntries(names, init);
+  const { contextSlot, tailCalls, stateAddr } = init;
+  const from = { names, contexts: contextSlot !== undefined, tailCalls, stateAddr };
+  const built = BUILT.find(from) ?? BUILT.keep(from, buildEntries(names, init));
   const first = insns.length;
   const own = built.insns.slice();
   for (const [at, context] of built.calls) {

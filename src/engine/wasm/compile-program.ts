@@ -98,7 +98,8 @@ export function prepareCode(
     contextSlot,
     funcBase: kind.funcBase,
     stackDepths: depths === undefined ? undefined : [...depths, ...added],
-    stackReach: trusted && kind.effort !== 'quick' ? stackReach(program, host) : undefined,
+    stackReach:
+      trusted && depths !== undefined && kind.effort !== 'quick' ? stackReach(program, host, depths.length) : undefined,
     tailCalls: trusted
       ? { maxEntries: MAP_HANDLE.maxEntries, elements: PROG_ARRAY_PTRS, entry: PROG_HANDLE.bpfFunc }
       : undefined,

@@ -82,10 +82,14 @@ export function stackDepths(program: EngineProgram): readonly number[] | undefin
  * What is touched of each function's frame other than through R10, as the verifier found; undefined where addresses may have come
  * there as numbers: by helpers that follow those, in this program or in one that a tail call out of a function leads to
  * while its callers' frames are in use.
+ *
+ * @param count how many functions the program has
  */
-export function stackReach(program: EngineProgram, host: EngineHost): readonly ReachedSlots[] | undefined {
-  const { insns, proof, exceptionCallback } = program;
-  const count = functionStarts(insns, exceptionCallback).length;
+export function stackReach(
+  { insns, proof }: EngineProgram,
+  host: EngineHost,
+  count: number,
+): readonly ReachedSlots[] | undefined {
   const found = proof?.stats.stackReach;
   if (found === undefined || found.length < count) return undefined;
   for (const slot of surveyOf(insns).calls) {

@@ -1,5 +1,6 @@
 import { adrp, br as branchTo, ldr } from '../arm64/encode.ts';
 import * as ppc from '../ppc64/encode.ts';
+import { TOC_SLOT } from '../ppc64/own/frame.ts';
 import { auipc, jalr, ld, ZERO } from '../riscv64/encode.ts';
 import { bcr, larl, lengthOf, lg } from '../s390x/encode.ts';
 import { wordBytes } from '../word-code.ts';
@@ -113,7 +114,7 @@ export const SHARED_ARCHES: Readonly<Record<string, SharedArch>> = {
   ppc64le: {
     ...PPC,
     stubBytes: 24,
-    stub: place => wordBytes([...ppcEntry(24, place), ppc.mtctr(R12), ppc.bctr()]),
+    stub: place => wordBytes([...ppcEntry(TOC_SLOT.elfv2, place), ppc.mtctr(R12), ppc.bctr()]),
     // Callers say in r12 where they enter; those that have the TOC already would enter two words further on.
     front: {
       sizeBytes: 8,
@@ -127,7 +128,7 @@ export const SHARED_ARCHES: Readonly<Record<string, SharedArch>> = {
     stub(place) {
       const { ld, mtctr, bctr } = ppc;
       return wordBytes(
-        [...ppcEntry(40, place), ld(0, 0, R12), ld(2, 8, R12), mtctr(0), ld(R11, 16, R12), bctr()],
+        [...ppcEntry(TOC_SLOT.elfv1, place), ld(0, 0, R12), ld(2, 8, R12), mtctr(0), ld(R11, 16, R12), bctr()],
         'big',
       );
     },

@@ -3,6 +3,7 @@ import { InternalError } from '../../util/index.ts';
 import { DESK } from '../desk.ts';
 import { unsetWords } from '../opt/index.ts';
 import type { Room } from '../room.ts';
+import { loopHeads } from '../rows/index.ts';
 import {
   BARRIER,
   CALL_HELPER,
@@ -25,7 +26,7 @@ import { lowOnly } from '../wasm/row-emission.ts';
 import type { AnalyzedFunction } from '../wasm/row-function.ts';
 import type { LinearEmission, ProgramEmission } from './emission.ts';
 import { type FunctionFrame, planFunction } from './frame.ts';
-import { CHOICE, loopHeads, onlyRow, PLAIN, planEnds } from './layout.ts';
+import { CHOICE, onlyRow, PLAIN, planEnds } from './layout.ts';
 import type { LinearTarget } from './target.ts';
 import { unsetLocals } from './unset-locals.ts';
 import { knownBefore } from './zero-extended.ts';

@@ -1,21 +1,23 @@
 import { EXIT, type Insn, isPseudoFunc, makeInsn, sameInsn } from '../../isa/index.ts';
 import { ENTRY_ARGS, type EntryName, withEntries } from '../entry-functions.ts';
 import { SMALL_ROWS } from '../opt/index.ts';
+import { Recent } from '../recent.ts';
 import { type FunctionStarts, findFunctions } from '../wasm/function-split.ts';
 import type { LinearEmission } from './emission.ts';
 import type { WrittenFunction } from './function.ts';
 import { type UnitHow, writeFunctions } from './functions.ts';
 
-/** As many are kept: those used last. */
-const MOST_KEPT = 16;
+/** The function that makes contexts of packets: a program's last, if it has one. */
+export interface EntryContext {
+  readonly insns: readonly Insn[];
+  readonly frameBytes: number;
+  readonly verified: boolean;
+}
 
 /** All that the code of ways into a program depends on, where the program is not put into them. */
 export interface EntryKind {
   readonly target: object;
-  /** The function that makes contexts of packets, if anything does: the program's last. */
-  readonly context: readonly Insn[] | undefined;
-  readonly contextFrameBytes: number;
-  readonly contextVerified: boolean;
+  readonly context: EntryContext | undefined;
   readonly tailCalls: boolean;
   readonly stateAddr: number;
   readonly extended: boolean;
@@ -26,17 +28,18 @@ export interface EntryKind {
 /** What makes contexts, if anything does, and ways in. Callees are 0, the program, and 1, what makes contexts. */
 type EntryCode = readonly WrittenFunction[];
 
-/** Pure: what is kept is what would be made again. */
-const KEPT: { readonly kind: EntryKind; readonly code: EntryCode }[] = [];
+function sameContext(a: EntryContext | undefined, b: EntryContext | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (a.frameBytes !== b.frameBytes || a.verified !== b.verified || a.insns.length !== b.insns.length) return false;
+  return a.insns.every((insn, n) => sameInsn(insn, b.insns[n]));
+}
 
 function sameKind(a: EntryKind, b: EntryKind): boolean {
   if (a.target !== b.target || a.stateAddr !== b.stateAddr || a.tailCalls !== b.tailCalls) return false;
-  if (a.extended !== b.extended || a.returnsZero !== b.returnsZero) return false;
-  if (a.contextFrameBytes !== b.contextFrameBytes || a.contextVerified !== b.contextVerified) return false;
-  const [x, y] = [a.context, b.context];
-  if (x === undefined || y === undefined) return x === y;
-  return x.length === y.length && x.every((insn, n) => sameInsn(insn, y[n]));
+  return a.extended === b.extended && a.returnsZero === b.returnsZero && sameContext(a.context, b.context);
 }
+
+const KEPT = new Recent<EntryKind, EntryCode>(16, sameKind);
 
 /**
  * Whether ways into a program are compiled on their own: it is too large to be put into any of them, and what makes contexts and the
@@ -61,15 +64,15 @@ function make<E extends LinearEmission>(
   how: UnitHow<E>,
 ): EntryCode {
   // The program is an instruction in here.
-  const contextSlot = kind.context === undefined ? undefined : 1;
-  const called = [makeInsn(EXIT, 0, 0, 0, 0), ...(kind.context ?? [])];
-  const { tailCalls, stateAddr } = kind;
+  const { context, tailCalls, stateAddr } = kind;
+  const contextSlot = context === undefined ? undefined : 1;
+  const called = [makeInsn(EXIT, 0, 0, 0, 0), ...(context?.insns ?? [])];
   const { insns, slots } = withEntries(called, names, { contextSlot, tailCalls, stateAddr });
   const named = contextSlot === undefined ? [] : [contextSlot];
   const { written } = writeFunctions(
     {
       program: findFunctions(insns, [...named, ...slots.values()]),
-      frameOf: func => ({ sizeBytes: func === 1 && contextSlot !== undefined ? kind.contextFrameBytes : 0 }),
+      frameOf: func => ({ sizeBytes: func === 1 ? (context?.frameBytes ?? 0) : 0 }),
       named,
       entered: new Map([...slots].map(([name, slot]) => [slot, ENTRY_ARGS[name]])),
       mainElsewhere: { returnsZero: kind.returnsZero },
@@ -92,21 +95,13 @@ export function entryCode<E extends LinearEmission>(
   firstSlot: number,
   how: UnitHow<E>,
 ): EntryCode {
-  const at = KEPT.findIndex(kept => sameKind(kept.kind, kind));
-  if (at >= 0) {
-    const found = KEPT[at];
-    // The first is the one used last.
-    if (at > 0) {
-      KEPT.splice(at, 1);
-      KEPT.unshift(found);
-    }
-    return found.code;
-  }
+  const found = KEPT.find(kind);
+  if (found !== undefined) return found;
   const code = make(names, kind, firstSlot, how);
   // The numbers of gates are the program's.
   if (code.some(({ gateOffs }) => gateOffs.length > 0)) return code;
-  const kept = code.map(written => ({ ...written, bytes: written.bytes.slice() }));
-  KEPT.unshift({ kind: { ...kind, context: kind.context?.slice() }, code: kept });
-  if (KEPT.length > MOST_KEPT) KEPT.pop();
-  return kept;
+  return KEPT.keep(
+    kind,
+    code.map(written => ({ ...written, bytes: written.bytes.slice() })),
+  );
 }

@@ -67,13 +67,3 @@ export function planEnds(rows: Ir, blocks: Blocks, room: Room): Uint8Array {
   }
   return forms;
 }
-
-/** Blocks that are jumped back to. */
-export function loopHeads({ count, taken, next }: Blocks, room: Room): Uint8Array {
-  const heads = room.bytes(count);
-  for (let at = 0; at < count; at++) {
-    if (taken[at] >= 0 && taken[at] <= at) heads[taken[at]] = 1;
-    if (next[at] >= 0 && next[at] <= at) heads[next[at]] = 1;
-  }
-  return heads;
-}

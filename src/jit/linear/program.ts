@@ -165,26 +165,32 @@ function compileIn<E extends LinearEmission>(
   let unit: WrittenUnit;
   let apart: readonly WrittenFunction[] = [];
   if (passes.size === 0 && entersFromApart(own, contextSlot)) {
+    const contextAt = contextSlot ?? insns.length;
     unit = writeFunctions(
       {
         program: contextSlot === undefined ? own : { ...own, starts: own.starts.subarray(0, ownCount) },
         frameOf,
-        named: contextSlot === undefined ? named : named.filter(slot => slot !== contextSlot),
+        named: named.filter(slot => slot !== contextSlot),
         entered: NO_ENTRIES,
       },
       how,
     );
     const kind: EntryKind = {
       target,
-      context: contextSlot === undefined ? undefined : insns.slice(contextSlot),
-      contextFrameBytes: contextSlot === undefined ? 0 : frameOf(context).sizeBytes,
-      contextVerified: contextSlot !== undefined && contextSlot < verifiedSlots,
+      context:
+        contextSlot === undefined
+          ? undefined
+          : {
+              insns: insns.slice(contextAt),
+              frameBytes: frameOf(context).sizeBytes,
+              verified: contextAt < verifiedSlots,
+            },
       tailCalls,
       stateAddr,
       extended,
       returnsZero: unit.written[0]?.returnsZero ?? false,
     };
-    apart = entryCode(ENTRIES, kind, contextSlot ?? insns.length, how);
+    apart = entryCode(ENTRIES, kind, contextAt, how);
   } else {
     const entered = withEntries(insns, ENTRIES, { contextSlot, tailCalls, stateAddr });
     unit = writeFunctions(

@@ -1,9 +1,6 @@
 import type { Room } from '../room.ts';
-import type { Blocks } from '../rows/index.ts';
+import { type Blocks, loopHeads, spreadBack } from '../rows/index.ts';
 import { type Ir, LOAD } from '../rows/ir.ts';
-
-/** Rounds before giving up: one for each loop nested in another, and one. */
-const MOST_ROUNDS = 12;
 
 /** Places of a frame that are stored in part by some rows. Sizes are log2. */
 export interface PartPlaces {
@@ -22,11 +19,12 @@ export interface PartPlaces {
  */
 export function keptParts(
   { kind, sub }: Ir,
-  { count, start, taken, next }: Blocks,
+  blocks: Blocks,
   framed: readonly number[],
   places: PartPlaces,
   room: Room,
 ): Uint8Array {
+  const { count, start, taken, next } = blocks;
   const mark = room.mark();
   const words = (places.count + 31) >> 5;
   // Places of which more than the narrowest store sets is loaded from here on, before they are stored as a whole.
@@ -56,25 +54,9 @@ export function keptParts(
     }
   };
   for (let at = 0; at < count; at++) walk(at, false);
-  let rounds = 0;
-  for (let changed = true; changed; rounds++) {
-    if (rounds === MOST_ROUNDS) {
-      room.release(mark);
-      return kept.fill(1);
-    }
-    changed = false;
-    for (let at = count - 1; at >= 0; at--) {
-      for (let side = 0; side < 2; side++) {
-        const to = side === 0 ? taken[at] : next[at];
-        if (to < 0) continue;
-        for (let w = 0; w < words; w++) {
-          const more = live[to * words + w] & ~sets[at * words + w] & ~live[at * words + w];
-          if (more === 0) continue;
-          live[at * words + w] |= more;
-          changed = true;
-        }
-      }
-    }
+  if (!spreadBack(blocks, loopHeads(blocks, room), words, live, sets)) {
+    room.release(mark);
+    return kept.fill(1);
   }
   // Where control goes from a block decides what its stores leave behind.
   const before = live.slice();

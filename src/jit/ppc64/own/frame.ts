@@ -25,9 +25,12 @@ export const ELFV2: OwnAbi = {
   headerBytes: 32,
 };
 export const ELFV1: OwnAbi = { descriptors: true, tocGiven: true, tocSlot: undefined, order: 'big', headerBytes: 112 };
+/** Where callers of C functions keep their TOC, from r1. */
+export const TOC_SLOT = { elfv2: 24, elfv1: 40 } as const;
+
 /** Of shared objects: their TOC is given by what stands in front of functions, or by descriptors somewhere else. */
-const OBJECT_ELFV2: OwnAbi = { ...ELFV2, tocGiven: true, tocSlot: 24 };
-const OBJECT_ELFV1: OwnAbi = { ...ELFV1, descriptors: false, tocSlot: 40 };
+const OBJECT_ELFV2: OwnAbi = { ...ELFV2, tocGiven: true, tocSlot: TOC_SLOT.elfv2 };
+const OBJECT_ELFV1: OwnAbi = { ...ELFV1, descriptors: false, tocSlot: TOC_SLOT.elfv1 };
 
 /** The ABI as code of a shared object has it. */
 export const objectAbi = ({ descriptors }: OwnAbi): OwnAbi => (descriptors ? OBJECT_ELFV1 : OBJECT_ELFV2);
