@@ -1,11 +1,11 @@
-import type { ImageSlot, KernelSpace, Placement } from '../kernels/index.ts';
+import type { KernelSpace, Placement } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
 import { interpreted } from './fallback.ts';
 import { link, type Part } from './link.ts';
-import { tagHashOf, xlatedTag } from './prog-tags.ts';
-import type { DumpEncoding, JitedFunc, JitedProgram, JitFailure, JitResult } from './program.ts';
-import { type Publication, PublishedFunc, PublishedProgram } from './published.ts';
+import { ProgTags } from './prog-tags.ts';
+import type { DumpEncoding, JitedProgram, JitFailure, JitResult } from './program.ts';
+import { FuncKsym, type Publication, PublishedFunc, PublishedProgram } from './published.ts';
 import { funcInput, type Marked, markCalls, NoSubprog } from './split.ts';
 import { type FaultInjector, Steps } from './steps.ts';
 import type { FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
@@ -45,107 +45,136 @@ const UNSTABLE = "JIT doesn't support bpf-to-bpf calls";
  * image, length or entry changes: forms only grow, so it ends, and the round that changes nothing is the proof.
  */
 export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResult {
-  const { target, space } = options;
-  const hash = options.tagHash ?? tagHashOf(xlated.kernel.version);
-  const tag = xlatedTag(xlated, hash);
-  if (options.jitRequested === false) return interpreted(xlated, tag, undefined, options.alwaysOn ?? false);
-  const mode = options.mode ?? 'own';
-  const steps = new Steps(options.inject);
-  const slots: ImageSlot[] = [];
-  const symbols: bigint[] = [];
-  const compilers: FuncCompiler[] = [];
-  const undo = (): void => {
-    for (const addr of symbols.splice(0)) space.removeKsym(addr);
-    for (const slot of slots.splice(0)) space.release(slot);
-  };
+  const tags = new ProgTags(xlated, options.tagHash, options.space.layout.modules.start);
+  if (options.jitRequested === false) return interpreted(xlated, tags.own, undefined, options.alwaysOn ?? false);
+  const load = new Load(xlated, options, tags);
   try {
-    const caps = target.caps(mode);
-    const multi = xlated.subprogs.length > 1;
-    const marked = markCalls(xlated, slot => steps.enter('find_subprog@', slot));
-    if (multi) steps.enter('alloc func');
-    if (multi && !caps.subprogTailCalls && xlated.subprogs.some(subprog => subprog.tailCallReachable)) {
-      throw new JitError(ERRNO.ENOTSUPP, `${target.name} has no tail calls in programs with functions`);
+    return { ok: true, prog: load.jit() };
+  } catch (error) {
+    load.undo();
+    const { site } = load.steps;
+    if (error instanceof NoSubprog) {
+      const failure: JitFailure = { errno: ERRNO.EFAULT, message: error.message, site };
+      return { ok: false, rejection: { errno: ERRNO.EFAULT, message: error.message, failure } };
     }
-    const env: TargetEnv = {
+    if (!(error instanceof JitError)) throw error;
+    const failure: JitFailure = { errno: error.errno, message: error.message, site };
+    if (error.errno === ERRNO.EFAULT) return { ok: false, rejection: { errno: ERRNO.EFAULT, message: '', failure } };
+    return interpreted(xlated, tags.own, failure, options.alwaysOn ?? false);
+  } finally {
+    load.freeCompilers();
+  }
+}
+
+/** One program on its way into a space, and what it holds there. */
+class Load {
+  readonly steps: Steps;
+  readonly #xlated: XlatedProgram;
+  readonly #options: JitOptions;
+  readonly #tags: ProgTags;
+  readonly #env: TargetEnv;
+  /** Compiled once, with their images reserved. */
+  #parts: Part[] = [];
+  #compilers: FuncCompiler[] = [];
+  /** Functions whose symbols are published. */
+  #published: PublishedFunc[] = [];
+
+  constructor(xlated: XlatedProgram, options: JitOptions, tags: ProgTags) {
+    const { target, space } = options;
+    this.steps = new Steps(options.inject);
+    this.#xlated = xlated;
+    this.#options = options;
+    this.#tags = tags;
+    this.#env = {
       cpu: options.cpu ?? target.cpus[0],
-      mode,
+      mode: options.mode ?? 'own',
       space,
       userLimit: options.userLimit ?? space.layout.userLimit,
       pcrel: options.pcrel ?? false,
     };
-    const kfuncAddr = kfuncResolver(xlated, space);
-    const parts = xlated.subprogs.map((_, index) =>
-      compileFirst(steps, xlated, marked, index, env, options, kfuncAddr),
-    );
-    return { ok: true, prog: publish(parts) };
-
-    function publish(made: readonly Part[]): JitedProgram {
-      const { images, callees, rounds } = link(steps, made);
-      const publication: Publication = { xlated, marked, env, hash, tag };
-      const funcs: JitedFunc[] = made.map((part, index) => {
-        steps.enter('write image[', index, ']');
-        const image = images[index];
-        if (image.bytes.length > part.slot.sizeBytes) throw new JitError(ERRNO.ENOTSUPP, UNSTABLE);
-        slots[index] = space.trim(part.slot, image.bytes.length);
-        space.write(slots[index], image.bytes);
-        steps.enter('lock_ro[', index, ']');
-        if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
-        return new PublishedFunc(publication, part.input, image, slots[index]);
-      });
-      for (const func of funcs) {
-        steps.enter('kallsyms_add[', func.index, ']');
-        space.addKsym({ addr: func.addr, sizeBytes: func.jitedLen, kind: 't', name: func.symbol, module: 'bpf' });
-        symbols.push(func.addr);
-      }
-      return new PublishedProgram(publication, target, funcs, {
-        callees,
-        rounds,
-        encoding: options.encoding,
-        free: undo,
-      });
-    }
-  } catch (error) {
-    undo();
-    if (error instanceof NoSubprog) {
-      const failure: JitFailure = { errno: ERRNO.EFAULT, message: error.message, site: steps.site };
-      return { ok: false, rejection: { errno: ERRNO.EFAULT, message: error.message, failure } };
-    }
-    if (!(error instanceof JitError)) throw error;
-    const failure: JitFailure = { errno: error.errno, message: error.message, site: steps.site };
-    if (error.errno === ERRNO.EFAULT) return { ok: false, rejection: { errno: ERRNO.EFAULT, message: '', failure } };
-    return interpreted(xlated, tag, failure, options.alwaysOn ?? false);
-  } finally {
-    for (const compiler of compilers) compiler.free?.();
   }
 
-  function compileFirst(
-    at: Steps,
-    program: XlatedProgram,
-    marked: Marked,
-    index: number,
-    env: TargetEnv,
-    { placement }: JitOptions,
-    kfuncAddr: FuncInput['kfuncAddr'],
-  ): Part {
-    at.enter('alloc prog[', index, ']');
-    const input = funcInput(program, marked, index, kfuncAddr);
-    at.enter('calc_tag[', index, ']');
-    at.enter('alloc jit_data[', index, ']');
-    const compiler = target.compiler(input, env);
-    compilers.push(compiler);
-    at.enter('compile[', index, ']');
+  /** Throws JitError and NoSubprog, with the step in {@link steps}. */
+  jit(): JitedProgram {
+    const { target } = this.#options;
+    const { steps } = this;
+    const { subprogs } = this.#xlated;
+    const caps = target.caps(this.#env.mode);
+    const marked = markCalls(this.#xlated, slot => steps.enter('find_subprog@', slot));
+    if (subprogs.length > 1) {
+      steps.enter('alloc func');
+      if (!caps.subprogTailCalls && subprogs.some(subprog => subprog.tailCallReachable))
+        throw new JitError(ERRNO.ENOTSUPP, `${target.name} has no tail calls in programs with functions`);
+    }
+    const kfuncAddr = kfuncResolver(this.#xlated, this.#options.space);
+    for (let index = 0; index < subprogs.length; index++) this.#compileFirst(marked, index, kfuncAddr);
+    return this.#publish(marked);
+  }
+
+  #compileFirst(marked: Marked, index: number, kfuncAddr: FuncInput['kfuncAddr']): void {
+    const { target, space, placement } = this.#options;
+    const { steps } = this;
+    steps.enter('alloc prog[', index, ']');
+    const input = funcInput(this.#xlated, marked, index, kfuncAddr);
+    steps.enter('calc_tag[', index, ']');
+    steps.enter('alloc jit_data[', index, ']');
+    const compiler = target.compiler(input, this.#env);
+    this.#compilers.push(compiler);
+    steps.enter('compile[', index, ']');
     const first = compiler.emit(undefined, undefined);
-    at.enter('alloc image[', index, ']');
+    steps.enter('alloc image[', index, ']');
     const slot = space.reserve(first.bytes.length, placement?.(index));
     if (slot === undefined) throw new JitError(ERRNO.ENOMEM, 'no room for the image');
     // Reserved: a failure from here on has to give it back.
-    slots.push(slot);
-    return { input, compiler, slot, first };
+    this.#parts.push({ input, compiler, slot, first });
+  }
+
+  #publish(marked: Marked): JitedProgram {
+    const { target, space, encoding } = this.#options;
+    const { steps } = this;
+    const xlated = this.#xlated;
+    const parts = this.#parts;
+    const { images, callees, rounds } = link(steps, parts);
+    const publication: Publication = { xlated, marked, env: this.#env, tags: this.#tags };
+    const funcs: PublishedFunc[] = [];
+    for (let index = 0; index < parts.length; index++) {
+      steps.enter('write image[', index, ']');
+      const { input, slot } = parts[index];
+      const image = images[index];
+      if (image.bytes.length > slot.sizeBytes) throw new JitError(ERRNO.ENOTSUPP, UNSTABLE);
+      const trimmed = space.trim(slot, image.bytes.length);
+      space.write(trimmed, image.bytes);
+      steps.enter('lock_ro[', index, ']');
+      if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
+      funcs.push(new PublishedFunc(publication, input, image, trimmed));
+    }
+    for (const func of funcs) {
+      steps.enter('kallsyms_add[', func.index, ']');
+      space.addKsym(new FuncKsym(func));
+      this.#published.push(func);
+    }
+    return new PublishedProgram(publication, target, funcs, { callees, rounds, encoding, free: () => this.undo() });
+  }
+
+  /** Takes out of the space what was put there; nothing the second time. */
+  undo(): void {
+    const { space } = this.#options;
+    for (const func of this.#published) space.removeKsym(func.addr);
+    for (const part of this.#parts) space.release(part.slot);
+    this.#published = [];
+    this.#parts = [];
+  }
+
+  freeCompilers(): void {
+    for (const compiler of this.#compilers) compiler.free?.();
+    this.#compilers = [];
   }
 }
 
+const NO_KFUNC = (): undefined => undefined;
+
 function kfuncResolver(xlated: XlatedProgram, space: KernelSpace): FuncInput['kfuncAddr'] {
-  if (xlated.kfuncs.length === 0) return () => undefined;
+  if (xlated.kfuncs.length === 0) return NO_KFUNC;
   const byCall = new Map(xlated.kfuncs.map(kfunc => [`${kfunc.imm} ${kfunc.off}`, kfunc.name]));
   return (imm, off) => {
     const name = byCall.get(`${imm} ${off}`);

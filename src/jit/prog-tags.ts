@@ -10,11 +10,6 @@ export function tagHashOf(version: string): TagHash {
   return isSince(version, 6, 18) ? 'sha256' : 'sha1';
 }
 
-/** Tag of a program as it was loaded, before the verifier changed it (`resolve_pseudo_ldimm64`). */
-export function xlatedTag({ original, kernel }: XlatedProgram, hash: TagHash): string {
-  return progTag(original, hash, kernel.order);
-}
-
 /**
  * Tag of one function: of its slots after the marking pass, callee numbers in place of distances, map references as
  * references, so that the address of no map counts. The address of a function is not known yet: the start of module space
@@ -50,4 +45,36 @@ export function funcTag(
     slot++;
   }
   return progTag(insns ?? own, hash, xlated.kernel.order);
+}
+
+/** The tags of one program: none has a part in its code, so each is made when somebody asks. */
+export class ProgTags {
+  readonly #xlated: XlatedProgram;
+  readonly #hash: TagHash | undefined;
+  readonly #modulesStart: bigint;
+  #own: string | undefined;
+
+  /**
+   * @param hash default what the kernel's version does
+   * @param modulesStart as {@link funcTag} has it
+   */
+  constructor(xlated: XlatedProgram, hash: TagHash | undefined, modulesStart: bigint) {
+    this.#xlated = xlated;
+    this.#hash = hash;
+    this.#modulesStart = modulesStart;
+  }
+
+  /** Of the program as it was loaded, before the verifier changed it (`resolve_pseudo_ldimm64`). */
+  get own(): string {
+    return (this.#own ??= progTag(this.#xlated.original, this.#hashUsed, this.#xlated.kernel.order));
+  }
+
+  /** Of one function, as {@link funcTag} has it. */
+  ofFunc(marked: Marked, subprog: Subprog, insns: readonly Insn[]): string {
+    return funcTag(this.#xlated, marked, subprog, this.#hashUsed, this.#modulesStart, insns);
+  }
+
+  get #hashUsed(): TagHash {
+    return this.#hash ?? tagHashOf(this.#xlated.kernel.version);
+  }
 }

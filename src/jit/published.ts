@@ -1,10 +1,10 @@
 import type { Insn } from '../isa/index.ts';
-import { bpfSymbolName, type ImageSlot, type KernelSpace } from '../kernels/index.ts';
+import { bpfSymbolName, type ImageSlot, type KernelSpace, type Ksym } from '../kernels/index.ts';
 import { InternalError } from '../util/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
 import { dumpEncodingOf, encodeForDump } from './dump-form.ts';
 import { offsetFrom } from './link.ts';
-import { funcTag } from './prog-tags.ts';
+import type { ProgTags } from './prog-tags.ts';
 import type { AuxFuncs, DumpEncoding, JitedFunc, JitedProgram } from './program.ts';
 import type { Marked } from './split.ts';
 import type {
@@ -15,7 +15,6 @@ import type {
   FuncInput,
   JitMode,
   JitTarget,
-  TagHash,
   TargetEnv,
 } from './types.ts';
 
@@ -24,16 +23,13 @@ export interface Publication {
   readonly xlated: XlatedProgram;
   readonly marked: Marked;
   readonly env: TargetEnv;
-  readonly hash: TagHash;
-  /** Of the program as loaded. */
-  readonly tag: string;
+  readonly tags: ProgTags;
 }
 
-/** A function at its address. */
+/** A function at its address. Its tag and its symbol are made when somebody asks. */
 export class PublishedFunc implements JitedFunc {
   readonly index: number;
   readonly name: string;
-  readonly symbol: string;
   readonly slot: ImageSlot;
   readonly addr: bigint;
   readonly bytes: Uint8Array;
@@ -49,16 +45,18 @@ export class PublishedFunc implements JitedFunc {
   readonly sites: readonly CallSite[];
   readonly extable: readonly ExtableEntry[];
   readonly #publication: Publication;
+  readonly #isFunc: boolean;
   #tag: string | undefined;
+  #symbol: string | undefined;
 
   constructor(publication: Publication, { index, isFunc, insns }: FuncInput, image: CompiledFunc, slot: ImageSlot) {
     if (image.slotOffs.length !== insns.length + 1)
       throw new InternalError(`${insns.length} slots, ${image.slotOffs.length} offsets`);
-    const { xlated, tag } = publication;
+    const { xlated } = publication;
     const subprog = xlated.subprogs[index];
     const { addr } = slot;
     this.#publication = publication;
-    this.#tag = isFunc ? undefined : tag;
+    this.#isFunc = isFunc;
     this.index = index;
     this.name = subprog.name !== '' ? subprog.name : index === 0 ? xlated.name : 'F';
     this.start = subprog.start;
@@ -71,21 +69,39 @@ export class PublishedFunc implements JitedFunc {
     this.localEntry = offsetFrom(addr, image.localEntryOff);
     this.tailEntry = offsetFrom(addr, image.tailEntryOff);
     this.insns = insns;
-    this.symbol = bpfSymbolName(index === 0 ? tag : this.tag, this.name);
     this.slotOffs = image.slotOffs;
     this.lineOffs = image.lineOffs ?? image.slotOffs;
     this.sites = image.sites;
     this.extable = image.extable;
   }
 
-  /** Main's own has no part in any symbol: it is made when somebody asks. */
   get tag(): string {
-    if (this.#tag === undefined) {
-      const { xlated, marked, hash, env } = this.#publication;
-      const { start } = env.space.layout.modules;
-      this.#tag = funcTag(xlated, marked, xlated.subprogs[this.index], hash, start, this.insns);
-    }
-    return this.#tag;
+    const { xlated, marked, tags } = this.#publication;
+    return (this.#tag ??= this.#isFunc ? tags.ofFunc(marked, xlated.subprogs[this.index], this.insns) : tags.own);
+  }
+
+  get symbol(): string {
+    const { tags } = this.#publication;
+    return (this.#symbol ??= bpfSymbolName(this.index === 0 ? tags.own : this.tag, this.name));
+  }
+}
+
+/** A function's line in kallsyms. */
+export class FuncKsym implements Ksym {
+  readonly addr: bigint;
+  readonly sizeBytes: number;
+  readonly kind = 't';
+  readonly module = 'bpf';
+  readonly #func: JitedFunc;
+
+  constructor(func: JitedFunc) {
+    this.addr = func.addr;
+    this.sizeBytes = func.jitedLen;
+    this.#func = func;
+  }
+
+  get name(): string {
+    return this.#func.symbol;
   }
 }
 
@@ -99,15 +115,15 @@ export class PublishedProgram implements JitedProgram {
   readonly space: KernelSpace;
   readonly aux: AuxFuncs;
   readonly funcs: readonly JitedFunc[];
-  readonly tag: string;
   readonly rounds: number;
   readonly free: () => void;
   readonly #marked: Marked;
+  readonly #tags: ProgTags;
   readonly #encoding: DumpEncoding | undefined;
   #insns: readonly Insn[] | undefined;
 
   constructor(
-    { xlated, marked, env, tag }: Publication,
+    { xlated, marked, env, tags }: Publication,
     target: JitTarget,
     funcs: readonly JitedFunc[],
     made: {
@@ -129,11 +145,15 @@ export class PublishedProgram implements JitedProgram {
       realFuncCount: multi ? funcs.length : 0,
     };
     this.funcs = funcs;
-    this.tag = tag;
+    this.#tags = tags;
     this.#encoding = made.encoding;
     this.rounds = made.rounds;
     this.free = made.free;
     this.#marked = marked;
+  }
+
+  get tag(): string {
+    return this.#tags.own;
   }
 
   get encoding(): DumpEncoding {

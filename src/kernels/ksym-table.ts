@@ -28,8 +28,10 @@ export class KsymTable {
     return this.#entries.at(addr)?.ksym;
   }
 
-  /** Ascending. */
+  /** Ascending; names that were not made yet are made. */
   list(): readonly Ksym[] {
-    return (this.#list ??= this.#entries.values().map(entry => entry.ksym));
+    return (this.#list ??= this.#entries.values().map(({ ksym: { addr, sizeBytes, kind, name, module } }) => {
+      return { addr, sizeBytes, kind, name, module };
+    }));
   }
 }

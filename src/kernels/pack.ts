@@ -31,34 +31,35 @@ export class ProgPack implements AddressRange {
     return this.#used === 0;
   }
 
-  /** Address of the lowest run of free chunks that holds `sizeBytes`, or undefined. Takes nothing. */
-  find(sizeBytes: number): bigint | undefined {
+  addrOf(chunk: number): bigint {
+    return this.start + BigInt(chunk * CHUNK_BYTES);
+  }
+
+  /** First chunk of the lowest run of free ones that holds `sizeBytes`, or -1. Takes nothing. */
+  find(sizeBytes: number): number {
     const need = Math.ceil(sizeBytes / CHUNK_BYTES);
     const uses = this.#uses;
     let run = 0;
     for (let i = this.#firstFree; i < uses.length; i++) {
       run = uses[i] === 0 ? run + 1 : 0;
-      if (run === need) return this.start + BigInt((i + 1 - need) * CHUNK_BYTES);
+      if (run === need) return i + 1 - need;
     }
     const first = uses.length - run;
-    return first + need <= this.#chunkCount ? this.start + BigInt(first * CHUNK_BYTES) : undefined;
+    return first + need <= this.#chunkCount ? first : -1;
   }
 
-  /** Counts every chunk of the pack that `[start, end)` touches up or down. */
-  #count(start: bigint, end: bigint, by: 1 | -1): void {
-    const from = Math.max(0, Number(start - this.start));
-    const to = Math.min(Number(end - this.start), this.#chunkCount * CHUNK_BYTES);
-    const first = Math.floor(from / CHUNK_BYTES);
-    const last = Math.ceil(to / CHUNK_BYTES);
-    if (last > this.#uses.length) this.#grow(last);
-    for (let i = first; i < last; i++) {
-      const before = this.#uses[i];
-      this.#uses[i] = before + by;
+  /** Chunks from `first` up to `end` have one user more, or less. */
+  count(first: number, end: number, by: 1 | -1): void {
+    if (end > this.#uses.length) this.#grow(end);
+    const uses = this.#uses;
+    for (let i = first; i < end; i++) {
+      const before = uses[i];
+      uses[i] = before + by;
       if (before === 0) this.#used++;
       else if (before + by === 0) this.#used--;
     }
     if (by < 0 && first < this.#firstFree) this.#firstFree = first;
-    while (by > 0 && this.#firstFree < this.#uses.length && this.#uses[this.#firstFree] > 0) this.#firstFree++;
+    while (by > 0 && this.#firstFree < uses.length && uses[this.#firstFree] > 0) this.#firstFree++;
   }
 
   #grow(chunks: number): void {
@@ -67,11 +68,11 @@ export class ProgPack implements AddressRange {
     this.#uses = grown;
   }
 
-  take(start: bigint, end: bigint): void {
-    this.#count(start, end, 1);
-  }
-
-  give(start: bigint, end: bigint): void {
-    this.#count(start, end, -1);
+  /** Every chunk that a range of addresses touches has one user more, or less. */
+  countRange({ start, end }: AddressRange, by: 1 | -1): void {
+    if (start >= this.end || end <= this.start) return;
+    const first = Math.floor(Math.max(0, Number(start - this.start)) / CHUNK_BYTES);
+    const last = Math.ceil(Number(end - this.start) / CHUNK_BYTES);
+    this.count(first, Math.min(last, this.#chunkCount), by);
   }
 }

@@ -44,19 +44,24 @@ export class RangeSet<T extends AddressRange> {
 
   /** Adds a range that overlaps none. */
   add(row: T): void {
-    const index = this.#countUpTo(row.start);
-    // Mostly behind all others; `splice` makes an array of what it takes out.
-    if (index === this.#rows.length) this.#rows.push(row);
-    else this.#rows.splice(index, 0, row);
+    const rows = this.#rows;
+    // Mostly behind all others.
+    if (rows.length === 0 || rows[rows.length - 1].start < row.start) rows.push(row);
+    else rows.splice(this.#countUpTo(row.start), 0, row);
   }
 
   /** Takes the range that starts at `start` out; false when there is none. */
   remove(start: bigint): boolean {
-    const index = this.#countUpTo(start) - 1;
-    if (this.#rows[index]?.start !== start) return false;
-    if (index === this.#rows.length - 1) this.#rows.pop();
-    else this.#rows.splice(index, 1);
+    const rows = this.#rows;
     this.#last = undefined;
+    // Mostly what came last.
+    if (rows.length > 0 && rows[rows.length - 1].start === start) {
+      rows.pop();
+      return true;
+    }
+    const index = this.#countUpTo(start) - 1;
+    if (rows[index]?.start !== start) return false;
+    rows.splice(index, 1);
     return true;
   }
 

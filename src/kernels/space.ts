@@ -38,13 +38,37 @@ export interface CreateSpaceOptions {
 interface Reserved extends AddressRange {
   /** Address of the first byte of code. */
   readonly addr: bigint;
+  /** Bytes before it. */
+  readonly headBytes: number;
   sizeBytes: number;
   end: bigint;
   /** Charged to the limit. */
   charged: number;
   readonly kind: 'pack' | 'pages' | 'placed';
+  /** Kind `pack`: where its chunks are. Addresses are objects, chunks are not. */
+  readonly pack: ProgPack | undefined;
+  readonly chunk: number;
   /** What was written there, at {@link addr}. */
   image: SpaceImage | undefined;
+  /** Undefined once released. */
+  space: Space | undefined;
+}
+
+/** A reservation as others see it. */
+class Slot implements ImageSlot {
+  readonly addr: bigint;
+  readonly sizeBytes: number;
+  readonly #held: Reserved;
+
+  constructor(held: Reserved) {
+    this.addr = held.addr;
+    this.sizeBytes = held.sizeBytes;
+    this.#held = held;
+  }
+
+  static held(slot: ImageSlot): Reserved | undefined {
+    return #held in slot ? slot.#held : undefined;
+  }
 }
 
 interface Area extends AddressRange {
@@ -73,8 +97,6 @@ class Space implements KernelSpace {
   readonly text: AddressRange;
   readonly #options: CreateSpaceOptions;
   readonly #codeAlign: number;
-  /** By address of code. */
-  readonly #slots = new Map<bigint, Reserved>();
   readonly #reserved = new RangeSet<Reserved>();
   /** Packs, pages of single images, kernel text, ranges to keep out of. */
   readonly #areas = new RangeSet<Area>();
@@ -109,7 +131,7 @@ class Space implements KernelSpace {
   }
 
   get slotCount(): number {
-    return this.#slots.size;
+    return this.#reserved.size;
   }
 
   symbolAddr(name: string): bigint {
@@ -143,8 +165,12 @@ class Space implements KernelSpace {
     const inPack = sizeUp(sizeBytes + HEADER_BYTES + PACK_HOLE_BYTES, CHUNK_BYTES);
     if (packBytes > 0 && inPack <= packBytes) {
       if (!this.#affords(inPack)) return undefined;
-      const start = this.#findChunks(inPack);
-      return start === undefined ? undefined : this.#record('pack', start, inPack, sizeBytes, CHUNK_BYTES);
+      for (const pack of this.#packs) {
+        const chunk = pack.find(inPack);
+        if (chunk >= 0) return this.#record(pack.addrOf(chunk), inPack, sizeBytes, CHUNK_BYTES, pack, chunk);
+      }
+      const pack = this.#addPack();
+      return pack === undefined ? undefined : this.#record(pack.start, inPack, sizeBytes, CHUNK_BYTES, pack, 0);
     }
     const hole = packBytes > 0 ? PACK_HOLE_BYTES : PAGES_HOLE_BYTES;
     const total = sizeUp(sizeBytes + HEADER_BYTES + hole, pageBytes);
@@ -152,7 +178,7 @@ class Space implements KernelSpace {
     const start = this.#findArea(BigInt(total));
     if (start === undefined) return undefined;
     this.#areas.add({ start, end: start + BigInt(total) });
-    return this.#record('pages', start, total, sizeBytes, pageBytes);
+    return this.#record(start, total, sizeBytes, pageBytes);
   }
 
   trim(slot: ImageSlot, sizeBytes: number): ImageSlot {
@@ -161,20 +187,20 @@ class Space implements KernelSpace {
       throw new InternalError(`image at ${hex(held.addr)}: ${held.sizeBytes} bytes trimmed to ${sizeBytes}`);
     }
     // Pages of single images stay: the kernel gives whole areas back only.
-    const used = Number(held.addr - held.start) + sizeBytes;
+    const used = held.headBytes + sizeBytes;
     const charged = held.kind === 'placed' ? used : sizeUp(used, CHUNK_BYTES);
     if (held.kind !== 'pages' && charged < held.charged) {
-      const end = held.start + BigInt(charged);
-      this.#count(held.start, held.end, 'give');
-      this.#count(held.start, end, 'take');
+      this.#count(held, -1);
       this.#charged -= held.charged - charged;
       held.charged = charged;
-      held.end = end;
+      held.end = held.start + BigInt(charged);
+      this.#count(held, 1);
     }
+    if (sizeBytes === slot.sizeBytes) return slot;
     held.sizeBytes = sizeBytes;
     const { image } = held;
     if (image !== undefined && image.bytes.length > sizeBytes) put(held, image.bytes.slice(0, sizeBytes));
-    return { addr: held.addr, sizeBytes };
+    return new Slot(held);
   }
 
   write(slot: ImageSlot, bytes: Uint8Array): void {
@@ -187,11 +213,11 @@ class Space implements KernelSpace {
 
   release(slot: ImageSlot): void {
     const held = this.#held(slot);
-    this.#slots.delete(held.addr);
+    held.space = undefined;
     this.#reserved.remove(held.start);
     this.#charged -= held.charged;
     if (held.kind === 'pages') this.#dropArea(held.start);
-    else this.#count(held.start, held.end, 'give');
+    else this.#count(held, -1);
     if (held.kind === 'placed') this.#areaHint = this.layout.images.start;
     for (let i = this.#packs.length - 1; i >= 0; i--) {
       if (!this.#packs[i].empty) continue;
@@ -230,8 +256,8 @@ class Space implements KernelSpace {
   }
 
   #held(slot: ImageSlot): Reserved {
-    const held = this.#slots.get(slot.addr);
-    if (held === undefined) throw new InternalError(`no image is reserved at ${hex(slot.addr)}`);
+    const held = Slot.held(slot);
+    if (held?.space !== this) throw new InternalError(`no image is reserved at ${hex(slot.addr)}`);
     return held;
   }
 
@@ -239,40 +265,56 @@ class Space implements KernelSpace {
     return this.#charged + bytes <= (this.#options.limitBytes ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Enters a reservation of `total` bytes from `start` on, code behind its header and a hole. */
-  #record(kind: 'pack' | 'pages', start: bigint, total: number, sizeBytes: number, unitBytes: number): ImageSlot {
+  /** Enters a reservation of `total` bytes from `start` on, code behind its header and a hole: chunks of a pack or pages. */
+  #record(
+    start: bigint,
+    total: number,
+    sizeBytes: number,
+    unitBytes: number,
+    pack: ProgPack | undefined = undefined,
+    chunk = -1,
+  ): ImageSlot {
     const hole = Math.min(total - (sizeBytes + HEADER_BYTES), unitBytes - HEADER_BYTES);
     const random = this.#options.random;
     const at = random === undefined ? START_BYTES : Math.floor(random() * hole);
-    const addr = start + BigInt(HEADER_BYTES + at - (at % this.#codeAlign));
-    return this.#enter({ start, end: start + BigInt(total), addr, sizeBytes, charged: total, kind, image: undefined });
+    const headBytes = HEADER_BYTES + at - (at % this.#codeAlign);
+    return this.#enter({
+      start,
+      end: start + BigInt(total),
+      addr: start + BigInt(headBytes),
+      headBytes,
+      sizeBytes,
+      charged: total,
+      kind: pack === undefined ? 'pages' : 'pack',
+      pack,
+      chunk,
+      image: undefined,
+      space: this,
+    });
   }
 
   #enter(held: Reserved): ImageSlot {
-    this.#slots.set(held.addr, held);
     this.#reserved.add(held);
     this.#charged += held.charged;
-    if (held.kind !== 'pages') this.#count(held.start, held.end, 'take');
-    return { addr: held.addr, sizeBytes: held.sizeBytes };
+    if (held.kind !== 'pages') this.#count(held, 1);
+    return new Slot(held);
   }
 
-  /** Counts chunks of every pack a range touches. */
-  #count(start: bigint, end: bigint, how: 'take' | 'give'): void {
-    for (const pack of this.#packs) if (pack.start < end && start < pack.end) pack[how](start, end);
+  /** Counts its chunks up or down; a placed image's in every pack that it touches. */
+  #count(held: Reserved, by: 1 | -1): void {
+    const { pack, chunk } = held;
+    if (pack !== undefined) pack.count(chunk, chunk + held.charged / CHUNK_BYTES, by);
+    else for (const touched of this.#packs) touched.countRange(held, by);
   }
 
-  /** That much room in a pack, in a new one if need be. */
-  #findChunks(bytes: number): bigint | undefined {
-    for (const pack of this.#packs) {
-      const found = pack.find(bytes);
-      if (found !== undefined) return found;
-    }
+  /** One more pack, empty. */
+  #addPack(): ProgPack | undefined {
     const start = this.#findArea(BigInt(this.layout.packBytes));
     if (start === undefined) return undefined;
     const pack = new ProgPack(start, this.layout.packBytes);
     this.#packs.push(pack);
     this.#areas.add({ start, end: pack.end, pack });
-    return pack.find(bytes);
+    return pack;
   }
 
   /** The lowest place for whole pages in the image region, with an unmapped page behind, as vmalloc() gives. */
@@ -336,7 +378,19 @@ class Space implements KernelSpace {
       );
     }
     if (!this.#affords(sizeBytes)) return undefined;
-    return this.#enter({ start: addr, end, addr, sizeBytes, charged: sizeBytes, kind: 'placed', image: undefined });
+    return this.#enter({
+      start: addr,
+      end,
+      addr,
+      headBytes: 0,
+      sizeBytes,
+      charged: sizeBytes,
+      kind: 'placed',
+      pack: undefined,
+      chunk: -1,
+      image: undefined,
+      space: this,
+    });
   }
 
   /** The lowest area in the way, from `area` on: packs are in nobody's way, their images are. */
