@@ -1,6 +1,7 @@
 import { type ByteOrder, InternalError } from '../util/index.ts';
 import type { Cuts } from './cuts.ts';
-import { intsIn, type Room } from './room.ts';
+import type { Room } from './room.ts';
+import { Shelf } from './shelf.ts';
 
 /** How a fixup's place is filled in once its label has an offset: target's own number. */
 export type FixupKind = number;
@@ -15,8 +16,14 @@ const FIXUP_INTS = 3;
 /** Room that is always kept, and how much is needed for a label at most as a rule. */
 const KEPT_BYTES = 1 << 20;
 const LABEL_BYTES = 32;
-const isTooLarge = ({ byteLength }: Uint8Array | Int32Array, labelCount: number): boolean =>
-  byteLength > KEPT_BYTES && byteLength > 4 * LABEL_BYTES * labelCount;
+const isTooLarge = (sizeBytes: number, labelCount: number): boolean =>
+  sizeBytes > KEPT_BYTES && sizeBytes > 4 * LABEL_BYTES * labelCount;
+
+/** Elements up to which a loop copies faster than `set`, which needs a view. */
+const SHORT = 32;
+
+const SHELF = new Shelf();
+const NO_OFFS = new Int32Array(0);
 
 /**
  * Code being written: bytes in one byte order, labels, and places that wait for a label. Offsets are in bytes from its
@@ -45,16 +52,15 @@ export class CodeBuffer {
   reset(labelCount: number): void {
     this.#length = 0;
     this.#fixupCount = 0;
-    if (this.#labels.length < labelCount || isTooLarge(this.#labels, labelCount)) {
+    if (this.#labels.length < labelCount || isTooLarge(4 * this.#labels.length, labelCount)) {
       this.#labels = new Int32Array(labelCount + 8);
     }
     const labels = this.#labels;
-    // `fill` costs 100 ns however few they are.
-    if (labelCount > 64) labels.fill(UNBOUND, 0, labelCount);
+    if (labelCount > SHORT) labels.fill(UNBOUND, 0, labelCount);
     else for (let i = 0; i < labelCount; i++) labels[i] = UNBOUND;
     this.#labelCount = labelCount;
-    if (isTooLarge(this.#bytes, labelCount)) this.#bytes = new Uint8Array(1 << 16);
-    if (isTooLarge(this.#fixups, labelCount)) this.#fixups = new Int32Array(64 * FIXUP_INTS);
+    if (isTooLarge(this.#bytes.length, labelCount)) this.#bytes = new Uint8Array(1 << 16);
+    if (isTooLarge(4 * this.#fixups.length, labelCount)) this.#fixups = new Int32Array(64 * FIXUP_INTS);
   }
 
   /** Bytes written: the offset of what comes next. */
@@ -150,6 +156,11 @@ export class CodeBuffer {
     this.#labels[label] = this.#length;
   }
 
+  /** The label stands where another does. */
+  bindAs(label: number, other: number): void {
+    this.#labels[label] = this.#labels[other];
+  }
+
   /** Where the label stands; -1 while nobody bound it. */
   offsetOf(label: number): number {
     return this.#labels[label];
@@ -227,28 +238,33 @@ export class CodeBuffer {
     this.#copyTo(copy);
     return copy;
   }
+
+  /**
+   * Copies of what was written and of where its slots begin, for good; or of what was written alone.
+   *
+   * @param slotCount labels 0 … slotCount − 1 stand where slots begin, and label slotCount where the last one ends
+   * @param draft room for what is only written to see how long it gets
+   */
+  finishSlots(
+    slotCount: number,
+    draft: Room | undefined,
+  ): { readonly bytes: Uint8Array; readonly slotOffs: Int32Array } {
+    if (draft !== undefined) return { bytes: this.finishIn(draft), slotOffs: NO_OFFS };
+    const labels = this.#labels;
+    const count = slotCount + 1;
+    const at = SHELF.take(4 * count + this.#length);
+    const slotOffs = new Int32Array(SHELF.memory, at, count);
+    if (count > SHORT) slotOffs.set(labels.subarray(0, count));
+    else for (let i = 0; i < count; i++) slotOffs[i] = labels[i];
+    const bytes = new Uint8Array(SHELF.memory, at + 4 * count, this.#length);
+    this.#copyTo(bytes);
+    return { bytes, slotOffs };
+  }
   #copyTo(copy: Uint8Array): void {
     const length = this.#length;
     const bytes = this.#bytes;
-    // `set` and its view cost 60 ns however few they are.
-    if (length > 64) copy.set(bytes.subarray(0, length));
+    if (length > SHORT) copy.set(bytes.subarray(0, length));
     else for (let i = 0; i < length; i++) copy[i] = bytes[i];
-  }
-
-  /** Copies of what was written and of where slots begin in it: in a room, or for good, and then in one piece of memory. */
-  finishWith(
-    slotOffs: Int32Array,
-    room: Room | undefined,
-  ): { readonly bytes: Uint8Array; readonly slotOffs: Int32Array } {
-    if (room !== undefined) return { bytes: this.finishIn(room), slotOffs: intsIn(room, slotOffs) };
-    // Arrays of 64 bytes and less need no memory of their own.
-    if (slotOffs.byteLength <= 64) return { bytes: this.finish(), slotOffs: slotOffs.slice() };
-    const memory = new ArrayBuffer(slotOffs.byteLength + this.#length);
-    const offs = new Int32Array(memory, 0, slotOffs.length);
-    offs.set(slotOffs);
-    const bytes = new Uint8Array(memory, slotOffs.byteLength, this.#length);
-    this.#copyTo(bytes);
-    return { bytes, slotOffs: offs };
   }
 
   /** A copy of what was written; `same` itself if that is what was written. */

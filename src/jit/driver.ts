@@ -146,7 +146,7 @@ class Load {
       space.write(trimmed, image.bytes);
       steps.enter('lock_ro[', index, ']');
       if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
-      funcs.push(new PublishedFunc(publication, input, image, trimmed));
+      funcs.push(new PublishedFunc(publication, input, image, trimmed, callees[index]));
     }
     for (const func of funcs) {
       steps.enter('kallsyms_add[', func.index, ']');
@@ -159,8 +159,9 @@ class Load {
   /** Takes out of the space what was put there; nothing the second time. */
   undo(): void {
     const { space } = this.#options;
-    for (const func of this.#published) space.removeKsym(func.addr);
-    for (const part of this.#parts) space.release(part.slot);
+    // Last in, first out: what came last is found at once.
+    for (let i = this.#published.length - 1; i >= 0; i--) space.removeKsym(this.#published[i].addr);
+    for (let i = this.#parts.length - 1; i >= 0; i--) space.release(this.#parts[i].slot);
     this.#published = [];
     this.#parts = [];
   }

@@ -40,40 +40,42 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
  * The last pass: emits every function with its address and its callees' known, and again until a whole round leaves each
  * byte and each entry as it was. Within one compiler forms only grow, so rounds are bounded by the number of calls and
  * branches; running past that bound is a bug, never a hang. A function is what it was while no entry has changed since it
- * was emitted: same inputs, same bytes.
+ * was emitted: same inputs, same bytes. One that asks for no address is settled before.
  *
  * @param fixed what comes behind the functions in the table and never moves
  */
 export function link(steps: Steps, parts: readonly Part[], fixed: readonly Callee[] = []): Linked {
+  const count = parts.length;
   // One table, filled before the pass: compilers hold on to it, so its elements are replaced, never the table.
-  const callees: Callee[] = [...parts.map(part => calleeOf(part.slot.addr, part.first)), ...fixed];
-  let images = parts.map(part => part.first);
-  const slotCount = parts.reduce((sum, part) => sum + part.input.insns.length, 0);
-  const limit = 16 + 4 * slotCount;
+  const callees: Callee[] = [];
+  const images: CompiledFunc[] = [];
   // How many entries had changed when each was emitted.
+  const emittedAt: number[] = [];
+  let limit = 16;
+  for (const { slot, first, input } of parts) {
+    callees.push(calleeOf(slot.addr, first));
+    images.push(first);
+    emittedAt.push(-1);
+    limit += 4 * input.insns.length;
+  }
+  for (const callee of fixed) callees.push(callee);
   let changes = 0;
-  const emittedAt = new Array<number>(parts.length).fill(-1);
   for (let rounds = 1; rounds <= limit; rounds++) {
     let changed = false;
-    const next: CompiledFunc[] = [];
-    for (let i = 0; i < parts.length; i++) {
+    for (let i = 0; i < count; i++) {
       steps.enter('compile[', i, '] extra round ', rounds);
-      if (emittedAt[i] === changes) {
-        next.push(images[i]);
-        continue;
-      }
+      const before = images[i];
+      if (emittedAt[i] === changes || before.settled === true) continue;
       emittedAt[i] = changes;
       const image = parts[i].compiler.emit(parts[i].slot.addr, callees);
-      if (image.entryOff !== images[i].entryOff || image.localEntryOff !== images[i].localEntryOff) {
+      images[i] = image;
+      if (image.entryOff !== before.entryOff || image.localEntryOff !== before.localEntryOff) {
         callees[i] = calleeOf(parts[i].slot.addr, image);
         changed = true;
         changes++;
-      }
-      if (!sameBytes(image.bytes, images[i].bytes)) changed = true;
-      next.push(image);
+      } else if (!changed && !sameBytes(image.bytes, before.bytes)) changed = true;
     }
-    images = next;
     if (!changed) return { images, callees, rounds };
   }
-  throw new InternalError(`${parts.length} functions did not settle in ${limit} rounds`);
+  throw new InternalError(`${count} functions did not settle in ${limit} rounds`);
 }

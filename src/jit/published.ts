@@ -1,7 +1,7 @@
 import type { Insn } from '../isa/index.ts';
 import { bpfSymbolName, type ImageSlot, type KernelSpace, type Ksym } from '../kernels/index.ts';
 import { InternalError } from '../util/index.ts';
-import type { XlatedProgram } from '../verifier/index.ts';
+import type { Subprog, XlatedProgram } from '../verifier/index.ts';
 import { dumpEncodingOf, encodeForDump } from './dump-form.ts';
 import { offsetFrom } from './link.ts';
 import type { ProgTags } from './prog-tags.ts';
@@ -28,58 +28,74 @@ export interface Publication {
 
 /** A function at its address. Its tag and its symbol are made when somebody asks. */
 export class PublishedFunc implements JitedFunc {
-  readonly index: number;
-  readonly name: string;
   readonly slot: ImageSlot;
   readonly addr: bigint;
-  readonly bytes: Uint8Array;
-  readonly jitedLen: number;
-  readonly bpfFunc: bigint;
   readonly entry: bigint;
   readonly localEntry: bigint;
-  readonly tailEntry: bigint;
-  readonly insns: readonly Insn[];
-  readonly start: number;
-  readonly slotOffs: Int32Array;
-  readonly lineOffs: Int32Array;
-  readonly sites: readonly CallSite[];
-  readonly extable: readonly ExtableEntry[];
   readonly #publication: Publication;
-  readonly #isFunc: boolean;
+  readonly #input: FuncInput;
+  readonly #image: CompiledFunc;
   #tag: string | undefined;
   #symbol: string | undefined;
 
-  constructor(publication: Publication, { index, isFunc, insns }: FuncInput, image: CompiledFunc, slot: ImageSlot) {
-    if (image.slotOffs.length !== insns.length + 1)
-      throw new InternalError(`${insns.length} slots, ${image.slotOffs.length} offsets`);
-    const { xlated } = publication;
-    const subprog = xlated.subprogs[index];
-    const { addr } = slot;
-    this.#publication = publication;
-    this.#isFunc = isFunc;
-    this.index = index;
-    this.name = subprog.name !== '' ? subprog.name : index === 0 ? xlated.name : 'F';
-    this.start = subprog.start;
+  /** @param callee the same function in the table that all share */
+  constructor(publication: Publication, input: FuncInput, image: CompiledFunc, slot: ImageSlot, callee: Callee) {
+    if (image.slotOffs.length !== input.insns.length + 1)
+      throw new InternalError(`${input.insns.length} slots, ${image.slotOffs.length} offsets`);
     this.slot = slot;
-    this.addr = addr;
-    this.bytes = image.bytes;
-    this.jitedLen = image.jitedLen ?? image.bytes.length;
-    this.bpfFunc = addr;
-    this.entry = offsetFrom(addr, image.entryOff);
-    this.localEntry = offsetFrom(addr, image.localEntryOff);
-    this.tailEntry = offsetFrom(addr, image.tailEntryOff);
-    this.insns = insns;
-    this.slotOffs = image.slotOffs;
-    this.lineOffs = image.lineOffs ?? image.slotOffs;
-    this.sites = image.sites;
-    this.extable = image.extable;
+    this.addr = slot.addr;
+    this.entry = callee.entry;
+    this.localEntry = callee.localEntry;
+    this.#publication = publication;
+    this.#input = input;
+    this.#image = image;
+  }
+
+  get index(): number {
+    return this.#input.index;
+  }
+  get #subprog(): Subprog {
+    return this.#publication.xlated.subprogs[this.index];
+  }
+  get name(): string {
+    const { name } = this.#subprog;
+    return name !== '' ? name : this.index === 0 ? this.#publication.xlated.name : 'F';
+  }
+  get start(): number {
+    return this.#subprog.start;
+  }
+  get insns(): readonly Insn[] {
+    return this.#input.insns;
+  }
+  get bpfFunc(): bigint {
+    return this.addr;
+  }
+  get tailEntry(): bigint {
+    return offsetFrom(this.addr, this.#image.tailEntryOff);
+  }
+  get bytes(): Uint8Array {
+    return this.#image.bytes;
+  }
+  get jitedLen(): number {
+    return this.#image.jitedLen ?? this.#image.bytes.length;
+  }
+  get slotOffs(): Int32Array {
+    return this.#image.slotOffs;
+  }
+  get lineOffs(): Int32Array {
+    return this.#image.lineOffs ?? this.#image.slotOffs;
+  }
+  get sites(): readonly CallSite[] {
+    return this.#image.sites;
+  }
+  get extable(): readonly ExtableEntry[] {
+    return this.#image.extable;
   }
 
   get tag(): string {
-    const { xlated, marked, tags } = this.#publication;
-    return (this.#tag ??= this.#isFunc ? tags.ofFunc(marked, xlated.subprogs[this.index], this.insns) : tags.own);
+    const { marked, tags } = this.#publication;
+    return (this.#tag ??= this.#input.isFunc ? tags.ofFunc(marked, this.#subprog, this.insns) : tags.own);
   }
-
   get symbol(): string {
     const { tags } = this.#publication;
     return (this.#symbol ??= bpfSymbolName(this.index === 0 ? tags.own : this.tag, this.name));

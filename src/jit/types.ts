@@ -133,12 +133,14 @@ export interface CompiledFunc {
   readonly localEntryOff: number;
   /** Where tail calls enter: behind what starts the count. */
   readonly tailEntryOff: number;
-  /** Byte offset of each slot's code, and of the end: length = slots + 1. */
+  /** Byte offset of each slot's code, and of the end: length = slots + 1. First passes that are not settled may leave it empty. */
   readonly slotOffs: Int32Array;
   /** What jited line records say, by slot and from `bpfFunc`, where a kernel's JIT says something else than `slotOffs`. */
   readonly lineOffs?: Int32Array;
   readonly sites: readonly CallSite[];
   readonly extable: readonly ExtableEntry[];
+  /** A first pass that asked for no address: what every later emission would give. Absent: not known. */
+  readonly settled?: boolean;
 }
 
 /**
@@ -156,7 +158,7 @@ export interface FuncCompiler {
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc;
   /**
    * Nobody will call {@link emit} again: memory may serve the next function. What was emitted with callees known stays;
-   * the arrays of first passes do not.
+   * the arrays of first passes that are not settled do not.
    */
   free?(): void;
 }

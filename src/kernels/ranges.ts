@@ -35,6 +35,8 @@ export class RangeSet<T extends AddressRange> {
 
   /** The lowest range that shares a byte with `[start, end)`. */
   overlapping(start: bigint, end: bigint): T | undefined {
+    const last = this.#rows[this.#rows.length - 1];
+    if (last === undefined || last.end <= start) return undefined;
     const next = this.#countUpTo(start);
     const before = this.#rows[next - 1];
     if (before !== undefined && before.end > start) return before;

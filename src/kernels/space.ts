@@ -35,23 +35,48 @@ export interface CreateSpaceOptions {
 }
 
 /** What was reserved: header and code. */
-interface Reserved extends AddressRange {
+class Reserved implements AddressRange {
+  readonly start: bigint;
   /** Address of the first byte of code. */
   readonly addr: bigint;
   /** Bytes before it. */
   readonly headBytes: number;
   sizeBytes: number;
-  end: bigint;
-  /** Charged to the limit. */
+  /** All of it, as the limit counts it. */
   charged: number;
   readonly kind: 'pack' | 'pages' | 'placed';
   /** Kind `pack`: where its chunks are. Addresses are objects, chunks are not. */
   readonly pack: ProgPack | undefined;
   readonly chunk: number;
   /** What was written there, at {@link addr}. */
-  image: SpaceImage | undefined;
+  image: SpaceImage | undefined = undefined;
   /** Undefined once released. */
   space: Space | undefined;
+
+  constructor(
+    space: Space,
+    kind: 'pack' | 'pages' | 'placed',
+    start: bigint,
+    headBytes: number,
+    sizeBytes: number,
+    charged: number,
+    pack: ProgPack | undefined,
+    chunk: number,
+  ) {
+    this.space = space;
+    this.kind = kind;
+    this.start = start;
+    this.addr = headBytes === 0 ? start : start + BigInt(headBytes);
+    this.headBytes = headBytes;
+    this.sizeBytes = sizeBytes;
+    this.charged = charged;
+    this.pack = pack;
+    this.chunk = chunk;
+  }
+
+  get end(): bigint {
+    return this.start + BigInt(this.charged);
+  }
 }
 
 /** A reservation as others see it. */
@@ -193,7 +218,6 @@ class Space implements KernelSpace {
       this.#count(held, -1);
       this.#charged -= held.charged - charged;
       held.charged = charged;
-      held.end = held.start + BigInt(charged);
       this.#count(held, 1);
     }
     if (sizeBytes === slot.sizeBytes) return slot;
@@ -278,19 +302,8 @@ class Space implements KernelSpace {
     const random = this.#options.random;
     const at = random === undefined ? START_BYTES : Math.floor(random() * hole);
     const headBytes = HEADER_BYTES + at - (at % this.#codeAlign);
-    return this.#enter({
-      start,
-      end: start + BigInt(total),
-      addr: start + BigInt(headBytes),
-      headBytes,
-      sizeBytes,
-      charged: total,
-      kind: pack === undefined ? 'pages' : 'pack',
-      pack,
-      chunk,
-      image: undefined,
-      space: this,
-    });
+    const kind = pack === undefined ? 'pages' : 'pack';
+    return this.#enter(new Reserved(this, kind, start, headBytes, sizeBytes, total, pack, chunk));
   }
 
   #enter(held: Reserved): ImageSlot {
@@ -378,19 +391,7 @@ class Space implements KernelSpace {
       );
     }
     if (!this.#affords(sizeBytes)) return undefined;
-    return this.#enter({
-      start: addr,
-      end,
-      addr,
-      headBytes: 0,
-      sizeBytes,
-      charged: sizeBytes,
-      kind: 'placed',
-      pack: undefined,
-      chunk: -1,
-      image: undefined,
-      space: this,
-    });
+    return this.#enter(new Reserved(this, 'placed', addr, 0, sizeBytes, sizeBytes, undefined, -1));
   }
 
   /** The lowest area in the way, from `area` on: packs are in nobody's way, their images are. */

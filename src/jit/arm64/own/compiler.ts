@@ -112,8 +112,8 @@ class OwnCompiler implements FuncCompiler {
       if (round === PATIENCE) forms.far.fill(1);
       const done = this.#emitOnce(forms, at, callees);
       if (done === undefined) continue;
-      // The first pass is no emission forms have to grow from.
-      if (callees === undefined) forms.clear();
+      // A first pass is no emission forms have to grow from.
+      if (callees === undefined && done.settled !== true) forms.clear();
       return done;
     }
   }
@@ -134,27 +134,28 @@ class OwnCompiler implements FuncCompiler {
       const start = func.arena?.kernVmStart ?? 0n;
       e.constant(map[BASE], hi32(start), lo32(start));
     }
-    const slotOffs = DESK.room.ints(n + 1);
     for (let i = 0; i < n; i++) {
-      slotOffs[i] = e.here;
       if (leader[i] === 1) e.leader();
       e.buffer.bind(i);
       e.slot = i;
       EMIT[kind[i]](e, i);
     }
-    slotOffs[n] = e.here;
+    e.buffer.bind(n);
     e.resolve();
     if (e.grew) return undefined;
     forms.words.set(e.lengths);
-    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
+    const settled = callees === undefined && !e.asked;
+    const draft = callees === undefined && !settled;
+    const { bytes, slotOffs } = e.buffer.finishSlots(n, draft ? kept : undefined);
     return {
-      bytes: made.bytes,
+      bytes,
       entryOff: 0,
       localEntryOff: 4 * prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: made.slotOffs,
+      slotOffs,
       sites: e.sites,
       extable: e.extable,
+      settled,
     };
   }
 }

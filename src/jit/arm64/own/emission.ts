@@ -58,8 +58,10 @@ export class Emission implements WordSink {
   readonly leaveLabel: number;
   readonly lengths: Uint8Array;
   readonly forms: Forms;
-  located = false;
-  callees: readonly Callee[] | undefined;
+  /** Somebody asked for an address: the image's, or a function's. */
+  asked = false;
+  #located = false;
+  #callees: readonly Callee[] | undefined;
   sites: CallSite[] = [];
   extable: ExtableEntry[] = [];
   slot = 0;
@@ -83,21 +85,33 @@ export class Emission implements WordSink {
     const { n } = unit.scan;
     this.buffer = DESK.buffer('little');
     this.lengths = unit.kept.bytes(n);
-    this.leaveLabel = n;
+    this.leaveLabel = n + 1;
     this.epilogue = [...teardownOf(unit.frame), ret()];
   }
 
   begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.callees = callees;
-    this.located = at !== undefined;
+    this.asked = false;
+    this.#callees = callees;
+    this.#located = at !== undefined;
     this.#atHi = at === undefined ? 0 : hi32(at);
     this.#atLo = at === undefined ? 0 : lo32(at);
     this.sites = [];
     this.extable = [];
     filled(this.lengths, 0);
     this.grew = false;
-    this.buffer.reset(this.scan.n + 1);
+    this.buffer.reset(this.scan.n + 2);
     this.leader();
+  }
+
+  /** Whether the image has an address. */
+  get located(): boolean {
+    this.asked = true;
+    return this.#located;
+  }
+  /** By subprog; undefined while they have no addresses. */
+  get callees(): readonly Callee[] | undefined {
+    this.asked = true;
+    return this.#callees;
   }
 
   w(word: number): void {

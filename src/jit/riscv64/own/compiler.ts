@@ -1,4 +1,3 @@
-import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
 import { filled } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
@@ -19,6 +18,9 @@ import type { Unit } from './unit.ts';
 const PATIENCE = 8;
 /** A form that reaches anything in a function. */
 const LONG_BRANCH = 3;
+
+/** Addresses from here on are the kernel's. */
+const HIGH_HALF = 1n << 63n;
 
 /** Everything no address changes: rows, registers, frame. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
@@ -47,9 +49,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     constants: new Constants(bits, bits),
     zba: bits,
     zbb: bits,
-    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
-    userHi: hi32(userLimit),
-    userLo: lo32(userLimit),
+    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= HIGH_HALF,
     lastLeave,
   };
 }
@@ -74,8 +74,8 @@ class OwnCompiler implements FuncCompiler {
       if (round === PATIENCE) this.#lengthen(forms);
       const done = this.#emitOnce(at, callees);
       if (done === undefined) continue;
-      // The first pass is no emission forms have to grow from.
-      if (callees === undefined) filled(forms, 0);
+      // A first pass is no emission forms have to grow from.
+      if (callees === undefined && done.settled !== true) filled(forms, 0);
       return done;
     }
   }
@@ -98,20 +98,22 @@ class OwnCompiler implements FuncCompiler {
     e.begin(at, callees);
     DESK.room.clear();
     const localEntryOff = emitPrologue(e);
-    const slotOffs = DESK.room.ints(rows.n + 1);
-    emitRows(e, slotOffs);
-    slotOffs[rows.n] = e.here;
+    emitRows(e);
+    e.buffer.bind(rows.n);
     e.resolve();
     if (e.grew) return undefined;
-    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
+    const settled = callees === undefined && !e.asked;
+    const draft = callees === undefined && !settled;
+    const { bytes, slotOffs } = e.buffer.finishSlots(rows.n, draft ? kept : undefined);
     return {
-      bytes: made.bytes,
+      bytes,
       entryOff: 0,
       localEntryOff,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: made.slotOffs,
+      slotOffs,
       sites: e.sites,
       extable: e.extable,
+      settled,
     };
   }
 }

@@ -48,13 +48,14 @@ export class Emission {
   readonly rows: ir.Ir;
   readonly buffer: CodeBuffer;
   readonly leaveLabel: number;
-  readonly endLabel: number;
   readonly forms: Uint8Array;
-  /** Low and high half of the image's address; `located` false while it has none. */
-  located = false;
+  /** Low and high half of the image's address. */
   atHi = 0;
   atLo = 0;
-  callees: readonly Callee[] | undefined;
+  /** Somebody asked for an address: the image's, or a function's. */
+  asked = false;
+  #located = false;
+  #callees: readonly Callee[] | undefined;
   sites: CallSite[] = [];
   extable: ExtableEntry[] = [];
   slot = 0;
@@ -70,14 +71,14 @@ export class Emission {
     this.rows = unit.rows;
     const { n } = unit.rows;
     this.buffer = DESK.buffer('little');
-    this.leaveLabel = n;
-    this.endLabel = n + 1;
+    this.leaveLabel = n + 1;
     this.forms = unit.kept.bytes(n);
   }
 
   begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.callees = callees;
-    this.located = at !== undefined;
+    this.asked = false;
+    this.#callees = callees;
+    this.#located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
     this.sites = [];
@@ -86,6 +87,17 @@ export class Emission {
     this.tailStub = -1;
     this.buffer.reset(this.rows.n + 2);
     this.forget();
+  }
+
+  /** Whether the image has an address. */
+  get located(): boolean {
+    this.asked = true;
+    return this.#located;
+  }
+  /** By subprog; undefined while they have no addresses. */
+  get callees(): readonly Callee[] | undefined {
+    this.asked = true;
+    return this.#callees;
   }
 
   /** An instruction, in its short form if it has one. */

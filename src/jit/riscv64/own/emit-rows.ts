@@ -72,12 +72,11 @@ function emitLeave(e: Emission, i: number): void {
   e.w(jalr(ZERO, 0, RA));
 }
 
-/** Writes every row and notes where each slot's code begins. */
-export function emitRows(e: Emission, slotOffs: Int32Array): void {
+/** Writes every row. */
+export function emitRows(e: Emission): void {
   const { n, kind, flags } = e.rows;
   let open = true;
   for (let i = 0; i < n; i++) {
-    slotOffs[i] = e.here;
     e.bind(i);
     if ((flags[i] & ir.LEADER) !== 0) e.forget();
     const k = kind[i];

@@ -1,3 +1,4 @@
+import { hi32, lo32 } from '../../../util/index.ts';
 import {
   add,
   addi,
@@ -119,7 +120,8 @@ function emitProbe(e: Emission, i: number, form: number): void {
     skip = e.skipIf(GE, base, ZERO);
   } else {
     // The address itself against the limit: its bits above it, where the limit is all ones.
-    const { userHi, userLo } = e.unit;
+    const userHi = hi32(e.unit.env.userLimit);
+    const userLo = lo32(e.unit.env.userLimit);
     const bits = userHi !== 0 ? 64 - Math.clz32(userHi) : 32 - Math.clz32(userLo);
     const ones = bits < 32 ? userLo === 2 ** bits - 1 : userLo === -1 && userHi >>> 0 === 2 ** (bits - 32) - 1;
     if (ones && bits < 64) e.w(srli(t2, base, bits));

@@ -21,8 +21,6 @@ export interface Unit {
   readonly zbb: boolean;
   /** Probe loads may test the sign of their base alone: user space is what the layout says it is. */
   readonly signTest: boolean;
-  readonly userHi: number;
-  readonly userLo: number;
   /** Slot of the last LEAVE, whose code others share; -1 for none. */
   readonly lastLeave: number;
 }

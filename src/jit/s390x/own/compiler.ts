@@ -46,8 +46,6 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     allocation,
     frame: planFrame(func, allocation, tailCalls),
     z15: env.cpu !== 'z13',
-    userHi: hi32(env.userLimit),
-    userLo: lo32(env.userLimit),
     flatArena,
     lastLeave,
     targets: kernelTargets(func, env, rows),
@@ -76,8 +74,8 @@ class OwnCompiler implements FuncCompiler {
       if (round === PATIENCE) forms.far.fill(1);
       const done = this.#emitOnce(at, callees);
       if (done === undefined) continue;
-      // The first pass is no emission forms have to grow from.
-      if (callees === undefined) forms.clear();
+      // A first pass is no emission forms have to grow from.
+      if (callees === undefined && done.settled !== true) forms.clear();
       return done;
     }
   }
@@ -97,20 +95,22 @@ class OwnCompiler implements FuncCompiler {
       const start = func.arena?.kernVmStart ?? 0n;
       e.load(allocation.base, hi32(start), lo32(start));
     }
-    const slotOffs = DESK.room.ints(rows.n + 1);
-    emitRows(e, slotOffs);
-    slotOffs[rows.n] = e.buffer.length;
+    emitRows(e);
+    e.buffer.bind(rows.n);
     e.resolve();
     if (e.grew) return undefined;
-    const made = e.buffer.finishWith(slotOffs, callees === undefined ? kept : undefined);
+    const settled = callees === undefined && !e.asked;
+    const draft = callees === undefined && !settled;
+    const { bytes, slotOffs } = e.buffer.finishSlots(rows.n, draft ? kept : undefined);
     return {
-      bytes: made.bytes,
+      bytes,
       entryOff: 0,
       localEntryOff: prologue.localEntry,
       tailEntryOff: TAIL_ENTRY_BYTES,
-      slotOffs: made.slotOffs,
+      slotOffs,
       sites: e.sites,
       extable: e.extable,
+      settled,
     };
   }
 }

@@ -38,10 +38,12 @@ export class Emission {
   /** Returns but the last jump to its code, which is longer than a jump. */
   readonly sharesLeave: boolean;
   readonly forms: Forms;
-  located = false;
   atHi = 0;
   atLo = 0;
-  callees: readonly Callee[] | undefined;
+  /** Somebody asked for an address: the image's, or a function's. */
+  asked = false;
+  #located = false;
+  #callees: readonly Callee[] | undefined;
   sites: CallSite[] = [];
   extable: ExtableEntry[] = [];
   slot = 0;
@@ -56,21 +58,33 @@ export class Emission {
     this.frame = unit.frame;
     const { n } = unit.rows;
     this.buffer = DESK.buffer('big');
-    this.leaveLabel = n;
+    this.leaveLabel = n + 1;
     this.epilogue = epilogueOf(unit.frame);
     this.sharesLeave = lengthSum(this.epilogue) > 4;
   }
 
   begin(at: bigint | undefined, callees: readonly Callee[] | undefined): void {
-    this.callees = callees;
-    this.located = at !== undefined;
+    this.asked = false;
+    this.#callees = callees;
+    this.#located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
     this.sites = [];
     this.extable = [];
     this.grew = false;
     this.#zero = 0;
-    this.buffer.reset(this.rows.n + 1);
+    this.buffer.reset(this.rows.n + 2);
+  }
+
+  /** Whether the image has an address. */
+  get located(): boolean {
+    this.asked = true;
+    return this.#located;
+  }
+  /** By subprog; undefined while they have no addresses. */
+  get callees(): readonly Callee[] | undefined {
+    this.asked = true;
+    return this.#callees;
   }
 
   /** Writes an instruction of 2, 4 or 6 bytes. */

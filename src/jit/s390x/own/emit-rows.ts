@@ -71,12 +71,11 @@ function emitLeave(e: Emission, i: number): void {
   for (const insn of e.epilogue) e.w(insn);
 }
 
-/** Writes every row and notes where each slot's code begins. */
-export function emitRows(e: Emission, slotOffs: Int32Array): void {
+/** Writes every row. */
+export function emitRows(e: Emission): void {
   const { n, kind, flags } = e.rows;
   let open = true;
   for (let i = 0; i < n; i++) {
-    slotOffs[i] = e.buffer.length;
     e.bind(i);
     if ((flags[i] & ir.LEADER) !== 0) e.leader();
     const k = kind[i];

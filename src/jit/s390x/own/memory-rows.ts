@@ -1,3 +1,4 @@
+import { hi32, lo32 } from '../../../util/index.ts';
 import { ir } from '../../rows/index.ts';
 import {
   agr,
@@ -173,7 +174,8 @@ function emitProbe(e: Emission, i: number): void {
       e.w(lgr(T1, base));
       base = T1;
     }
-    const { userHi, userLo } = e.unit;
+    const userHi = hi32(e.unit.env.userLimit);
+    const userLo = lo32(e.unit.env.userLimit);
     if (userHi !== 0) e.load(T0, userHi, userLo);
     e.w(userHi !== 0 ? clgr(base, T0) : clgfi(base, userLo));
     e.w(lghi(to, 0));

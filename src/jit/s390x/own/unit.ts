@@ -14,8 +14,6 @@ export interface Unit {
   readonly allocation: Allocation;
   readonly frame: Frame;
   readonly z15: boolean;
-  readonly userHi: number;
-  readonly userLo: number;
   /** The arena's base is 0: its addresses are its offsets. */
   readonly flatArena: boolean;
   /** Slot of the last LEAVE, whose code the others share; -1 for none. */

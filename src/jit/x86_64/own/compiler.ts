@@ -19,6 +19,9 @@ import type { Unit } from './unit.ts';
 /** Displacements added to the arena's start fit 32 bits below this. */
 const MOST_DISPLACED = 0x7fff0000n;
 
+/** Addresses from here on are the kernel's. */
+const HIGH_HALF = 1n << 63n;
+
 /** Everything no address changes. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
   const kept = DESK.lend(func.insns.length);
@@ -39,99 +42,82 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     frame,
     v3: env.cpu === 'x86-64-v3',
     held: facts.wantsFree ? heldBehind(func.insns, facts, func.index === 0, kept, room) : undefined,
-    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= 1n << 63n,
-    userHi: hi32(userLimit),
-    userLo: lo32(userLimit),
-    arenaHi: hi32(start),
-    arenaLo: lo32(start),
+    signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= HIGH_HALF,
+    arenaHi: start === 0n ? 0 : hi32(start),
+    arenaLo: start === 0n ? 0 : lo32(start),
     arenaInRegister,
     epilogueBytes: epilogueBytes(frame),
     kernelTargets: undefined,
   };
 }
 
-/** An emission that may be asked for again. */
-interface Made {
-  readonly at: bigint | undefined;
-  readonly entries: readonly bigint[];
-  readonly compiled: CompiledFunc;
-}
-
 /** Compiles one function in own mode. */
 export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
-  const unit = prepare(func, env);
-  const e = new Emission(unit, new Forms(func.insns.length, unit.kept));
-  let last: Made | undefined;
-  return {
-    emit(at, callees) {
-      if (callees === undefined) {
-        const first = emitUntilStable(e, at, callees);
-        // It is no emission forms have to grow from.
-        e.forms.clear();
-        last = undefined;
-        return first;
-      }
-      const entries = callees.map(callee => callee.entry);
-      // Same inputs, same bytes.
-      if (last === undefined || last.at !== at || entries.some((entry, i) => entry !== last?.entries[i]))
-        last = { at, entries, compiled: emitUntilStable(e, at, callees) };
-      return last.compiled;
-    },
-    free() {
-      DESK.giveBack(unit.kept);
-    },
-  };
+  return new OwnCompiler(prepare(func, env));
 }
 
-/** Each void emission grew a form, and usually all that had to: a handful, never more than there are forms. */
-function emitUntilStable(e: Emission, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
-  for (;;) {
-    const made = emitOnce(e, at, callees);
-    if (made !== undefined) return made;
+class OwnCompiler implements FuncCompiler {
+  readonly #unit: Unit;
+  readonly #emission: Emission;
+
+  constructor(unit: Unit) {
+    this.#unit = unit;
+    this.#emission = new Emission(unit, new Forms(unit.func.insns.length, unit.kept));
+  }
+
+  emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
+    // Each void emission grew a form, and usually all that had to: a handful, never more than there are forms.
+    for (;;) {
+      const made = this.#emitOnce(at, callees);
+      if (made === undefined) continue;
+      // A first pass is no emission forms have to grow from.
+      if (callees === undefined && made.settled !== true) this.#emission.forms.clear();
+      return made;
+    }
+  }
+
+  free(): void {
+    DESK.giveBack(this.#unit.kept);
+  }
+
+  #emitOnce(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {
+    const e = this.#emission;
+    e.begin(at, callees);
+    const { c, unit } = e;
+    const n = unit.func.insns.length;
+    emitPrologue(c, unit.frame);
+    if (unit.arenaInRegister) movImm(c, ARENA, unit.arenaHi, unit.arenaLo);
+    emitSlots(e);
+    c.bind(n);
+    // Functions that never leave have no end to share.
+    if (unit.facts.lastExit < 0) c.bind(e.leaveLabel);
+    emitStubs(e);
+    emitTailStub(e);
+    e.resolve();
+    if (e.grew) return undefined;
+    const settled = callees === undefined && !e.asked;
+    const draft = callees === undefined && !settled;
+    const { bytes, slotOffs } = c.finishSlots(n, draft ? unit.kept : undefined);
+    return {
+      bytes,
+      entryOff: 0,
+      localEntryOff: 0,
+      tailEntryOff: unit.frame.isMain ? TAIL_ENTRY_BYTES : 0,
+      slotOffs,
+      sites: e.sites,
+      extable: e.extable,
+      settled,
+    };
   }
 }
 
-function emitOnce(
-  e: Emission,
-  at: bigint | undefined,
-  callees: readonly Callee[] | undefined,
-): CompiledFunc | undefined {
-  e.begin(at, callees);
-  const { c, unit } = e;
-  const n = unit.func.insns.length;
-  emitPrologue(c, unit.frame);
-  if (unit.arenaInRegister) movImm(c, ARENA, unit.arenaHi, unit.arenaLo);
-  const slotOffs = DESK.room.ints(n + 1);
-  emitSlots(e, slotOffs);
-  slotOffs[n] = c.length;
-  c.bind(n);
-  // Functions that never leave have no end to share.
-  if (unit.facts.lastExit < 0) c.bind(e.leaveLabel);
-  emitStubs(e);
-  emitTailStub(e);
-  e.resolve();
-  if (e.grew) return undefined;
-  const made = c.finishWith(slotOffs, callees === undefined ? unit.kept : undefined);
-  return {
-    bytes: made.bytes,
-    entryOff: 0,
-    localEntryOff: 0,
-    tailEntryOff: unit.frame.isMain ? TAIL_ENTRY_BYTES : 0,
-    slotOffs: made.slotOffs,
-    sites: e.sites,
-    extable: e.extable,
-  };
-}
-
-function emitSlots(e: Emission, slotOffs: Int32Array): void {
+function emitSlots(e: Emission): void {
   const { c, insns } = e;
   const { leaders } = e.unit.facts;
   const { funcRefs } = e.unit.func;
   const n = insns.length;
   for (let i = 0; i < n; i++) {
-    const start = c.length;
     const first = i;
-    slotOffs[i] = start;
     c.bind(i);
     if (leaders[i] !== 0) e.leader(i);
     const { code } = insns[i];
@@ -154,9 +140,7 @@ function emitSlots(e: Emission, slotOffs: Int32Array): void {
           else emitFunctionAddress(e, i++, subprog);
         } else i = emitMemory(e, i);
     }
-    for (let k = first + 1; k <= i; k++) {
-      slotOffs[k] = start;
-      c.bind(k);
-    }
+    // One instruction made of several begins where the first did.
+    for (let k = first + 1; k <= i; k++) c.bindAs(k, first);
   }
 }

@@ -37,9 +37,11 @@ export class Emission {
   readonly reg: readonly number[];
   readonly forms: Forms;
   readonly c: CodeBuffer;
-  callees: readonly Callee[] | undefined;
-  /** Halves of the image's address; `located` false while it has none. */
-  located = false;
+  /** Somebody asked for an address: the image's, or a function's. */
+  asked = false;
+  #callees: readonly Callee[] | undefined;
+  #located = false;
+  /** Halves of the image's address. */
   atHi = 0;
   atLo = 0;
   readonly leaveLabel: number;
@@ -74,8 +76,9 @@ export class Emission {
     this.jumps.clear();
     this.c.reset(n + 2);
     this.#zxAt = room.ints(n, -1);
-    this.callees = callees;
-    this.located = at !== undefined;
+    this.asked = false;
+    this.#callees = callees;
+    this.#located = at !== undefined;
     this.atHi = at === undefined ? 0 : hi32(at);
     this.atLo = at === undefined ? 0 : lo32(at);
     this.sites = [];
@@ -90,6 +93,17 @@ export class Emission {
     this.#first = 0;
     this.#second = 0;
     this.#flagsEnd = -1;
+  }
+
+  /** Whether the image has an address. */
+  get located(): boolean {
+    this.asked = true;
+    return this.#located;
+  }
+  /** By subprog; undefined while they have no addresses. */
+  get callees(): readonly Callee[] | undefined {
+    this.asked = true;
+    return this.#callees;
   }
 
   /** Whether an address is within 32 bits of byte `off` of the image; the distance is then in {@link distance}. */

@@ -51,7 +51,8 @@ export function planFrame(func: FuncInput, facts: Facts, reg: readonly number[],
   const callback = func.exceptionCallback;
   const reachable = func.tailCallReachable || facts.tailCalls > 0;
   const stackBytes = alignUp(func.stackDepthBytes, 8);
-  const used = KEPT.filter(kept => reg.some((register, n) => register === kept && (facts.used & (1 << n)) !== 0));
+  const used: number[] = [];
+  for (let n = 6; n <= 9; n++) if ((facts.used & (1 << n)) !== 0 && KEPT.includes(reg[n])) used.push(reg[n]);
   if (arenaBase) used.push(R12);
   const hasRbp = (facts.used & (1 << 10)) !== 0 || reachable || boundary || callback;
   const saved = boundary ? BOUNDARY_SAVED : used;

@@ -14,6 +14,7 @@ import {
   type Insn,
   NOSPEC,
 } from '../../../isa/index.ts';
+import { hi32, lo32 } from '../../../util/index.ts';
 import { alu, aluImm, BYTE_REG, CC, CMP, cmp, JCC8, lea, lfence, mov, movImm, rm, test, W, XOR } from '../encode.ts';
 import { emitAtomic } from './atomic-rows.ts';
 import { OP_END } from './effect.ts';
@@ -195,7 +196,8 @@ function emitProbe(e: Emission, d: number, s: number, off: number, [flags, op]: 
   if (unit.signTest) test(c, W, base, base);
   else {
     condition = CC.be;
-    const { userHi, userLo } = unit;
+    const userHi = hi32(unit.env.userLimit);
+    const userLo = lo32(unit.env.userLimit);
     if (userHi === userLo >> 31) aluImm(c, W, CMP, base, userLo);
     else {
       movImm(c, SCRATCH2, userHi, userLo);

@@ -13,14 +13,20 @@ const REGISTERS: readonly number[] = [RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14
  */
 export function registersOf(facts: Facts, plain: boolean): readonly number[] {
   if (!plain || facts.calls || facts.tailCalls > 0) return REGISTERS;
-  const named = (register: number): boolean => (facts.used & (1 << register)) !== 0;
+  return (MAPS[facts.used] ??= leafRegisters(facts.used));
+}
+/** By the registers a leaf names. */
+const MAPS: (readonly number[])[] = [];
+/** R2, R1, R5 and AX: those that take no REX prefix first. */
+const SPARE = [2, 1, 5, 11] as const;
+
+function leafRegisters(used: number): readonly number[] {
+  const named = (register: number): boolean => (used & (1 << register)) !== 0;
   const spare = SPARE.filter(register => !named(register)).map(register => REGISTERS[register]);
   return REGISTERS.map((own, register) =>
     register >= 6 && register <= 9 && named(register) ? (spare.shift() ?? own) : own,
   );
 }
-/** R2, R1, R5 and AX: those that take no REX prefix first. */
-const SPARE = [2, 1, 5, 11] as const;
 
 /** Free within one instruction of BPF. */
 export const SCRATCH = R11;

@@ -19,8 +19,6 @@ export interface Unit {
   readonly held: Uint16Array | undefined;
   /** Probe loads may test the sign of their base alone: user space is what the layout says it is. */
   readonly signTest: boolean;
-  readonly userHi: number;
-  readonly userLo: number;
   /** Where the arena begins: in r12, or near enough to 0 to be part of the displacement. */
   readonly arenaHi: number;
   readonly arenaLo: number;
