@@ -2,7 +2,7 @@ import type { KernelSpace, Placement } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
 import { interpreted } from './fallback.ts';
-import { link, type Part } from './link.ts';
+import { link, Part } from './link.ts';
 import { ProgTags } from './prog-tags.ts';
 import type { DumpEncoding, JitedProgram, JitFailure, JitResult } from './program.ts';
 import { FuncKsym, type Publication, PublishedFunc, PublishedProgram } from './published.ts';
@@ -74,10 +74,10 @@ class Load {
   readonly #tags: ProgTags;
   readonly #env: TargetEnv;
   /** Compiled once, with their images reserved. */
-  #parts: Part[] = [];
-  #compilers: FuncCompiler[] = [];
+  readonly #parts: Part[] = [];
+  readonly #compilers: FuncCompiler[] = [];
   /** Functions whose symbols are published. */
-  #published: PublishedFunc[] = [];
+  #published = 0;
 
   constructor(xlated: XlatedProgram, options: JitOptions, tags: ProgTags) {
     const { target, space } = options;
@@ -126,7 +126,7 @@ class Load {
     const slot = space.reserve(first.bytes.length, placement?.(index));
     if (slot === undefined) throw new JitError(ERRNO.ENOMEM, 'no room for the image');
     // Reserved: a failure from here on has to give it back.
-    this.#parts.push({ input, compiler, slot, first });
+    this.#parts.push(new Part(input, compiler, slot, first));
   }
 
   #publish(marked: Marked): JitedProgram {
@@ -134,41 +134,36 @@ class Load {
     const { steps } = this;
     const xlated = this.#xlated;
     const parts = this.#parts;
-    const { images, callees, rounds } = link(steps, parts);
+    const { callees, rounds } = link(steps, parts);
     const publication: Publication = { xlated, marked, env: this.#env, tags: this.#tags };
-    const funcs: PublishedFunc[] = [];
+    const funcs = new Array<PublishedFunc>(parts.length);
     for (let index = 0; index < parts.length; index++) {
       steps.enter('write image[', index, ']');
-      const { input, slot } = parts[index];
-      const image = images[index];
+      const { input, slot, image } = parts[index];
       if (image.bytes.length > slot.sizeBytes) throw new JitError(ERRNO.ENOTSUPP, UNSTABLE);
       const trimmed = space.trim(slot, image.bytes.length);
       space.write(trimmed, image.bytes);
       steps.enter('lock_ro[', index, ']');
       if (xlated.lineInfo.length > 0) steps.enter('alloc jited_linfo[', index, ']');
-      funcs.push(new PublishedFunc(publication, input, image, trimmed, callees[index]));
+      funcs[index] = new PublishedFunc(publication, input, image, trimmed, callees[index]);
     }
     for (const func of funcs) {
       steps.enter('kallsyms_add[', func.index, ']');
       space.addKsym(new FuncKsym(func));
-      this.#published.push(func);
+      this.#published++;
     }
-    return new PublishedProgram(publication, target, funcs, { callees, rounds, encoding, free: () => this.undo() });
+    return new PublishedProgram(publication, target, funcs, callees, rounds, encoding);
   }
 
-  /** Takes out of the space what was put there; nothing the second time. */
+  /** Takes out of the space what was put there. */
   undo(): void {
     const { space } = this.#options;
-    // Last in, first out: what came last is found at once.
-    for (let i = this.#published.length - 1; i >= 0; i--) space.removeKsym(this.#published[i].addr);
-    for (let i = this.#parts.length - 1; i >= 0; i--) space.release(this.#parts[i].slot);
-    this.#published = [];
-    this.#parts = [];
+    for (const { slot } of this.#parts.slice(0, this.#published)) space.removeKsym(slot.addr);
+    for (const { slot } of this.#parts) space.release(slot);
   }
 
   freeCompilers(): void {
     for (const compiler of this.#compilers) compiler.free?.();
-    this.#compilers = [];
   }
 }
 

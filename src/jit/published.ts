@@ -132,22 +132,20 @@ export class PublishedProgram implements JitedProgram {
   readonly aux: AuxFuncs;
   readonly funcs: readonly JitedFunc[];
   readonly rounds: number;
-  readonly free: () => void;
   readonly #marked: Marked;
   readonly #tags: ProgTags;
   readonly #encoding: DumpEncoding | undefined;
   #insns: readonly Insn[] | undefined;
 
+  #freed = false;
+
   constructor(
     { xlated, marked, env, tags }: Publication,
     target: JitTarget,
     funcs: readonly JitedFunc[],
-    made: {
-      readonly callees: readonly Callee[];
-      readonly rounds: number;
-      readonly encoding: DumpEncoding | undefined;
-      readonly free: () => void;
-    },
+    callees: readonly Callee[],
+    rounds: number,
+    encoding: DumpEncoding | undefined,
   ) {
     const multi = funcs.length > 1;
     this.xlated = xlated;
@@ -156,16 +154,26 @@ export class PublishedProgram implements JitedProgram {
     this.mode = env.mode;
     this.space = env.space;
     this.aux = {
-      func: made.callees,
+      func: callees,
       funcCount: multi ? funcs.length - xlated.hiddenSubprogCount : 0,
       realFuncCount: multi ? funcs.length : 0,
     };
     this.funcs = funcs;
     this.#tags = tags;
-    this.#encoding = made.encoding;
-    this.rounds = made.rounds;
-    this.free = made.free;
+    this.#encoding = encoding;
+    this.rounds = rounds;
     this.#marked = marked;
+  }
+
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    // Last in, first out: what came last is found at once.
+    for (let i = this.funcs.length - 1; i >= 0; i--) {
+      const { addr, slot } = this.funcs[i];
+      this.space.removeKsym(addr);
+      this.space.release(slot);
+    }
   }
 
   get tag(): string {

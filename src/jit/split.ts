@@ -105,7 +105,7 @@ export function markCalls({ insns, subprogs }: XlatedProgram, enter: (slot: numb
 
 /** Whether a program may end through `bpf_throw`. */
 function throws(xlated: XlatedProgram): boolean {
-  return xlated.kfuncs.some(kfunc => kfunc.name === 'bpf_throw');
+  return xlated.kfuncs.length > 0 && xlated.kfuncs.some(kfunc => kfunc.name === 'bpf_throw');
 }
 
 /** Addresses of functions in one function, by its own slots. */
@@ -136,9 +136,15 @@ export function funcInput(
     verifierZext: xlated.verifierZext,
     arena: xlated.arena,
     kfuncAddr,
-    kfuncArgs: (imm, off) => xlated.kfuncs.find(kfunc => kfunc.imm === imm && kfunc.off === off)?.args,
+    kfuncArgs: xlated.kfuncs.length === 0 ? NO_ARGS : kfuncArgs(xlated),
   };
 }
+
+const NO_ARGS = (): undefined => undefined;
+const kfuncArgs =
+  ({ kfuncs }: XlatedProgram): FuncInput['kfuncArgs'] =>
+  (imm, off) =>
+    kfuncs.find(kfunc => kfunc.imm === imm && kfunc.off === off)?.args;
 
 /** Whether the program calls kernel functions by BTF (`bpf_prog_has_kfunc_call`). */
 export function hasKfuncCall(insns: readonly Insn[]): boolean {

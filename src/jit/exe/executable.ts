@@ -15,7 +15,7 @@ import {
   STT_FUNC,
 } from '../../elf/index.ts';
 import { alignUp, type ByteOrder, FarcallError, InternalError } from '../../util/index.ts';
-import { link } from '../link.ts';
+import { link, Part } from '../link.ts';
 import { Steps } from '../steps.ts';
 import type { TargetEnv } from '../types.ts';
 import { exeArch } from './arches.ts';
@@ -204,17 +204,17 @@ class Executable {
       const first = compiler.emit(undefined, undefined);
       const slot = { addr: at, sizeBytes: first.bytes.length };
       at += BigInt(alignUp(slot.sizeBytes, 64));
-      return { input, compiler, slot, first };
+      return new Part(input, compiler, slot, first);
     });
     if (at > this.#codeBase + BigInt(PAGE_BYTES)) throw new InternalError(`a runtime of ${at - base} bytes`);
     const lowest = gates.find(({ addr }) => addr >= this.#codeBase && addr < at);
     if (lowest !== undefined) throw new InternalError(`${lowest.name} lies where the runtime does`);
-    const { images } = link(new Steps(undefined), parts);
+    link(new Steps(undefined), parts);
     const bytes = new Uint8Array(Number(at - base));
-    images.forEach((image, i) => {
-      if (image.bytes.length > parts[i].slot.sizeBytes) throw new InternalError('a function of the runtime grew');
-      bytes.set(image.bytes, Number(parts[i].slot.addr - base));
-    });
+    for (const { image, slot } of parts) {
+      if (image.bytes.length > slot.sizeBytes) throw new InternalError('a function of the runtime grew');
+      bytes.set(image.bytes, Number(slot.addr - base));
+    }
     // A pointer to a function is the address of its image: a descriptor on ELFv1.
     this.#setState(EXE_STATE.mainFunc, parts[0].slot.addr);
     this.#setState(EXE_STATE.gateFunc, parts[gate].slot.addr);

@@ -18,7 +18,7 @@ import { helperName } from '../../uapi/index.ts';
 import { alignUp, FarcallError, InternalError, u64Of } from '../../util/index.ts';
 import type { XlatedProgram } from '../../verifier/index.ts';
 import { plainFunc } from '../func-input.ts';
-import { link, type Part } from '../link.ts';
+import { link, Part } from '../link.ts';
 import { funcInput, markCalls } from '../split.ts';
 import { Steps } from '../steps.ts';
 import type { Callee, FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../types.ts';
@@ -328,7 +328,7 @@ class Plan {
         if (this.entered.includes(part)) at = alignUp(at + inFront, FUNC_ALIGN);
         const slot = { addr: textBase + BigInt(at), sizeBytes: first.bytes.length };
         at = alignUp(at + first.bytes.length, FUNC_ALIGN);
-        return { input, compiler, slot, first };
+        return new Part(input, compiler, slot, first);
       });
       for (const part of this.entered) {
         const pointer = known.get(`front ${part}`);
@@ -336,12 +336,12 @@ class Plan {
         const addr = parts[part].slot.addr - BigInt(inFront);
         fixed[pointer - this.#drafts.length] = { bpfFunc: addr, entry: addr, localEntry: addr };
       }
-      const { images } = link(new Steps(undefined), parts, fixed);
+      link(new Steps(undefined), parts, fixed);
       const text = new Uint8Array(at);
       for (let off = 0; off + target.trap.length <= at; off += target.trap.length) text.set(target.trap, off);
-      const placed = images.map(({ bytes, entryOff }, n) => {
-        if (bytes.length > parts[n].slot.sizeBytes) throw new InternalError(`function ${n} of a shared object grew`);
-        const offBytes = Number(parts[n].slot.addr - textBase);
+      const placed = parts.map(({ image: { bytes, entryOff }, slot }, n) => {
+        if (bytes.length > slot.sizeBytes) throw new InternalError(`function ${n} of a shared object grew`);
+        const offBytes = Number(slot.addr - textBase);
         text.set(bytes, offBytes);
         return { offBytes: offBytes + entryOff, sizeBytes: bytes.length - entryOff };
       });

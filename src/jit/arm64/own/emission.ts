@@ -1,6 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { DESK } from '../../desk.ts';
+import { PairCache } from '../../pair-cache.ts';
 import { filled, type Room } from '../../room.ts';
 import type { Callee, CallSite, ExtableEntry, FuncInput, TargetEnv } from '../../types.ts';
 import { branchKind, FIX_26, oppositeBranch, withDistance } from '../compare.ts';
@@ -11,6 +12,8 @@ import { type Frame, teardownOf } from './frame.ts';
 import { FRAME } from './registers.ts';
 import type { Results } from './results.ts';
 import type { Scan } from './scan.ts';
+
+const PLANS = new PairCache(planConstant);
 
 /** Everything no address changes. */
 export interface Unit {
@@ -75,7 +78,6 @@ export class Emission implements WordSink {
   #compareA = 0;
   #compareB = 0;
   #compareValue = 0;
-  #plans: Map<number, Map<number, ConstantPlan>> | undefined;
 
   constructor(unit: Unit, forms: Forms) {
     this.unit = unit;
@@ -219,12 +221,7 @@ export class Emission implements WordSink {
   // ---- values
 
   plan(hi: number, lo: number): ConstantPlan {
-    this.#plans ??= new Map();
-    let byLow = this.#plans.get(hi);
-    if (byLow === undefined) this.#plans.set(hi, (byLow = new Map()));
-    let plan = byLow.get(lo);
-    if (plan === undefined) byLow.set(lo, (plan = planConstant(hi, lo)));
-    return plan;
+    return PLANS.get(hi, lo);
   }
   constant(rd: number, hi: number, lo: number): void {
     const plan = this.plan(hi, lo);

@@ -19,6 +19,9 @@ const PATIENCE = 8;
 /** A form that reaches anything in a function. */
 const LONG_BRANCH = 3;
 
+const PLAIN = new Constants(false, false);
+const WITH_BITS = new Constants(true, true);
+
 /** Addresses from here on are the kernel's. */
 const HIGH_HALF = 1n << 63n;
 
@@ -46,7 +49,7 @@ function prepare(func: FuncInput, env: TargetEnv): Unit {
     allocation,
     frame: planFrame(func, allocation, tails > 0),
     tails,
-    constants: new Constants(bits, bits),
+    constants: bits ? WITH_BITS : PLAIN,
     zba: bits,
     zbb: bits,
     signTest: userLimit === space.layout.userLimit && space.layout.linearMap.start >= HIGH_HALF,

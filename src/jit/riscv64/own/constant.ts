@@ -1,4 +1,5 @@
 import { sarHi, sarLo, shlHi, shlLo, shrHi, shrLo, subHi } from '../../../util/index.ts';
+import { PairCache } from '../../pair-cache.ts';
 import { compress } from '../compress.ts';
 import { addi, addiw, addUw, lui, rori, slli, slliUw, srli, ZERO } from '../encode.ts';
 
@@ -134,11 +135,11 @@ function find(hi: number, lo: number, zba: boolean, zbb: boolean): Steps {
   return best;
 }
 
-/** Plans of one function or many, by value. */
+/** Plans by value, for CPUs with and without Zba and Zbb. */
 export class Constants {
   readonly #zba: boolean;
   readonly #zbb: boolean;
-  readonly #plans = new Map<number, Map<number, ConstantPlan>>();
+  readonly #plans = new PairCache((hi, lo) => this.#make(hi, lo));
 
   constructor(zba: boolean, zbb: boolean) {
     this.#zba = zba;
@@ -146,17 +147,7 @@ export class Constants {
   }
 
   plan(hi: number, lo: number): ConstantPlan {
-    let byLow = this.#plans.get(hi);
-    if (byLow === undefined) {
-      byLow = new Map();
-      this.#plans.set(hi, byLow);
-    }
-    let plan = byLow.get(lo);
-    if (plan === undefined) {
-      plan = this.#make(hi, lo);
-      byLow.set(lo, plan);
-    }
-    return plan;
+    return this.#plans.get(hi, lo);
   }
 
   #make(hi: number, lo: number): ConstantPlan {

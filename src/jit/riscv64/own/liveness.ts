@@ -89,81 +89,84 @@ function before(rows: ir.Ir, i: number, live: number): number {
   }
 }
 
+const ends = (k: number): boolean => k === ir.JA || k === ir.LEAVE || k === ir.JCC_K || k === ir.JCC_X;
+
 /** Blocks of a function: first rows, and who goes where. */
 class Blocks {
   readonly count: number;
   /** First slot of each, and the end. */
   readonly starts: Int32Array;
   readonly liveIn: Int32Array;
-  readonly #of: Int32Array;
+  /** Block it falls into, and block it jumps to; -1 for none. */
+  readonly #next: Int32Array;
+  readonly #taken: Int32Array;
   readonly #rows: ir.Ir;
-  /** Predecessors: those of block k are `#preds[#predAt[k]] …`. */
-  readonly #predAt: Int32Array;
-  readonly #preds: Int32Array;
-
   readonly #room: Room;
 
   constructor(rows: ir.Ir, room: Room) {
     this.#room = room;
     this.#rows = rows;
-    const { n, kind, flags } = rows;
-    const ends = (k: number): boolean => k === ir.JA || k === ir.LEAVE || k === ir.JCC_K || k === ir.JCC_X;
-    this.#of = room.ints(n);
+    const { n, kind, flags, aux } = rows;
+    const of = room.ints(n);
     let count = 0;
     for (let i = 0; i < n; i++) {
       if (i > 0 && ((flags[i] & ir.LEADER) !== 0 || ends(kind[i - 1]))) count++;
-      this.#of[i] = count;
+      of[i] = count;
     }
-    this.count = n === 0 ? 0 : count + 1;
-    this.starts = room.ints(this.count + 1, n);
-    for (let i = n - 1; i >= 0; i--) this.starts[this.#of[i]] = i;
-    this.liveIn = room.ints(this.count);
-    this.#predAt = room.ints(this.count + 2);
-    for (let k = 0; k < this.count; k++) this.#each(k, to => this.#predAt[to + 2]++);
-    for (let k = 0; k <= this.count; k++) this.#predAt[k + 1] += this.#predAt[k];
-    this.#preds = room.ints(this.#predAt[this.count + 1]);
-    for (let k = 0; k < this.count; k++) {
-      this.#each(k, to => {
-        this.#preds[this.#predAt[to + 1]++] = k;
-      });
+    if (n > 0) count++;
+    this.count = count;
+    const starts = room.ints(count + 1, n);
+    for (let i = n - 1; i >= 0; i--) starts[of[i]] = i;
+    const next = room.ints(count);
+    const taken = room.ints(count);
+    for (let block = 0; block < count; block++) {
+      const last = starts[block + 1] - 1;
+      const k = kind[last];
+      taken[block] = ends(k) && k !== ir.LEAVE ? of[aux[last]] : -1;
+      next[block] = k !== ir.JA && k !== ir.LEAVE && block + 1 < count ? block + 1 : -1;
     }
-  }
-
-  #each(block: number, visit: (to: number) => void): void {
-    const { kind, aux } = this.#rows;
-    const last = this.starts[block + 1] - 1;
-    const k = kind[last];
-    const jumps = k === ir.JA || k === ir.JCC_K || k === ir.JCC_X;
-    if (jumps) visit(this.#of[aux[last]]);
-    if (k !== ir.JA && k !== ir.LEAVE && block + 1 < this.count) visit(block + 1);
+    this.starts = starts;
+    this.#next = next;
+    this.#taken = taken;
+    this.liveIn = room.ints(count);
   }
 
   liveOut(block: number): number {
-    let live = 0;
-    this.#each(block, to => {
-      live |= this.liveIn[to];
-    });
-    return live;
+    const next = this.#next[block];
+    const taken = this.#taken[block];
+    return (next >= 0 ? this.liveIn[next] : 0) | (taken >= 0 ? this.liveIn[taken] : 0);
   }
 
   /** Finds what is live; each block is visited again only when a half more is live behind it. */
   solve(): void {
-    const work = this.#room.ints(this.count);
-    const queued = this.#room.bytes(this.count, 1);
+    const { count, starts, liveIn } = this;
+    const next = this.#next;
+    const taken = this.#taken;
+    // Who leads to a block, as lists of edges: two a block, 2 * block where it falls and 2 * block + 1 where it jumps.
+    const first = this.#room.ints(count, -1);
+    const others = this.#room.ints(2 * count);
+    for (let edge = 2 * count - 1; edge >= 0; edge--) {
+      const to = (edge & 1) === 0 ? next[edge >> 1] : taken[edge >> 1];
+      if (to < 0) continue;
+      others[edge] = first[to];
+      first[to] = edge;
+    }
+    const work = this.#room.ints(count);
+    const queued = this.#room.bytes(count, 1);
     let depth = 0;
-    while (depth < this.count) work[depth] = depth++;
+    while (depth < count) work[depth] = depth++;
     while (depth > 0) {
       const block = work[--depth];
       queued[block] = 0;
       let live = this.liveOut(block);
-      for (let i = this.starts[block + 1] - 1; i >= this.starts[block]; i--) live = before(this.#rows, i, live);
-      if (live === this.liveIn[block]) continue;
-      this.liveIn[block] = live;
-      for (let at = this.#predAt[block]; at < this.#predAt[block + 1]; at++) {
-        const pred = this.#preds[at];
-        if (queued[pred] !== 0) continue;
-        queued[pred] = 1;
-        work[depth++] = pred;
+      for (let i = starts[block + 1] - 1; i >= starts[block]; i--) live = before(this.#rows, i, live);
+      if (live === liveIn[block]) continue;
+      liveIn[block] = live;
+      for (let edge = first[block]; edge >= 0; edge = others[edge]) {
+        const from = edge >> 1;
+        if (queued[from] !== 0) continue;
+        queued[from] = 1;
+        work[depth++] = from;
       }
     }
   }

@@ -241,7 +241,7 @@ export function emitAluX(e: Emission, i: number): void {
   }
   const x = e.operand(a[i], T0);
   if (op === ir.DIV || op === ir.MOD || op === ir.SDIV || op === ir.SMOD) {
-    divide(e, i, x, narrow, () => e.operand(b[i], to));
+    divide(e, i, x, narrow);
     return;
   }
   const y = e.operand(b[i], T1);
@@ -309,15 +309,17 @@ function emitShift(e: Emission, i: number, narrow: boolean): void {
  * Dividend, then remainder and quotient, are in r0 and r1; where the divisor has to be made, it is made in d, whose old
  * value has been copied by then.
  */
-function divide(e: Emission, i: number, x: number, narrow: boolean, divisor: () => number): void {
-  const { d, sub } = e.rows;
+function divide(e: Emission, i: number, x: number, narrow: boolean): void {
+  const { d, b, sub, kind, imm } = e.rows;
   const to = d[i];
   const op = sub[i];
   const signed = op === ir.SDIV || op === ir.SMOD;
   if (signed) e.w(narrow ? lgfr(T1, x) : lgr(T1, x));
   else e.w(narrow ? lr(T1, x) : lgr(T1, x));
   if (!signed) e.w(narrow ? xr(T0, T0) : lghi(T0, 0));
-  const y = divisor();
+  const known = kind[i] === ir.ALU_K;
+  if (known) e.load(to, imm[i] >> 31, imm[i]);
+  const y = known ? to : e.operand(b[i], to);
   if (signed) e.w(narrow ? dsgfr(T0, y) : dsgr(T0, y));
   else e.w(narrow ? dlr(T0, y) : dlgr(T0, y));
   e.set(T0, false);
@@ -371,10 +373,7 @@ export function emitAluK(e: Emission, i: number): void {
       emitLogic(e, i, x, value, narrow);
       return;
     default:
-      divide(e, i, x, narrow, () => {
-        e.load(to, value >> 31, value);
-        return to;
-      });
+      divide(e, i, x, narrow);
       return;
   }
   e.extend(to, narrow && extends32(e, i));
@@ -391,10 +390,6 @@ function emitSum(e: Emission, i: number, sum: number, narrow: boolean): void {
   const to = d[i];
   const from = a[i];
   const total = from === FRAME ? sum + e.frame.fpOff : narrow ? sum | 0 : sum;
-  const done = (): void => {
-    if (!narrow) e.set(to, false);
-    e.extend(to, narrow && extends32(e, i));
-  };
   if (from === FRAME) {
     if (isS20(total)) e.w(total >= 0 && total < 4096 ? la(to, total, 0, SP) : lay(to, total, 0, SP));
     else {
@@ -402,13 +397,13 @@ function emitSum(e: Emission, i: number, sum: number, narrow: boolean): void {
       e.w(agrk(to, SP, T1));
     }
     e.set(to, false);
-    done();
+    summed(e, i, to, narrow);
     return;
   }
   if (to !== from) {
     if (narrow && isS16(total) && (!extends32(e, i) || e.isZero(to))) {
       e.w(ahik(to, from, total));
-      done();
+      summed(e, i, to, narrow);
       return;
     }
     if (isS20(total)) {
@@ -420,7 +415,7 @@ function emitSum(e: Emission, i: number, sum: number, narrow: boolean): void {
             : lay(to, total, 0, from),
       );
       e.set(to, false);
-      done();
+      summed(e, i, to, narrow);
       return;
     }
     e.move(to, from);
@@ -428,7 +423,13 @@ function emitSum(e: Emission, i: number, sum: number, narrow: boolean): void {
   if (isS16(total)) e.w(narrow ? ahi(to, total) : aghi(to, total));
   else if (total === 0x80000000) e.w(algfi(to, total));
   else e.w(narrow ? afi(to, total) : agfi(to, total));
-  done();
+  summed(e, i, to, narrow);
+}
+
+/** The sum is in its register. */
+function summed(e: Emission, i: number, to: number, narrow: boolean): void {
+  if (!narrow) e.set(to, false);
+  e.extend(to, narrow && extends32(e, i));
 }
 
 function emitLogic(e: Emission, i: number, x: number, value: number, narrow: boolean): void {

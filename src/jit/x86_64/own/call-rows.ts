@@ -11,11 +11,14 @@ import type { KernelTarget } from './unit.ts';
 const CALL_BYTES = 5;
 const LEA_BYTES = 7;
 
+/** Keys of kernel functions called by BTF are around it, distances to helpers are not. */
+const KFUNCS = 2 ** 50;
+
 function kernelTarget(e: Emission, insn: Insn, i: number): KernelTarget {
   const { func, env } = e.unit;
   const kernelTargets = (e.unit.kernelTargets ??= new Map());
   const kfunc = insn.src === BPF_PSEUDO_KFUNC_CALL;
-  const key = kfunc ? `k${insn.imm} ${insn.off}` : `h${insn.imm}`;
+  const key = kfunc ? KFUNCS + insn.imm * 0x10000 + insn.off : insn.imm;
   let target = kernelTargets.get(key);
   if (target === undefined) {
     const address = kfunc ? func.kfuncAddr(insn.imm, insn.off) : env.space.callBase + BigInt(insn.imm);
@@ -58,7 +61,7 @@ export function emitCall(e: Emission, i: number): void {
   if (!e.located || (local && callees === undefined)) {
     movImm64(c, register, 0, 0);
     callReg(c, register);
-  } else form = callAddress(e, i, hi32(target), lo32(target), register, local ? `s${insn.off}` : `k${target}`);
+  } else form = callAddress(e, i, target, register);
   e.sites.push({
     insnIdx: i,
     kind,
@@ -71,8 +74,10 @@ export function emitCall(e: Emission, i: number): void {
   e.called();
 }
 
-function callAddress(e: Emission, i: number, hi: number, lo: number, register: number, key: string): string {
+function callAddress(e: Emission, i: number, target: bigint, register: number): string {
   const { c, forms } = e;
+  const hi = hi32(target);
+  const lo = lo32(target);
   if (forms.far[i] === 0) {
     if (e.reaches(hi, lo, c.length + CALL_BYTES)) {
       c.u8(0xe8);
@@ -82,6 +87,8 @@ function callAddress(e: Emission, i: number, hi: number, lo: number, register: n
     forms.far[i] = 1;
     e.grew = true;
   }
+  const insn = e.insns[i];
+  const key = insn.src === BPF_PSEUDO_CALL ? `s${insn.off}` : `k${target}`;
   e.farCallees ??= new Map();
   const far = e.farCallees.get(key);
   if (far === undefined) e.farCallees.set(key, { hi, lo, register, calls: 1 });

@@ -25,7 +25,7 @@ export interface Unit {
   readonly arenaInRegister: boolean;
   readonly epilogueBytes: number;
   /** Addresses of helpers and kfuncs called, by what calls hold. */
-  kernelTargets: Map<string, KernelTarget> | undefined;
+  kernelTargets: Map<number, KernelTarget> | undefined;
 }
 
 /** A function of the kernel that is called. */
