@@ -1,11 +1,13 @@
 import type { KernelSpace, Placement } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
 import type { XlatedProgram } from '../verifier/index.ts';
+import { DESK } from './desk.ts';
 import { interpreted } from './fallback.ts';
 import { link, Part } from './link.ts';
 import { ProgTags } from './prog-tags.ts';
 import type { DumpEncoding, JitedProgram, JitFailure, JitResult } from './program.ts';
 import { FuncKsym, type Publication, PublishedFunc, PublishedProgram } from './published.ts';
+import type { Room } from './room.ts';
 import { funcInput, type Marked, markCalls, NoSubprog } from './split.ts';
 import { type FaultInjector, Steps } from './steps.ts';
 import type { FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
@@ -73,6 +75,7 @@ class Load {
   readonly #options: JitOptions;
   readonly #tags: ProgTags;
   readonly #env: TargetEnv;
+  readonly #kept: Room;
   /** Compiled once, with their images reserved. */
   readonly #parts: Part[] = [];
   readonly #compilers: FuncCompiler[] = [];
@@ -85,12 +88,14 @@ class Load {
     this.#xlated = xlated;
     this.#options = options;
     this.#tags = tags;
+    this.#kept = DESK.lend(xlated.insns.length);
     this.#env = {
       cpu: options.cpu ?? target.cpus[0],
       mode: options.mode ?? 'own',
       space,
       userLimit: options.userLimit ?? space.layout.userLimit,
       pcrel: options.pcrel ?? false,
+      kept: this.#kept,
     };
   }
 
@@ -164,6 +169,7 @@ class Load {
 
   freeCompilers(): void {
     for (const compiler of this.#compilers) compiler.free?.();
+    DESK.giveBack(this.#kept);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Insn } from '../isa/index.ts';
 import type { KernelArch, KernelSpace } from '../kernels/index.ts';
 import type { ByteOrder } from '../util/index.ts';
+import type { Room } from './room.ts';
 
 /** Why a target cannot compile a function: the JIT's errno, as a value thrown inside jit/ and never out of it. */
 export class JitError extends Error {
@@ -80,6 +81,11 @@ export interface TargetEnv {
    * helpers are C functions of anybody's, which leave what they like in r2. Undefined: as in a kernel.
    */
   readonly objectToc?: bigint;
+  /**
+   * Where compilers keep what they need from one emission to the next; whoever gave it takes it back when nobody will emit
+   * again. Default: memory of each compiler's own.
+   */
+  readonly kept?: Room;
 }
 
 /** A compiled function's entries, as other functions see it: an element of the shared `aux->func` table. */
@@ -152,13 +158,14 @@ export interface FuncCompiler {
    * The first pass (`callees` undefined): callee addresses are unknown and every call takes its longest form, so no
    * later emission is longer; it does not count for the rule above. Throws JitError.
    *
+   * Emissions with callees known and settled ones stay; arrays of other first passes live as long as `TargetEnv.kept`.
+   *
    * @param at address of the image's first byte, undefined while it has none
    * @param callees the shared `aux->func` table: by subprog
    */
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc;
   /**
-   * Nobody will call {@link emit} again: memory may serve the next function. What was emitted with callees known stays;
-   * the arrays of first passes that are not settled do not.
+   * Nobody will call {@link emit} again.
    */
   free?(): void;
 }

@@ -1,5 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
+import { Room } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { dsbNsh, isb } from '../encode.ts';
 import * as alu from './alu.ts';
@@ -53,7 +54,7 @@ const EMIT: readonly ((e: Emission, i: number) => void)[] = (() => {
 })();
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend(func.insns.length);
+  const kept = env.kept ?? new Room();
   const { room } = DESK;
   room.clear();
   const found = scan(func, kept);
@@ -116,10 +117,6 @@ class OwnCompiler implements FuncCompiler {
       if (callees === undefined && done.settled !== true) forms.clear();
       return done;
     }
-  }
-
-  free(): void {
-    DESK.giveBack(this.#unit.kept);
   }
 
   #emitOnce(forms: Forms, at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {

@@ -1,7 +1,7 @@
 import { hi32, InternalError, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { DESK } from '../../desk.ts';
-import type { Room } from '../../room.ts';
+import { Room } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { trap } from '../encode.ts';
@@ -74,7 +74,7 @@ export function ownCompilers(abi: OwnAbi): (func: FuncInput, env: TargetEnv) => 
   let bench: Bench | undefined;
   return (func, env) => {
     bench ??= new Bench();
-    const kept = DESK.lend(func.insns.length);
+    const kept = env.kept ?? new Room();
     return new OwnCompiler(
       prepare(func, env, env.objectToc === undefined ? abi : objectAbi(abi), bench, kept),
       bench,
@@ -94,7 +94,7 @@ class OwnCompiler implements FuncCompiler {
   #last: CompiledFunc | undefined;
 
   readonly #bench: Bench;
-  /** Of rows and forms; undefined once given back. */
+  /** Of rows and forms; undefined when nobody will emit again. */
   #kept: Room | undefined;
 
   constructor(unit: Unit, bench: Bench, kept: Room) {
@@ -122,7 +122,6 @@ class OwnCompiler implements FuncCompiler {
   }
 
   free(): void {
-    if (this.#kept !== undefined) DESK.giveBack(this.#kept);
     this.#kept = undefined;
     this.#bench.clear();
   }

@@ -1,5 +1,5 @@
 import { DESK } from '../../desk.ts';
-import { filled } from '../../room.ts';
+import { filled, Room } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate } from './allocate.ts';
 import { combine } from './combine.ts';
@@ -27,7 +27,7 @@ const HIGH_HALF = 1n << 63n;
 
 /** Everything no address changes: rows, registers, frame. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend(func.insns.length);
+  const kept = env.kept ?? new Room();
   DESK.room.clear();
   const rows = decode(func, kept);
   combine(rows);
@@ -81,10 +81,6 @@ class OwnCompiler implements FuncCompiler {
       if (callees === undefined && done.settled !== true) filled(forms, 0);
       return done;
     }
-  }
-
-  free(): void {
-    DESK.giveBack(this.#unit.kept);
   }
 
   #lengthen(forms: Uint8Array): void {

@@ -1,5 +1,6 @@
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
+import { Room } from '../../room.ts';
 import { decode, findBlocks, ir, liveIn } from '../../rows/index.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { allocate, NO_REG } from './allocate.ts';
@@ -16,7 +17,7 @@ import type { Unit } from './unit.ts';
 const PATIENCE = 8;
 
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend(func.insns.length);
+  const kept = env.kept ?? new Room();
   const { room } = DESK;
   room.clear();
   const rows = decode(func, 'big', isMask, kept);
@@ -78,10 +79,6 @@ class OwnCompiler implements FuncCompiler {
       if (callees === undefined && done.settled !== true) forms.clear();
       return done;
     }
-  }
-
-  free(): void {
-    DESK.giveBack(this.#unit.kept);
   }
 
   #emitOnce(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {

@@ -1,6 +1,7 @@
 import { BPF_ALU, BPF_ALU64, BPF_JMP, BPF_JMP32, CALL, EXIT, LD_IMM64, TAIL_CALL } from '../../../isa/index.ts';
 import { hi32, lo32 } from '../../../util/index.ts';
 import { DESK } from '../../desk.ts';
+import { Room } from '../../room.ts';
 import type { Callee, CompiledFunc, FuncCompiler, FuncInput, TargetEnv } from '../../types.ts';
 import { movImm } from '../encode.ts';
 import { emitAlu, emitConstant } from './alu-rows.ts';
@@ -24,7 +25,7 @@ const HIGH_HALF = 1n << 63n;
 
 /** Everything no address changes. */
 function prepare(func: FuncInput, env: TargetEnv): Unit {
-  const kept = DESK.lend(func.insns.length);
+  const kept = env.kept ?? new Room();
   const { room } = DESK;
   room.clear();
   const facts = factsOf(func, kept);
@@ -57,11 +58,9 @@ export function ownCompiler(func: FuncInput, env: TargetEnv): FuncCompiler {
 }
 
 class OwnCompiler implements FuncCompiler {
-  readonly #unit: Unit;
   readonly #emission: Emission;
 
   constructor(unit: Unit) {
-    this.#unit = unit;
     this.#emission = new Emission(unit, new Forms(unit.func.insns.length, unit.kept));
   }
 
@@ -74,10 +73,6 @@ class OwnCompiler implements FuncCompiler {
       if (callees === undefined && made.settled !== true) this.#emission.forms.clear();
       return made;
     }
-  }
-
-  free(): void {
-    DESK.giveBack(this.#unit.kept);
   }
 
   #emitOnce(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc | undefined {

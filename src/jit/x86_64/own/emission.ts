@@ -236,13 +236,15 @@ export class Emission {
 
   /** Fills jumps in; marks those that do not reach. */
   resolve(): void {
-    if (this.jumps.grow(this.forms.near, label => this.c.offsetOf(label), DESK.room)) {
+    if (this.jumps.grow(this.forms.near, this.c, DESK.room)) {
       this.grew = true;
       return;
     }
-    this.c.resolve((c, kind, off, distance) => {
-      if (kind === FIX_32) c.patchU32(off, distance - 4);
-      else c.patchU8(off, distance - 1);
-    });
+    this.c.resolve(patch);
   }
+}
+
+function patch(c: CodeBuffer, kind: number, off: number, distance: number): void {
+  if (kind === FIX_32) c.patchU32(off, distance - 4);
+  else c.patchU8(off, distance - 1);
 }

@@ -1,3 +1,4 @@
+import type { CodeBuffer } from '../../code-buffer.ts';
 import type { Room } from '../../room.ts';
 
 /** Bytes of a jump of 8 bits, and what one of 32 bits takes more. */
@@ -50,16 +51,38 @@ export class Jumps {
     this.#conditional[at] = conditional ? 1 : 0;
   }
 
-  /** How many jumps begin before byte `off`. */
-  #before(off: number): number {
-    let low = 0;
-    let high = this.#count;
+  /** How many jumps begin before byte `off`, looked for from the `n`-th on: most are near. */
+  #before(off: number, n: number): number {
+    const offs = this.#offs;
+    let low = n;
+    let high = n;
+    if (offs[n] < off) {
+      for (let step = 1; high < this.#count && offs[high] < off; step *= 2) {
+        low = high + 1;
+        high = Math.min(this.#count, high + step);
+      }
+    } else {
+      for (let step = 1; low > 0 && offs[low - 1] >= off; step *= 2) {
+        high = low - 1;
+        low = Math.max(0, low - step);
+      }
+    }
     while (low < high) {
       const mid = (low + high) >> 1;
-      if (this.#offs[mid] < off) low = mid + 1;
+      if (offs[mid] < off) low = mid + 1;
       else high = mid;
     }
     return low;
+  }
+
+  /** Whether 8 bits reach every label whose jump is not long. */
+  #reach(near: Uint8Array, code: CodeBuffer): boolean {
+    for (let i = 0; i < this.#count; i++) {
+      if (near[this.#slots[i]] !== 0) continue;
+      const distance = code.offsetOf(this.#labels[i]) - this.#offs[i] - SHORT_BYTES;
+      if (distance < -128 || distance > 127) return false;
+    }
+    return true;
   }
 
   /**
@@ -68,14 +91,14 @@ export class Jumps {
    *
    * @param room for what is found on the way
    */
-  grow(near: Uint8Array, offsetOf: (label: number) => number, room: Room): boolean {
+  grow(near: Uint8Array, code: CodeBuffer, room: Room): boolean {
+    if (this.#reach(near, code)) return false;
     const count = this.#count;
-    if (count === 0) return false;
     const places = room.ints(count);
     const indexes = room.ints(count);
     for (let i = 0; i < count; i++) {
-      places[i] = offsetOf(this.#labels[i]);
-      indexes[i] = this.#before(places[i]);
+      places[i] = code.offsetOf(this.#labels[i]);
+      indexes[i] = this.#before(places[i], i);
     }
     // Bytes that jumps before the one with this index grew by in this call.
     const grownBy = room.ints(count + 1);
