@@ -7,7 +7,7 @@ import * as isa from '../dist/isa/index.js';
 import { findTarget, jitProgram, NATIVE_TARGETS } from '../dist/jit/index.js';
 import { createKernelSpace, defaultKernelImage, defaultLayout } from '../dist/kernels/index.js';
 import { xlateUnverified } from '../dist/verifier/index.js';
-import { compiled } from './programs.mjs';
+import { compiled, compiledInFunctions } from './programs.mjs';
 
 const name = process.argv[2] ?? 'ppc64le';
 const native = name.startsWith('native-') ? NATIVE_TARGETS[name.slice('native-'.length)] : undefined;
@@ -21,14 +21,18 @@ const kernel = defaultKernelImage(target.arch, target.order);
 const space = createKernelSpace(layout, kernel);
 space.reserve(1000);
 const SIZES = [100, 1000, 5000, 20_000, 100_000];
-// Alone, and with a function of four instructions that it calls.
-const cases = [false, true].flatMap(calls => SIZES.map(size => ({ calls, size })));
-const rows = cases.map(({ calls, size }) => {
-  const insns = compiled(isa, size, calls);
+const FAMILIES = {
+  'one function': size => compiled(isa, size, false),
+  'one function and one of four instructions that it calls': size => compiled(isa, size, true),
+  'functions of a hundred instructions': size => compiledInFunctions(isa, size),
+};
+const cases = Object.keys(FAMILIES).flatMap(family => SIZES.map(size => ({ family, size })));
+const rows = cases.map(({ family, size }) => {
+  const insns = FAMILIES[family](size);
   const xlated = xlateUnverified({ name: 'bench', type: 1, insns }, { kernel, zext: target.caps('own').needsZext });
   // As many instructions a sample for every size.
   return {
-    calls,
+    family,
     size,
     count: insns.length,
     insns,
@@ -77,8 +81,8 @@ const median = row => row.samples[row.samples.length >> 1];
 for (const row of rows) row.samples.sort((a, b) => a - b);
 const nsOf = row => (median(row) / row.count) * 1e6;
 for (const row of rows) {
-  const base = rows.find(({ calls, size }) => calls === row.calls && size === 5000);
-  if (row.size === SIZES[0]) console.log(row.calls ? 'two functions' : 'one function');
+  const base = rows.find(({ family, size }) => family === row.family && size === 5000);
+  if (row.size === SIZES[0]) console.log(row.family);
   console.log(
     `${String(row.count).padStart(7)} insns  ${rate(row, median(row)).toFixed(2).padStart(6)} M insns/s` +
       `  (${rate(row, row.samples.at(-1)).toFixed(2)}..${rate(row, row.samples[0]).toFixed(2)}), ` +

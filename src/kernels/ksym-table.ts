@@ -2,8 +2,17 @@ import { InternalError } from '../util/index.ts';
 import { RangeSet } from './ranges.ts';
 import type { AddressRange, Ksym } from './types.ts';
 
-interface Entry extends AddressRange {
+class Entry implements AddressRange {
   readonly ksym: Ksym;
+  constructor(ksym: Ksym) {
+    this.ksym = ksym;
+  }
+  get start(): bigint {
+    return this.ksym.addr;
+  }
+  get end(): bigint {
+    return this.ksym.addr + BigInt(Math.max(1, this.ksym.sizeBytes));
+  }
 }
 
 /** Published symbols, by address. */
@@ -12,10 +21,8 @@ export class KsymTable {
   #list: readonly Ksym[] | undefined;
 
   add(ksym: Ksym): void {
-    const entry = { start: ksym.addr, end: ksym.addr + BigInt(Math.max(1, ksym.sizeBytes)), ksym };
-    const other = this.#entries.overlapping(entry.start, entry.end);
+    const other = this.#entries.addIfFree(new Entry(ksym));
     if (other !== undefined) throw new InternalError(`symbols ${other.ksym.name} and ${ksym.name} overlap`);
-    this.#entries.add(entry);
     this.#list = undefined;
   }
 

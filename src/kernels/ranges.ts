@@ -35,8 +35,6 @@ export class RangeSet<T extends AddressRange> {
 
   /** The lowest range that shares a byte with `[start, end)`. */
   overlapping(start: bigint, end: bigint): T | undefined {
-    const last = this.#rows[this.#rows.length - 1];
-    if (last === undefined || last.end <= start) return undefined;
     const next = this.#countUpTo(start);
     const before = this.#rows[next - 1];
     if (before !== undefined && before.end > start) return before;
@@ -50,6 +48,19 @@ export class RangeSet<T extends AddressRange> {
     // Mostly behind all others.
     if (rows.length === 0 || rows[rows.length - 1].start < row.start) rows.push(row);
     else rows.splice(this.#countUpTo(row.start), 0, row);
+  }
+
+  /** Adds a range, or returns the lowest that it overlaps and adds nothing. */
+  addIfFree(row: T): T | undefined {
+    const rows = this.#rows;
+    const last = rows[rows.length - 1];
+    if (last === undefined || last.end <= row.start) {
+      rows.push(row);
+      return undefined;
+    }
+    const other = this.overlapping(row.start, row.end);
+    if (other === undefined) this.add(row);
+    return other;
   }
 
   /** Takes the range that starts at `start` out; false when there is none. */
