@@ -3,7 +3,7 @@ export { foldBounds } from './bounds.ts';
 export { callSites } from './call-sites.ts';
 export { removeDead } from './dead.ts';
 export { foldRows } from './fold.ts';
-export { APART, calleesFirst, inlineCalls, type OptFunction, SMALL_ROWS } from './inline.ts';
+export { APART, calleesFirst, Inlining, inlineCalls, type OptFunction, SMALL_ROWS } from './inline.ts';
 export { orderReaders } from './order.ts';
 export { OPT_PASSES, type OptPass } from './passes.ts';
 export { type FrameReach, frameReach } from './reach.ts';

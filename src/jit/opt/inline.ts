@@ -23,7 +23,7 @@ import {
   ZERO_FRAME,
 } from '../rows/ir.ts';
 import { callSites } from './call-sites.ts';
-import { type FrameReach, joinReach } from './reach.ts';
+import { emptyReach, type FrameReach, putReach } from './reach.ts';
 import { copyRows } from './row-list.ts';
 
 /** A function as the optimiser has it: rows, which may come from several of a program's functions. */
@@ -53,176 +53,282 @@ export const APART = 3;
 const KEPT = [6, 7, 8, 9];
 const LOCAL_BYTES_LOG2 = 3;
 
+/** What a caller has to know of a function to take it in. */
 interface Callee {
   readonly ok: boolean;
   /** Of KEPT, those it sets. */
   readonly sets: readonly number[];
+  /** It copies half of R10: whoever has it inside is nobody's to take in. */
+  readonly halvesFp: boolean;
 }
+
+/** A function with those it takes in, not put together yet. */
+interface Planned {
+  /** Sites of those it takes in, ascending. */
+  readonly taken: readonly number[];
+  /** Of all of it. */
+  readonly rowCount: number;
+  readonly frameBytes: number;
+  readonly locals: number;
+  /** Somebody knows what of its frame is touched, or of a part of it. */
+  readonly knowsReach: boolean;
+}
+
+/** A function put together. */
+export interface MergedFunction {
+  readonly func: OptFunction;
+  /** As {@link callSites} has them. */
+  readonly sites: readonly number[];
+}
+
+const NOT_OK: Callee = { ok: false, sets: [], halvesFp: false };
 
 const sumOfFp = ({ kind, sub, flags }: Ir, i: number): boolean =>
   kind[i] === ALU_K && sub[i] === ADD && (flags[i] & W) === 0;
 
-/** Whether the function can be put into another one, whose frame it then shares. */
-function examine({ rows }: OptFunction): Callee {
-  const { n, kind, a, b, d, imm } = rows;
-  const sets = new Set<number>();
-  for (let i = 0; i < n; i++) {
-    const k = kind[i];
-    const memory = k >= LOAD && k <= STORE_REL;
-    const leaves = k === MAY_GOTO || k === PACKET || k === TAIL || (k === CALL_HELPER && imm[i] === TAIL_CALL_HELPER);
-    const frame = a[i] === FP && !memory && k !== MOV && !sumOfFp(rows, i);
-    if (leaves || frame || b[i] === FP) return { ok: false, sets: [] };
-    if (d[i] >= 6 && d[i] <= 9) sets.add(d[i]);
-  }
-  let last = n - 1;
-  while (last > 0 && kind[last] === NOP) last--;
-  const ok = kind[last] === LEAVE || kind[last] === JA;
-  return { ok, sets: KEPT.filter(r => sets.has(r)) };
-}
-
-class Merger {
+/**
+ * Which functions are put where they are called: decided for all of them before any row is moved, so that a row is moved
+ * once, however deep the function is that it ends up in.
+ */
+export class Inlining {
   readonly #functions: readonly OptFunction[];
-  readonly #callees: (Callee | undefined)[];
-  readonly done: (OptFunction | undefined)[];
-  readonly #uses: Int32Array;
-  readonly #pinned: ArrayLike<number>;
   readonly #sites: readonly (readonly number[])[];
-  readonly #room: Room | undefined;
+  readonly #pinned: ArrayLike<number>;
+  readonly #uses: Int32Array;
+  readonly #planned: (Planned | undefined)[];
+  readonly #callees: (Callee | undefined)[];
   #growth: number;
 
+  /**
+   * @param order as {@link calleesFirst} has it
+   * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one; {@link APART}
+   *   for those that are not put anywhere
+   */
   constructor(
     functions: readonly OptFunction[],
-    uses: Int32Array,
+    order: readonly number[],
     pinned: ArrayLike<number>,
     sites: readonly (readonly number[])[],
-    room: Room | undefined,
   ) {
-    this.#functions = functions;
+    this.#functions = functions.slice();
+    this.#sites = sites.slice();
     this.#pinned = pinned;
-    this.#sites = sites;
-    this.#room = room;
+    this.#planned = functions.map(() => undefined);
     this.#callees = functions.map(() => undefined);
-    this.done = functions.map(() => undefined);
-    this.#uses = uses;
-    this.#growth = GROWTH + functions.reduce((sum, { rows }) => sum + rows.n, 0);
-  }
-
-  #takes(callee: number): boolean {
-    const done = this.done[callee];
-    if (done === undefined || this.#pinned[callee] === APART) return false;
-    const { n } = done.rows;
-    if (n > (this.#uses[callee] === 1 ? ONCE_ROWS : SMALL_ROWS) || n > this.#growth) return false;
-    this.#callees[callee] ??= examine(done);
-    return (this.#callees[callee] as Callee).ok;
-  }
-
-  /** Every function called that is not a caller of this one too was finished before. */
-  finish(index: number): void {
-    const own = this.#functions[index];
-    const { rows } = own;
-    const sites: number[] = [];
-    let total = rows.n;
-    for (const i of this.#sites[index]) {
-      if (rows.kind[i] !== CALL_SUB || !this.#takes(rows.aux[i])) continue;
-      const { sets } = this.#callees[rows.aux[i]] as Callee;
-      const { rows: inner, frameBytes } = this.done[rows.aux[i]] as OptFunction;
-      const grows = inner.n + 2 * sets.length + (frameBytes > 0 ? 1 : 0);
-      total += grows - 1;
-      this.#growth -= grows;
-      sites.push(i);
-    }
-    this.done[index] = sites.length === 0 ? own : this.#merge(own, sites, total);
-  }
-
-  #merge(own: OptFunction, sites: readonly number[], total: number): OptFunction {
-    const { rows } = own;
-    const room = this.#room ?? new Room();
-    const merged = new Ir(total, room);
-    merged.narrowAddresses = rows.narrowAddresses;
-    const slots = room.ints(total);
-    const mark = room.mark();
-    // Where each row of the caller goes.
-    const place = room.ints(rows.n + 1);
-    const moved: number[] = [];
-    const inside = sites.map(site => this.done[rows.aux[site]] as OptFunction);
-    let frameBytes = own.frameBytes;
-    let locals = own.locals;
-    let at = 0;
-    let from = 0;
-    const take = (end: number): void => {
-      copyRows(rows, from, end, merged, at);
-      for (let i = from; i < end; i++) {
-        slots[at] = own.slots[i];
-        place[i] = at;
-        const k = rows.kind[i];
-        if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) moved.push(at);
-        at++;
+    this.#uses = new Int32Array(functions.length);
+    this.#growth = GROWTH;
+    functions.forEach(({ rows }, index) => {
+      this.#growth += rows.n;
+      if (pinned[index] > 0) this.#uses[index]++;
+      for (const i of sites[index]) {
+        if (rows.kind[i] === CALL_SUB) this.#uses[rows.aux[i]]++;
+        else this.#uses[rows.imm[i]] += 2;
       }
-      from = end;
+    });
+    for (const index of order) this.#planned[index] = this.#plan(index);
+  }
+
+  #takes(index: number): Callee | undefined {
+    const planned = this.#planned[index];
+    if (planned === undefined || this.#pinned[index] === APART) return undefined;
+    const { rowCount } = planned;
+    if (rowCount > (this.#uses[index] === 1 ? ONCE_ROWS : SMALL_ROWS) || rowCount > this.#growth) return undefined;
+    const callee = (this.#callees[index] ??= this.#examine(index, planned));
+    return callee.ok ? callee : undefined;
+  }
+
+  /** Every function called that is not a caller of this one too was planned before. */
+  #plan(index: number): Planned {
+    const { rows, frameBytes, locals, reach } = this.#functions[index];
+    const taken: number[] = [];
+    let rowCount = rows.n;
+    let deepest = frameBytes;
+    let localCount = locals;
+    let knowsReach = reach !== undefined;
+    for (const i of this.#sites[index]) {
+      const callee = rows.kind[i] === CALL_SUB ? this.#takes(rows.aux[i]) : undefined;
+      if (callee === undefined) continue;
+      const inner = this.#planned[rows.aux[i]] as Planned;
+      const grows = inner.rowCount + 2 * callee.sets.length + (inner.frameBytes > 0 ? 1 : 0);
+      this.#growth -= grows;
+      rowCount += grows - 1;
+      deepest = Math.max(deepest, frameBytes + inner.frameBytes);
+      localCount += callee.sets.length + inner.locals;
+      knowsReach ||= inner.knowsReach;
+      taken.push(i);
+    }
+    return { taken, rowCount, frameBytes: deepest, locals: localCount, knowsReach };
+  }
+
+  /** Whether the function can be put into another one, whose frame it then shares. */
+  #examine(index: number, { taken }: Planned): Callee {
+    const { rows } = this.#functions[index];
+    const { n, kind, a, b, d, imm, flags } = rows;
+    let sets = 0;
+    let halvesFp = false;
+    for (let i = 0, at = 0; i < n; i++) {
+      if (i === taken[at]) {
+        const inner = this.#callees[rows.aux[i]] as Callee;
+        if (inner.halvesFp) return NOT_OK;
+        for (const r of inner.sets) sets |= 1 << r;
+        at++;
+        continue;
+      }
+      const k = kind[i];
+      const memory = k >= LOAD && k <= STORE_REL;
+      const leaves = k === MAY_GOTO || k === PACKET || k === TAIL || (k === CALL_HELPER && imm[i] === TAIL_CALL_HELPER);
+      const frame = a[i] === FP && !memory && k !== MOV && !sumOfFp(rows, i);
+      if (leaves || frame || b[i] === FP) return NOT_OK;
+      if (k === MOV && a[i] === FP && (flags[i] & W) !== 0) halvesFp = true;
+      if (d[i] <= 9) sets |= 1 << d[i];
+    }
+    let last = n - 1;
+    while (last > 0 && kind[last] === NOP) last--;
+    const ok = kind[last] === LEAVE || kind[last] === JA;
+    return { ok, sets: KEPT.filter(r => (sets & (1 << r)) !== 0), halvesFp };
+  }
+
+  /** @param room where it lives if there are others in it */
+  merged(index: number, room: Room): MergedFunction {
+    const own = this.#functions[index];
+    const { taken, rowCount, frameBytes, locals, knowsReach } = this.#planned[index] as Planned;
+    if (taken.length === 0) return { func: own, sites: this.#sites[index] };
+    const rows = new Ir(rowCount, room);
+    rows.narrowAddresses = own.rows.narrowAddresses;
+    const slots = room.ints(rowCount);
+    const reach = knowsReach ? emptyReach(frameBytes) : undefined;
+    const to: Target = { rows, slots, reach, sites: [], room };
+    this.#write(index, to, 0, 0, 0, false);
+    return { func: { rows, slots, frameBytes, locals, reach }, sites: to.sites };
+  }
+
+  /**
+   * Writes a function and all it takes in.
+   *
+   * @param depth bytes of the frames around it, which its own lies below
+   * @param firstLocal its first local
+   * @param inside it is in another one: what returns from it goes on behind it
+   * @returns the row behind it
+   */
+  #write(index: number, to: Target, start: number, depth: number, firstLocal: number, inside: boolean): number {
+    const own = this.#functions[index];
+    const { rows, slots } = own;
+    const { taken } = this.#planned[index] as Planned;
+    const mark = to.room.mark();
+    // Where each row goes.
+    const place = to.room.ints(rows.n + 1);
+    if (to.reach !== undefined) putReach(to.reach, depth, own);
+    let at = start;
+    let from = 0;
+    let nextTaken = 0;
+    let local = firstLocal + own.locals;
+    const take = (end: number): void => {
+      copyRows(rows, from, end, to.rows, at);
+      for (; from < end; from++, at++) {
+        to.slots[at] = slots[from];
+        place[from] = at;
+      }
     };
-    for (const site of sites) {
+    for (const site of this.#sites[index]) {
       take(site);
+      if (site !== taken[nextTaken]) {
+        to.sites.push(at);
+        continue;
+      }
+      nextTaken++;
       place[site] = at;
       from = site + 1;
-      const inner = this.done[rows.aux[site]] as OptFunction;
-      const { sets } = this.#callees[rows.aux[site]] as Callee;
-      const start = at;
-      at = this.#put(merged, at, inner, sets, own.frameBytes, locals);
-      slots.fill(own.slots[site], start, at);
-      slots.set(inner.slots, start + sets.length + (inner.frameBytes > 0 ? 1 : 0));
-      frameBytes = Math.max(frameBytes, own.frameBytes + inner.frameBytes);
-      locals += sets.length + inner.locals;
+      const callee = rows.aux[site];
+      const { sets } = this.#callees[callee] as Callee;
+      const inner = this.#planned[callee] as Planned;
+      at = putAside(to, at, sets, local, slots[site]);
+      if (inner.frameBytes > 0) {
+        to.rows.kind[at] = ZERO_FRAME;
+        to.rows.imm[at] = depth + own.frameBytes;
+        to.rows.aux[at] = inner.frameBytes;
+        to.slots[at++] = slots[site];
+      }
+      at = this.#write(callee, to, at, depth + own.frameBytes, local + sets.length, true);
+      at = putBack(to, at, sets, local, slots[site]);
+      local += sets.length + inner.locals;
     }
     take(rows.n);
     place[rows.n] = at;
-    for (const i of moved) merged.aux[i] = place[merged.aux[i]];
-    room.release(mark);
-    return { rows: merged, slots, frameBytes, locals, reach: joinReach(own, inside, frameBytes) };
-  }
-
-  /** What is called at `at`: registers it changes are put aside, its frame begins where the caller's ends, with zeros in it. */
-  #put(to: Ir, start: number, inner: OptFunction, sets: readonly number[], depth: number, firstLocal: number): number {
-    let at = start;
-    sets.forEach((r, k) => {
-      to.kind[at] = STORE;
-      to.b[at] = r;
-      to.sub[at] = LOCAL_BYTES_LOG2;
-      to.off[at++] = firstLocal + k;
-    });
-    if (inner.frameBytes > 0) {
-      to.kind[at] = ZERO_FRAME;
-      to.imm[at] = depth;
-      to.aux[at++] = inner.frameBytes;
+    nextTaken = 0;
+    for (let i = 0; i < rows.n; i++) {
+      if (i === taken[nextTaken]) nextTaken++;
+      else this.#fit(to.rows, place[i], place, inside ? at : -1, depth, firstLocal);
     }
-    const { rows } = inner;
-    const base = at;
-    const end = base + rows.n;
-    copyRows(rows, 0, rows.n, to, base);
-    for (; at < end; at++) {
-      const k = to.kind[at];
-      if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) to.aux[at] += base;
-      else if (k === LEAVE) {
-        to.kind[at] = at === end - 1 ? NOP : JA;
-        to.a[at] = NONE;
-        to.aux[at] = end;
-      } else if (k === ZERO_FRAME) to.imm[at] += depth;
-      else if (to.a[at] === FP) {
-        if (k >= LOAD && k <= STORE_REL) to.off[at] -= depth;
-        else if (k === MOV) {
-          to.kind[at] = ALU_K;
-          to.sub[at] = ADD;
-          to.imm[at] = -depth;
-        } else to.imm[at] -= depth;
-      } else if (to.a[at] === NONE && k >= LOAD && k <= STORE_K) to.off[at] += firstLocal + sets.length;
-    }
-    sets.forEach((r, k) => {
-      to.kind[at] = LOAD;
-      to.d[at] = r;
-      to.sub[at] = LOCAL_BYTES_LOG2;
-      to.off[at++] = firstLocal + k;
-    });
+    to.room.release(mark);
     return at;
   }
+
+  /** A row in its place: where it jumps, and the frame and locals it finds there. @param end -1 in functions of their own */
+  #fit(
+    { kind, sub, a, imm, aux, off }: Ir,
+    at: number,
+    place: Int32Array,
+    end: number,
+    depth: number,
+    firstLocal: number,
+  ): void {
+    const k = kind[at];
+    if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) aux[at] = place[aux[at]];
+    if (end < 0) return;
+    if (k === LEAVE) {
+      kind[at] = at === end - 1 ? NOP : JA;
+      a[at] = NONE;
+      aux[at] = end;
+    } else if (k === ZERO_FRAME) imm[at] += depth;
+    else if (a[at] === FP) {
+      if (k >= LOAD && k <= STORE_REL) off[at] -= depth;
+      else if (k === MOV) {
+        kind[at] = ALU_K;
+        sub[at] = ADD;
+        imm[at] = -depth;
+      } else imm[at] -= depth;
+    } else if (a[at] === NONE && k >= LOAD && k <= STORE_K) off[at] += firstLocal;
+  }
+}
+
+/** What a function is put together in. */
+interface Target {
+  readonly rows: Ir;
+  readonly slots: Int32Array;
+  readonly reach: FrameReach | undefined;
+  readonly sites: number[];
+  readonly room: Room;
+}
+
+/** Registers that a callee changes go to locals. */
+function putAside(
+  { rows, slots }: Target,
+  start: number,
+  sets: readonly number[],
+  local: number,
+  slot: number,
+): number {
+  for (let k = 0; k < sets.length; k++) {
+    const at = start + k;
+    rows.kind[at] = STORE;
+    rows.b[at] = sets[k];
+    rows.sub[at] = LOCAL_BYTES_LOG2;
+    rows.off[at] = local + k;
+    slots[at] = slot;
+  }
+  return start + sets.length;
+}
+
+function putBack({ rows, slots }: Target, start: number, sets: readonly number[], local: number, slot: number): number {
+  for (let k = 0; k < sets.length; k++) {
+    const at = start + k;
+    rows.kind[at] = LOAD;
+    rows.d[at] = sets[k];
+    rows.sub[at] = LOCAL_BYTES_LOG2;
+    rows.off[at] = local + k;
+    slots[at] = slot;
+  }
+  return start + sets.length;
 }
 
 /** Functions in an order that has callees before their callers, where they do not call each other in a circle. */
@@ -270,26 +376,13 @@ export function calleesFirst(
  *
  * Together functions grow to at most about twice what they were.
  *
- * @param pinned by function: not 0 for those that stay because outsiders call them, so that one call is not their only one; {@link APART}
- *   for those that are not put anywhere
- * @param room where functions with others in them live; default one of each their own
+ * @param pinned as {@link Inlining} has it
  */
 export function inlineCalls(
   functions: readonly OptFunction[],
   order: readonly number[],
   pinned: ArrayLike<number> = [],
-  sites: readonly (readonly number[])[] = functions.map(callSites),
-  room?: Room,
 ): OptFunction[] {
-  const uses = new Int32Array(functions.length);
-  functions.forEach(({ rows }, index) => {
-    if (pinned[index] > 0) uses[index]++;
-    for (const i of sites[index]) {
-      if (rows.kind[i] === CALL_SUB) uses[rows.aux[i]]++;
-      else uses[rows.imm[i]] += 2;
-    }
-  });
-  const merger = new Merger(functions, uses, pinned, sites, room);
-  for (const index of order) merger.finish(index);
-  return merger.done as OptFunction[];
+  const inlining = new Inlining(functions, order, pinned, functions.map(callSites));
+  return functions.map((_, index) => inlining.merged(index, new Room()).func);
 }

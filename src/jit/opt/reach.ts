@@ -24,16 +24,12 @@ interface Framed {
   readonly reach?: FrameReach | undefined;
 }
 
-function put(to: FrameReach, from: number, { frameBytes, reach }: Framed): void {
-  const slots = frameBytes >> SLOT_LOG2;
-  for (let n = 0; n < slots; n++) if (reach === undefined || reach[n] === 1) to[from + n] = 1;
-}
+/** Of a frame that nothing touches. */
+export const emptyReach = (frameBytes: number): FrameReach => new Uint8Array(frameBytes >> SLOT_LOG2);
 
-/** Of a function with others in it, whose frames all begin where its own ends. */
-export function joinReach(own: Framed, inside: readonly Framed[], frameBytes: number): FrameReach | undefined {
-  if (own.reach === undefined && inside.every(({ reach }) => reach === undefined)) return undefined;
-  const joined = new Uint8Array(frameBytes >> SLOT_LOG2);
-  put(joined, 0, own);
-  for (const func of inside) put(joined, own.frameBytes >> SLOT_LOG2, func);
-  return joined;
+/** What a function touches, in a frame where its own begins `depth` bytes below the top. */
+export function putReach(to: FrameReach, depth: number, { frameBytes, reach }: Framed): void {
+  const slots = frameBytes >> SLOT_LOG2;
+  const from = depth >> SLOT_LOG2;
+  for (let n = 0; n < slots; n++) if (reach === undefined || reach[n] === 1) to[from + n] = 1;
 }

@@ -9,7 +9,7 @@ import {
   foldBounds,
   foldRows,
   frameReach,
-  inlineCalls,
+  Inlining,
   type OptFunction,
   type OptPass,
   orderReaders,
@@ -189,10 +189,11 @@ function analyze(whole: OptFunction, room: Room, without: ReadonlySet<OptPass>):
   return { rows, slots, blocks, live, frameBytes, inMemory: frame.inMemory, frame, firstPlace: locals };
 }
 
-/** Functions reached from those that are pinned. */
-function reachedFrom(
-  functions: readonly OptFunction[],
-  sites: readonly (readonly number[])[],
+/** Functions reached from those that are pinned, put together by the way. */
+function putTogether(
+  functions: OptFunction[],
+  sites: (readonly number[])[],
+  inlining: Inlining | undefined,
   pinned: Uint8Array,
   room: Room,
 ): Uint8Array {
@@ -201,6 +202,7 @@ function reachedFrom(
   const left: number[] = [];
   for (let index = 0; index < pinned.length; index++) if (pinned[index] !== 0) left.push(index);
   for (let index = left.pop(); index !== undefined; index = left.pop()) {
+    if (inlining !== undefined) ({ func: functions[index], sites: sites[index] } = inlining.merged(index, room));
     const { kind, aux, imm } = functions[index].rows;
     for (const i of sites[index]) {
       const to = kind[i] === CALL_SUB ? aux[i] : imm[i];
@@ -236,21 +238,18 @@ export function proveProgram(
   pinned[0] = mainApart ? APART : KNOWN;
   for (const slot of entries) pinned[program.functionAt[slot]] = KNOWN;
   for (const slot of entered.keys()) pinned[program.functionAt[slot]] = ENTERED;
-  let functions: OptFunction[] = [];
+  const functions: OptFunction[] = [];
   for (let index = 0; index < count; index++) {
     functions.push(decodeFunction(program, index, how, frameOf(index), room));
   }
-  let sites = functions.map(callSites);
+  const sites = functions.map(callSites);
   functions.forEach(({ rows: { kind, imm } }, index) => {
     for (const i of sites[index]) if (kind[i] === FUNC) pinned[imm[i]] = KNOWN;
   });
   const order = calleesFirst(functions, sites);
-  if (!without.has('inline') && count > 1) {
-    const own = functions;
-    functions = inlineCalls(own, order, pinned, sites, room);
-    sites = functions.map((func, index) => (func === own[index] ? sites[index] : callSites(func)));
-  }
-  const reached = reachedFrom(functions, sites, pinned, room);
+  const inlines = !without.has('inline') && count > 1;
+  const inlining = inlines ? new Inlining(functions, order, pinned, sites) : undefined;
+  const reached = putTogether(functions, sites, inlining, pinned, room);
   const place = room.ints(count);
   order.forEach((index, at) => {
     place[index] = at;
