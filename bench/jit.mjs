@@ -24,7 +24,7 @@ const SIZES = [100, 1000, 5000, 20_000, 100_000];
 const FAMILIES = {
   'one function': size => compiled(isa, size, false),
   'one function and one of four instructions that it calls': size => compiled(isa, size, true),
-  'functions of a hundred instructions': size => compiledInFunctions(isa, size),
+  'functions of a hundred instructions, at most 256 of them': size => compiledInFunctions(isa, size),
 };
 const cases = Object.keys(FAMILIES).flatMap(family => SIZES.map(size => ({ family, size })));
 const rows = cases.map(({ family, size }) => {

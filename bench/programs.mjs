@@ -25,26 +25,31 @@ export function compiled({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size, 
   return b.build();
 }
 
-/** As {@link compiled}, in functions of about a hundred instructions: chains of eight that main calls. */
+/**
+ * As {@link compiled}, in functions of about a hundred instructions, or of more where Linux would refuse as many: chains of eight
+ * that main calls.
+ */
 export function compiledInFunctions({ ProgramBuilder, R0, R1, R2, R3, R6, R7, R10 }, size) {
   const CHAIN = 8;
-  const count = Math.max(1, Math.round(size / 98));
+  // BPF_MAX_SUBPROGS
+  const count = Math.max(1, Math.min(256, Math.round(size / 98)));
+  const rounds = Math.round((size / count - 8) / 11);
   const b = new ProgramBuilder();
   for (let f = 0; f < count; f++) {
     if (f > 0) b.label(`f${f}`);
     b.mov(R6, R1).mov(R7, 0).mov(R0, 0);
-    for (let n = 0; n < 8; n++) {
-      b.load('w', R2, R6, n * 4)
-        .alu64('add', R2, f * 8 + n)
+    for (let n = 0; n < rounds; n++) {
+      b.load('w', R2, R6, (n * 4) % 64)
+        .alu64('add', R2, (f * rounds + n) & 0xffff)
         .mov(R3, R2)
         .alu64('rsh', R3, 7)
         .alu32('xor', R3, R2)
-        .store('dw', R10, -8 * (1 + n), R3)
+        .store('dw', R10, -8 * (1 + (n % 16)), R3)
         .jumpIf('jgt', R3, R7, `l${f} ${n}`)
         .alu64('and', R3, 0xff)
         .alu64('or', R7, R3)
         .label(`l${f} ${n}`)
-        .load('dw', R2, R10, -8 * (1 + n))
+        .load('dw', R2, R10, -8 * (1 + (n % 16)))
         .alu64('add', R7, R2);
     }
     const call = callee => b.mov(R1, R6).call(`f${callee}`).alu64('add', R7, R0);

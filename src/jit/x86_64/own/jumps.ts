@@ -11,6 +11,11 @@ const MOST_ROUNDS = 64;
 const FEW = 64;
 const MANY = 1 << 16;
 
+function copied<T extends Int32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
 /** The jumps of one emission that come in two lengths, in order. One set serves all emissions. */
 export class Jumps {
   #count = 0;
@@ -32,23 +37,19 @@ export class Jumps {
 
   add(off: number, label: number, slot: number, conditional: boolean): void {
     const at = this.#count++;
-    if (at === this.#offs.length) {
-      const grown = (from: Int32Array): Int32Array<ArrayBuffer> => {
-        const to = new Int32Array(2 * at);
-        to.set(from);
-        return to;
-      };
-      this.#offs = grown(this.#offs);
-      this.#labels = grown(this.#labels);
-      this.#slots = grown(this.#slots);
-      const flags = new Uint8Array(2 * at);
-      flags.set(this.#conditional);
-      this.#conditional = flags;
-    }
+    if (at === this.#offs.length) this.#grow();
     this.#offs[at] = off;
     this.#labels[at] = label;
     this.#slots[at] = slot;
     this.#conditional[at] = conditional ? 1 : 0;
+  }
+
+  #grow(): void {
+    const room = 2 * this.#offs.length;
+    this.#offs = copied(this.#offs, new Int32Array(room));
+    this.#labels = copied(this.#labels, new Int32Array(room));
+    this.#slots = copied(this.#slots, new Int32Array(room));
+    this.#conditional = copied(this.#conditional, new Uint8Array(room));
   }
 
   /** How many jumps begin before byte `off`, looked for from the `n`-th on: most are near. */
