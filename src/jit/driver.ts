@@ -10,7 +10,7 @@ import { FuncKsym, type Publication, PublishedFunc, PublishedProgram } from './p
 import type { Room } from './room.ts';
 import { funcInput, type Marked, markCalls, NoSubprog } from './split.ts';
 import { type FaultInjector, Steps } from './steps.ts';
-import type { FuncCompiler, FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
+import type { FuncInput, JitMode, JitTarget, TagHash, TargetEnv } from './types.ts';
 import { JitError } from './types.ts';
 
 export interface JitOptions {
@@ -64,7 +64,7 @@ export function jitProgram(xlated: XlatedProgram, options: JitOptions): JitResul
     if (error.errno === ERRNO.EFAULT) return { ok: false, rejection: { errno: ERRNO.EFAULT, message: '', failure } };
     return interpreted(xlated, tags.own, failure, options.alwaysOn ?? false);
   } finally {
-    load.freeCompilers();
+    load.end();
   }
 }
 
@@ -77,8 +77,9 @@ class Load {
   readonly #env: TargetEnv;
   readonly #kept: Room;
   /** Compiled once, with their images reserved. */
-  readonly #parts: Part[] = [];
-  readonly #compilers: FuncCompiler[] = [];
+  readonly #parts: Part[];
+  /** So many of them. */
+  #compiled = 0;
   /** Functions whose symbols are published. */
   #published = 0;
 
@@ -88,6 +89,7 @@ class Load {
     this.#xlated = xlated;
     this.#options = options;
     this.#tags = tags;
+    this.#parts = new Array(xlated.subprogs.length);
     this.#kept = DESK.lend(xlated.insns.length);
     this.#env = {
       cpu: options.cpu ?? target.cpus[0],
@@ -124,14 +126,14 @@ class Load {
     steps.enter('calc_tag[', index, ']');
     steps.enter('alloc jit_data[', index, ']');
     const compiler = target.compiler(input, this.#env);
-    this.#compilers.push(compiler);
     steps.enter('compile[', index, ']');
     const first = compiler.emit(undefined, undefined);
     steps.enter('alloc image[', index, ']');
     const slot = space.reserve(first.bytes.length, placement?.(index));
     if (slot === undefined) throw new JitError(ERRNO.ENOMEM, 'no room for the image');
     // Reserved: a failure from here on has to give it back.
-    this.#parts.push(new Part(input, compiler, slot, first));
+    this.#parts[index] = new Part(input, compiler, slot, first);
+    this.#compiled++;
   }
 
   #publish(marked: Marked): JitedProgram {
@@ -163,12 +165,12 @@ class Load {
   /** Takes out of the space what was put there. */
   undo(): void {
     const { space } = this.#options;
-    for (const { slot } of this.#parts.slice(0, this.#published)) space.removeKsym(slot.addr);
-    for (const { slot } of this.#parts) space.release(slot);
+    for (let i = 0; i < this.#published; i++) space.removeKsym(this.#parts[i].slot.addr);
+    for (let i = 0; i < this.#compiled; i++) space.release(this.#parts[i].slot);
   }
 
-  freeCompilers(): void {
-    for (const compiler of this.#compilers) compiler.free?.();
+  /** Nothing is compiled any more. */
+  end(): void {
     DESK.giveBack(this.#kept);
   }
 }

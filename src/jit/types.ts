@@ -164,10 +164,6 @@ export interface FuncCompiler {
    * @param callees the shared `aux->func` table: by subprog
    */
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc;
-  /**
-   * Nobody will call {@link emit} again.
-   */
-  free?(): void;
 }
 
 /** A CPU and ABI that can be compiled for: a row of `TARGETS`. */

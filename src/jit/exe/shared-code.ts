@@ -21,7 +21,7 @@ import { plainFunc } from '../func-input.ts';
 import { link, Part } from '../link.ts';
 import { funcInput, markCalls } from '../split.ts';
 import { Steps } from '../steps.ts';
-import type { Callee, FuncCompiler, FuncInput, JitTarget, TargetEnv } from '../types.ts';
+import type { Callee, FuncInput, JitTarget, TargetEnv } from '../types.ts';
 import { JitError } from '../types.ts';
 import { headerOf, mapFunction } from './shared-header.ts';
 import {
@@ -315,7 +315,6 @@ class Plan {
       Number(base - space.callBase) + writer.textAddr + helper * arch.stubBytes;
     const textBase = base + BigInt(writer.textAddr);
     let at = alignUp(this.helpers.length * arch.stubBytes, FUNC_ALIGN);
-    const compilers: FuncCompiler[] = [];
     try {
       const parts = this.#drafts.map(({ input, calls, data }, part): Part => {
         const insns = input.insns.slice();
@@ -323,7 +322,6 @@ class Plan {
         const funcRefs = new Map([...input.funcRefs].map(([slot, callee]) => [slot, pointerPart(callee)]));
         for (const [slot, map, off] of data) funcRefs.set(slot, dataPart(map, off));
         const compiler = target.compiler({ ...input, insns, funcRefs }, env);
-        compilers.push(compiler);
         const first = compiler.emit(undefined, undefined);
         if (this.entered.includes(part)) at = alignUp(at + inFront, FUNC_ALIGN);
         const slot = { addr: textBase + BigInt(at), sizeBytes: first.bytes.length };
@@ -349,8 +347,6 @@ class Plan {
     } catch (error) {
       if (!(error instanceof JitError)) throw error;
       throw refuse(`the JIT cannot compile it: ${error.message}`, 'a program it takes');
-    } finally {
-      for (const compiler of compilers) compiler.free?.();
     }
   }
 }

@@ -27,16 +27,15 @@ export class Bench {
   /** Words of stubs, by key. */
   readonly stubLengths = new Map<string, number>();
 
-  #facts: { readonly env: TargetEnv; readonly facts: EnvFacts } | undefined;
+  readonly #facts = new WeakMap<TargetEnv, EnvFacts>();
 
   /** What a program's functions are told of the machine, found once for all of them. */
   factsOf(env: TargetEnv): EnvFacts {
-    if (this.#facts?.env !== env) this.#facts = { env, facts: factsOf(env) };
-    return this.#facts.facts;
-  }
-
-  /** Forgets the last program. */
-  clear(): void {
-    this.#facts = undefined;
+    let facts = this.#facts.get(env);
+    if (facts === undefined) {
+      facts = factsOf(env);
+      this.#facts.set(env, facts);
+    }
+    return facts;
   }
 }

@@ -1,4 +1,4 @@
-import { hi32, InternalError, lo32 } from '../../../util/index.ts';
+import { hi32, lo32 } from '../../../util/index.ts';
 import type { CodeBuffer } from '../../code-buffer.ts';
 import { DESK } from '../../desk.ts';
 import { Room } from '../../room.ts';
@@ -93,13 +93,11 @@ class OwnCompiler implements FuncCompiler {
   /** The last emission with callees known. */
   #last: CompiledFunc | undefined;
 
-  readonly #bench: Bench;
-  /** Of rows and forms; undefined when nobody will emit again. */
-  #kept: Room | undefined;
+  /** Of rows and forms. */
+  readonly #kept: Room;
 
   constructor(unit: Unit, bench: Bench, kept: Room) {
     this.#unit = unit;
-    this.#bench = bench;
     this.#kept = kept;
     this.#forms = new Forms(unit.rows.n, kept);
     this.#emission = new Emission(unit, this.#forms, bench);
@@ -107,23 +105,16 @@ class OwnCompiler implements FuncCompiler {
 
   emit(at: bigint | undefined, callees: readonly Callee[] | undefined): CompiledFunc {
     const forms = this.#forms;
-    const kept = this.#kept;
-    if (kept === undefined) throw new InternalError(`function ${this.#unit.func.index} is compiled after its end`);
     // A void emission has made something longer, and usually everything that had to be.
     for (let round = 0; ; round++) {
       if (round === PATIENCE) forms.far.fill(1);
-      const done = this.#emitOnce(forms, at, callees, kept);
+      const done = this.#emitOnce(forms, at, callees, this.#kept);
       if (done === undefined) continue;
       // The first pass is no emission forms have to grow from.
       if (callees === undefined) forms.clear();
       else this.#last = done;
       return done;
     }
-  }
-
-  free(): void {
-    this.#kept = undefined;
-    this.#bench.clear();
   }
 
   #emitOnce(
