@@ -1,19 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { TOY_NEAR, toyTarget } from '../../test/support/toy-target.ts';
 import { xlatedOf } from '../../test/support/xlated.ts';
-import { CALL_ARGS, type Insn, ProgramBuilder, R0, R1 } from '../isa/index.ts';
+import { CALL_ARGS, type Insn, ProgramBuilder, R0, R1, R10 } from '../isa/index.ts';
 import {
   createKernelSpace,
   defaultKernelImage,
+  defaultLayout,
   findLayout,
   type KernelSpace,
   kernelImage,
   LAYOUTS,
 } from '../kernels/index.ts';
 import { ERRNO } from '../uapi/index.ts';
+import { xlateUnverified } from '../verifier/index.ts';
 import { type JitOptions, jitProgram } from './driver.ts';
 import { immTarget } from './func-addr.ts';
+import { plainFunc } from './func-input.ts';
 import type { DumpEncoding, InterpretedProgram, JitedProgram, JitResult } from './program.ts';
+import { findTarget } from './targets.ts';
+import type { JitTarget } from './types.ts';
 
 const kernel = kernelImage('6.12-ppc64el');
 const newSpace = (layout = 'ppc64-radix'): KernelSpace => createKernelSpace(findLayout(layout), kernel);
@@ -46,6 +51,66 @@ function interpreted(result: JitResult): InterpretedProgram {
 }
 
 describe('jit_subprogs', () => {
+  it.each(['x86_64', 'arm64', 'riscv64', 's390x'])('%s: compiles what asks for no address once', name => {
+    const target = findTarget(name);
+    const image = defaultKernelImage(target.arch, target.order);
+    const space = createKernelSpace(defaultLayout(target.arch), image);
+    const emitted: number[] = [];
+    const counting: JitTarget = {
+      ...target,
+      compiler: (func, env) => {
+        const compiler = target.compiler(func, env);
+        emitted[func.index] = 0;
+        return {
+          emit: (at, callees) => {
+            emitted[func.index]++;
+            return compiler.emit(at, callees);
+          },
+        };
+      },
+    };
+    const insns = new ProgramBuilder()
+      .call('leaf')
+      .exit()
+      .label('leaf')
+      .mov(R0, 0x12345678)
+      .jumpIf('jgt', R1, 5, 'out')
+      .store('dw', R10, -8, R0)
+      .label('out')
+      .exit()
+      .build();
+    const xlated = xlateUnverified({ name: 'once', type: 1, insns }, { kernel: image });
+    const prog = jited(jitProgram(xlated, { target: counting, space }));
+    expect(emitted).toEqual([2, 1]);
+    const [, leaf] = prog.funcs;
+    // As it would be at its address.
+    const again = target.compiler(
+      plainFunc(insns.slice(2), { index: 1, isFunc: true, stackDepthBytes: xlated.subprogs[1].stackDepthBytes }),
+      {
+        cpu: target.cpus[0],
+        mode: 'own',
+        space,
+        userLimit: space.layout.userLimit,
+        pcrel: false,
+      },
+    );
+    expect(again.emit(leaf.addr, prog.aux.func).bytes).toEqual(leaf.bytes);
+  });
+
+  it('makes tags and symbols when somebody asks, and lists them as any other', () => {
+    const space = newSpace();
+    const prog = jited(jitProgram(xlatedOf(threeFunctions()), { target: toyTarget, space }));
+    const listed = space.ksyms().map(ksym => ({ ...ksym }));
+    expect(listed.map(({ name }) => name)).toEqual(prog.funcs.map(({ symbol }) => symbol));
+    expect(space.symbolize(prog.funcs[1].addr)?.name).toBe(prog.funcs[1].symbol);
+    expect(prog.funcs.every(({ tag, symbol }) => /^[0-9a-f]{16}$/.test(tag) && symbol.startsWith('bpf_prog_'))).toBe(
+      true,
+    );
+    prog.free();
+    prog.free();
+    expect(space.slotCount).toBe(0);
+  });
+
   it('gives every function one shared table and publishes all or nothing', () => {
     const space = newSpace();
     const prog = jited(jitProgram(xlatedOf(threeFunctions()), { target: toyTarget, space }));
