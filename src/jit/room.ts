@@ -1,5 +1,5 @@
-/** What is kept for the next function; one that took more gives its memory back. */
-const KEPT_BYTES = 1 << 23;
+/** What is kept for the next function: enough for 100,000 instructions. One that took more gives its memory back. */
+const KEPT_BYTES = 1 << 25;
 
 /** Elements up to which a loop is faster than a call of `fill`. */
 const SHORT = 24;
