@@ -209,6 +209,14 @@ export function liveIn(rows: Ir, blocks: Blocks, room: Room): Int32Array {
   return live;
 }
 
+/** Whether a block of `low` to `high` leads to itself or to one of them in front of it. */
+function goesBack({ taken, next }: Blocks, low: number, high: number): boolean {
+  for (let at = low; at <= high; at++) {
+    if ((taken[at] >= low && taken[at] <= at) || (next[at] >= low && next[at] <= at)) return true;
+  }
+  return false;
+}
+
 /**
  * Halves live where blocks `low` to `high` begin, to be added to `live`, which holds those of all blocks they lead to besides.
  * Worklist over blocks, last first: a block is looked at again only when one it leads to grew, and each can grow 26 times
@@ -216,6 +224,14 @@ export function liveIn(rows: Ir, blocks: Blocks, room: Room): Int32Array {
  */
 export function liveThrough(rows: Ir, blocks: Blocks, live: Int32Array, low: number, high: number, room: Room): void {
   const { start, taken, next } = blocks;
+  if (!goesBack(blocks, low, high)) {
+    for (let at = high; at >= low; at--) {
+      let set = liveOut(blocks, live, at);
+      for (let i = start[at + 1] - 1; i >= start[at]; i--) set = liveBefore(rows, i, set);
+      live[at] = set;
+    }
+    return;
+  }
   const count = high + 1 - low;
   const mark = room.mark();
   const done = room.bytes(count);

@@ -50,15 +50,17 @@ function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Arr
   const args = room.bytes(n);
   const set = room.bytes(count);
   const seen = room.bytes(count);
-  const stack: number[] = [];
-  const reach = (block: number, more: number): void => {
-    if (block < 0 || (seen[block] === 1 && (set[block] | more) === set[block])) return;
-    seen[block] = 1;
-    set[block] |= more;
-    stack.push(block);
-  };
-  if (count > 0) reach(0, ARGS);
-  for (let block = stack.pop(); block !== undefined; block = stack.pop()) {
+  const queued = room.bytes(count);
+  const stack = room.ints(count);
+  let depth = 0;
+  if (count > 0) {
+    set[0] = ARGS;
+    seen[0] = 1;
+    stack[depth++] = 0;
+  }
+  while (depth > 0) {
+    const block = stack[--depth];
+    queued[block] = 0;
     let now = set[block];
     for (let i = start[block]; i < start[block + 1]; i++) {
       if (kind[i] === K.call) {
@@ -67,8 +69,15 @@ function argsOf(scan: Scan, start: Int32Array, next: Int32Array, taken: Int32Arr
       } else if (kind[i] === K.tailCall) now = 0;
       else if (d[i] !== NO) now |= (1 << d[i]) & ARGS;
     }
-    reach(next[block], now);
-    reach(taken[block], now);
+    for (let side = 0; side < 2; side++) {
+      const to = side === 0 ? next[block] : taken[block];
+      if (to < 0 || (seen[to] === 1 && (set[to] | now) === set[to])) continue;
+      seen[to] = 1;
+      set[to] |= now;
+      if (queued[to] === 1) continue;
+      queued[to] = 1;
+      stack[depth++] = to;
+    }
   }
   return args;
 }
@@ -94,36 +103,15 @@ export function liveness(scan: Scan, kept: Room, room: Room): Uint16Array {
     if (kind[last] !== K.jump && kind[last] !== K.exit && block + 1 < count) next[block] = block + 1;
   }
   const args = argsOf(scan, start, next, taken, room);
-  // Predecessors as lists: at most two edges a block.
-  const head = room.ints(count, -1);
-  const link = room.ints(2 * count);
-  for (let block = 0; block < count; block++) {
-    for (let side = 0; side < 2; side++) {
-      const target = side === 0 ? next[block] : taken[block];
-      if (target < 0) continue;
-      link[2 * block + side] = head[target];
-      head[target] = 2 * block + side;
-    }
-  }
   const live = room.shorts(count);
-  const stack = room.ints(count);
-  const queued = room.bytes(count, 1);
-  let depth = 0;
-  for (let block = 0; block < count; block++) stack[depth++] = block;
   const out = (block: number): number =>
     (next[block] >= 0 ? live[next[block]] : 0) | (taken[block] >= 0 ? live[taken[block]] : 0);
-  while (depth > 0) {
-    const block = stack[--depth];
-    queued[block] = 0;
-    let set = out(block);
-    for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set, args);
-    if (set === live[block]) continue;
-    live[block] = set;
-    for (let edge = head[block]; edge >= 0; edge = link[edge]) {
-      const from = edge >> 1;
-      if (queued[from] === 1) continue;
-      queued[from] = 1;
-      stack[depth++] = from;
+  if (taken.some((to, block) => to >= 0 && to <= block)) spread(scan, start, next, taken, args, live, room);
+  else {
+    for (let block = count - 1; block >= 0; block--) {
+      let set = out(block);
+      for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set, args);
+      live[block] = set;
     }
   }
   const behind = kept.shorts(n);
@@ -135,4 +123,46 @@ export function liveness(scan: Scan, kept: Room, room: Room): Uint16Array {
     }
   }
   return behind;
+}
+
+/** Registers live where blocks begin, some of which jump back. */
+function spread(
+  scan: Scan,
+  start: Int32Array,
+  next: Int32Array,
+  taken: Int32Array,
+  args: Uint8Array,
+  live: Uint16Array,
+  room: Room,
+): void {
+  const count = start.length - 1;
+  // Predecessors as lists: at most two edges a block.
+  const head = room.ints(count, -1);
+  const link = room.ints(2 * count);
+  for (let block = 0; block < count; block++) {
+    for (let side = 0; side < 2; side++) {
+      const target = side === 0 ? next[block] : taken[block];
+      if (target < 0) continue;
+      link[2 * block + side] = head[target];
+      head[target] = 2 * block + side;
+    }
+  }
+  const stack = room.ints(count);
+  const queued = room.bytes(count, 1);
+  let depth = 0;
+  for (let block = 0; block < count; block++) stack[depth++] = block;
+  while (depth > 0) {
+    const block = stack[--depth];
+    queued[block] = 0;
+    let set = (next[block] >= 0 ? live[next[block]] : 0) | (taken[block] >= 0 ? live[taken[block]] : 0);
+    for (let i = start[block + 1] - 1; i >= start[block]; i--) set = before(scan, i, set, args);
+    if (set === live[block]) continue;
+    live[block] = set;
+    for (let edge = head[block]; edge >= 0; edge = link[edge]) {
+      const from = edge >> 1;
+      if (queued[from] === 1) continue;
+      queued[from] = 1;
+      stack[depth++] = from;
+    }
+  }
 }

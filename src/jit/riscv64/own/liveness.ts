@@ -137,11 +137,26 @@ class Blocks {
     return (next >= 0 ? this.liveIn[next] : 0) | (taken >= 0 ? this.liveIn[taken] : 0);
   }
 
+  #goesBack(): boolean {
+    for (let block = 0; block < this.count; block++) {
+      if (this.#taken[block] >= 0 && this.#taken[block] <= block) return true;
+    }
+    return false;
+  }
+
   /** Finds what is live; each block is visited again only when a half more is live behind it. */
   solve(): void {
     const { count, starts, liveIn } = this;
     const next = this.#next;
     const taken = this.#taken;
+    if (!this.#goesBack()) {
+      for (let block = count - 1; block >= 0; block--) {
+        let live = this.liveOut(block);
+        for (let i = starts[block + 1] - 1; i >= starts[block]; i--) live = before(this.#rows, i, live);
+        liveIn[block] = live;
+      }
+      return;
+    }
     // Who leads to a block, as lists of edges: two a block, 2 * block where it falls and 2 * block + 1 where it jumps.
     const first = this.#room.ints(count, -1);
     const others = this.#room.ints(2 * count);

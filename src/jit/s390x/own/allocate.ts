@@ -28,7 +28,11 @@ export interface Allocation {
 const isCall = (kind: number): boolean => kind >= ir.CALL_HELPER && kind <= ir.TAIL;
 /** Registers of rows: those of rows/, and R0 where it stays in a block. */
 const COUNT = LOCAL_R0 + 1;
-const KEPT_ORDER = [13, 12, 11, 10, 9, 8, 7, 6];
+const KEPT_ORDER = [13, 12, 11, 10, 9, 8, 7, 6] as const;
+const CHEAP = [5, 4, 3, 2] as const;
+const CHEAP_CALLING = [LINK, ...CHEAP] as const;
+/** In which registers are given homes. */
+const ORDER = [LOCAL_R0, 0, ir.AX, 6, 7, 8, 9, ir.BASE] as const;
 
 /** Registers of a set of halves. */
 const registersOf = (live: number): number => (live | (live >>> 16)) & 0xffff;
@@ -52,11 +56,6 @@ export function allocate(
   let crossing = 0;
   let calls = false;
   let set = 0;
-  const edges = (r: number, others: number): void => {
-    const rest = others & ~(1 << r);
-    conflicts[r] |= rest;
-    for (let other = 0; other < COUNT; other++) if (((rest >>> other) & 1) !== 0) conflicts[other] |= 1 << r;
-  };
   const { kind, d, a, flags } = rows;
   for (let at = blocks.count - 1; at >= 0; at--) {
     set = liveOut(blocks, live, at);
@@ -71,11 +70,11 @@ export function allocate(
       if (d[i] !== ir.NONE) {
         if (((set >>> d[i]) & 0x10000) !== 0) flags[i] |= ir.HIGH;
         // What compares R0 changes it, read or not.
-        if (k === ir.CMPXCHG) edges(0, after);
+        if (k === ir.CMPXCHG) addEdges(conflicts, 0, after);
         else if (((registersOf(set) >>> d[i]) & 1) === 0) d[i] = isCall(k) ? ir.NONE : 14;
         else {
           const move = k === ir.MOV && a[i] !== ir.FP;
-          edges(d[i], move ? after & ~(1 << a[i]) : after);
+          addEdges(conflicts, d[i], move ? after & ~(1 << a[i]) : after);
           if (a[i] < COUNT && k < ir.LOAD) {
             related[d[i]] |= 1 << a[i];
             related[a[i]] |= 1 << d[i];
@@ -92,7 +91,7 @@ export function allocate(
   }
   // The arena's base is made where the function begins.
   const usesBase = !flatArena && blocks.count > 0 && ((registersOf(set) >>> ir.BASE) & 1) !== 0;
-  if (usesBase) edges(ir.BASE, registersOf(set) & entryDefined(index));
+  if (usesBase) addEdges(conflicts, ir.BASE, registersOf(set) & entryDefined(index));
 
   const home = room.bytes(16, NO_REG);
   for (let r = 1; r <= 5; r++) home[r] = r + 1;
@@ -100,8 +99,7 @@ export function allocate(
   home[14] = T0;
   const used = (usedRegisters(rows) & ~(1 << ir.BASE)) | (usesBase ? 1 << ir.BASE : 0);
   let saved = 0;
-  const order = [LOCAL_R0, 0, ir.AX, 6, 7, 8, 9, ir.BASE];
-  for (const r of order) {
+  for (const r of ORDER) {
     if (((used >>> r) & 1) === 0) continue;
     let taken = 0;
     for (let other = 0; other < COUNT; other++) {
@@ -117,21 +115,27 @@ export function allocate(
   return { saved, base: usesBase ? home[ir.BASE] : NO_REG, r0: home[0], calls };
 }
 
+/** A register and others hold something at the same time. */
+function addEdges(conflicts: Int32Array, r: number, others: number): void {
+  const rest = others & ~(1 << r);
+  conflicts[r] |= rest;
+  for (let left = rest; left !== 0; left &= left - 1) conflicts[31 - Math.clz32(left & -left)] |= 1 << r;
+}
+
+const isFree = (p: number, taken: number): boolean =>
+  p !== NO_REG && p !== FRAME && p !== T0 && ((taken >>> p) & 1) === 0;
+
 function choose(r: number, taken: number, related: number, home: Uint8Array, saved: number, calls: boolean): number {
-  const free = (p: number): boolean => p !== NO_REG && p !== FRAME && p !== T0 && ((taken >>> p) & 1) === 0;
-  if ((r === 0 || r === LOCAL_R0) && free(RETURN)) return RETURN;
+  if ((r === 0 || r === LOCAL_R0) && isFree(RETURN, taken)) return RETURN;
   for (let other = 0; other < COUNT; other++) {
     const p = home[other];
-    if (((related >>> other) & 1) !== 0 && free(p) && (p < 6 || ((saved >>> p) & 1) !== 0)) return p;
+    if (((related >>> other) & 1) !== 0 && isFree(p, taken) && (p < 6 || ((saved >>> p) & 1) !== 0)) return p;
   }
   // r14 is saved anyway by who calls.
-  const cheap = calls ? [LINK, 5, 4, 3, 2] : [5, 4, 3, 2];
-  return (
-    cheap.find(p => free(p)) ??
-    KEPT_ORDER.find(p => free(p) && ((saved >>> p) & 1) !== 0) ??
-    KEPT_ORDER.find(p => free(p)) ??
-    LINK
-  );
+  for (const p of calls ? CHEAP_CALLING : CHEAP) if (isFree(p, taken)) return p;
+  for (const p of KEPT_ORDER) if (isFree(p, taken) && ((saved >>> p) & 1) !== 0) return p;
+  for (const p of KEPT_ORDER) if (isFree(p, taken)) return p;
+  return LINK;
 }
 
 /** As {@link liveBefore}, for a row whose result nobody reads. */
@@ -148,30 +152,32 @@ function definedAfter(rows: ir.Ir, blocks: Blocks, index: number, room: Room): U
   const { kind, d } = rows;
   const out = room.shorts(rows.n);
   const into = room.ints(count);
-  const step = (i: number, before: number): number => {
-    let now = before;
-    if (isCall(kind[i])) now &= ~0b111111;
-    if (d[i] !== ir.NONE && kind[i] !== ir.NOP) now |= 1 << d[i];
-    return now;
-  };
+  if (count > 0) into[0] = entryDefined(index);
   const stack = room.ints(count);
-  const queued = room.bytes(count);
+  const queued = room.bytes(count, 1);
+  // The first on top: where nothing jumps back each block is walked once.
   let depth = 0;
-  const push = (at: number, now: number, first: boolean): void => {
-    if (at < 0 || (!first && (into[at] | now) === into[at])) return;
-    into[at] |= now;
-    if (queued[at] === 1) return;
-    queued[at] = 1;
-    stack[depth++] = at;
-  };
-  for (let at = count - 1; at >= 0; at--) push(at, at === 0 ? entryDefined(index) : 0, true);
+  while (depth < count) {
+    stack[depth] = count - 1 - depth;
+    depth++;
+  }
   while (depth > 0) {
     const at = stack[--depth];
     queued[at] = 0;
     let now = into[at];
-    for (let i = start[at]; i < start[at + 1]; i++) out[i] = now = step(i, now);
-    push(taken[at], now, false);
-    push(next[at], now, false);
+    for (let i = start[at]; i < start[at + 1]; i++) {
+      if (isCall(kind[i])) now &= ~0b111111;
+      if (d[i] !== ir.NONE && kind[i] !== ir.NOP) now |= 1 << d[i];
+      out[i] = now;
+    }
+    for (let side = 0; side < 2; side++) {
+      const to = side === 0 ? taken[at] : next[at];
+      if (to < 0 || (into[to] | now) === into[to]) continue;
+      into[to] |= now;
+      if (queued[to] === 1) continue;
+      queued[to] = 1;
+      stack[depth++] = to;
+    }
   }
   return out;
 }

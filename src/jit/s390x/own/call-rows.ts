@@ -34,11 +34,16 @@ import type { Emission } from './emission.ts';
 import { TAIL_ENTRY_BYTES, teardownOf } from './frame.ts';
 import type { KernelTarget } from './unit.ts';
 
+const NO_TARGETS: ReadonlyMap<number, KernelTarget> = new Map();
+
 /** Helpers and kfuncs a function calls, by slot. Throws JitError for one nobody knows. */
 export function kernelTargets(func: FuncInput, env: TargetEnv, rows: ir.Ir): ReadonlyMap<number, KernelTarget> {
+  let first = 0;
+  while (first < rows.n && rows.kind[first] !== ir.CALL_HELPER && rows.kind[first] !== ir.CALL_KFUNC) first++;
+  if (first === rows.n) return NO_TARGETS;
   const targets = new Map<number, KernelTarget>();
   const helpers = new Map<number, KernelTarget>();
-  for (let i = 0; i < rows.n; i++) {
+  for (let i = first; i < rows.n; i++) {
     const kind = rows.kind[i];
     const imm = rows.imm[i];
     if (kind === ir.CALL_HELPER) {

@@ -10,6 +10,7 @@ export interface Facts {
   readonly leaders: Uint8Array;
   /** By slot: somebody jumps back here. */
   readonly loopHeads: Uint8Array;
+  readonly loops: boolean;
   /** Slot a jump of this slot ends at, through jumps it meets; -1 for other slots. */
   readonly targets: Int32Array;
   /** BPF registers it names, a bit each. */
@@ -68,6 +69,7 @@ export function factsOf({ insns }: FuncInput, kept: Room): Facts {
   let calls = false;
   let tailCalls = 0;
   let arena = false;
+  let loops = false;
   let wantsFree = false;
   let lastExit = -1;
   for (let i = 0; i < n; i++) {
@@ -87,7 +89,10 @@ export function factsOf({ insns }: FuncInput, kept: Room): Facts {
           const target = targetOf(insns, i, code === BPF_JMP32 ? insn.imm : insn.off);
           targets[i] = target;
           leaders[target] = 1;
-          if (target <= i) loopHeads[target] = 1;
+          if (target <= i) {
+            loopHeads[target] = 1;
+            loops = true;
+          }
           if (code >> 4 === 0) leaders[i + 1] = 1;
         }
         break;
@@ -106,5 +111,5 @@ export function factsOf({ insns }: FuncInput, kept: Room): Facts {
         arena ||= isArenaAccess(code);
     }
   }
-  return { leaders, loopHeads, targets, used: used & 0xfff, calls, tailCalls, arena, lastExit, wantsFree };
+  return { leaders, loopHeads, loops, targets, used: used & 0xfff, calls, tailCalls, arena, lastExit, wantsFree };
 }

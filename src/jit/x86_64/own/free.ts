@@ -33,7 +33,8 @@ export function heldBehind(insns: readonly Insn[], facts: Facts, isMain: boolean
   const written = room.shorts(n + 1);
   written[0] = isMain ? 0b10 : ARGS;
   let rounds = 0;
-  for (let changed = true; changed; rounds++) {
+  // Where nothing jumps back one round is all.
+  for (let changed = true; changed && (rounds === 0 || facts.loops); rounds++) {
     if (rounds === MOST_ROUNDS) return kept.shorts(n, ALL);
     changed = false;
     for (let i = n - 1; i >= 0; i--) {
