@@ -142,7 +142,8 @@ class Load {
     const xlated = this.#xlated;
     const parts = this.#parts;
     const { callees, rounds } = link(steps, parts);
-    const publication: Publication = { xlated, marked, env: this.#env, tags: this.#tags };
+    const { cpu, mode } = this.#env;
+    const publication: Publication = { xlated, marked, env: { cpu, mode, space }, tags: this.#tags };
     const funcs = new Array<PublishedFunc>(parts.length);
     for (let index = 0; index < parts.length; index++) {
       steps.enter('write image[', index, ']');

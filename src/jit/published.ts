@@ -22,7 +22,7 @@ import type {
 export interface Publication {
   readonly xlated: XlatedProgram;
   readonly marked: Marked;
-  readonly env: TargetEnv;
+  readonly env: Pick<TargetEnv, 'cpu' | 'mode' | 'space'>;
   readonly tags: ProgTags;
 }
 
