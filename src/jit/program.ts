@@ -16,6 +16,7 @@ export interface JitedFunc extends Callee {
   readonly slot: ImageSlot;
   /** Address of the image's first byte. */
   readonly addr: bigint;
+  /** Short images share one ArrayBuffer: it is nobody's to change or to transfer. */
   readonly bytes: Uint8Array;
   /** Bytes of it that user space is told of (`jited_len`): without fixups and exception table where the JIT says so. */
   readonly jitedLen: number;

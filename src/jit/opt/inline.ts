@@ -257,37 +257,10 @@ export class Inlining {
     nextTaken = 0;
     for (let i = 0; i < rows.n; i++) {
       if (i === taken[nextTaken]) nextTaken++;
-      else this.#fit(to.rows, place[i], place, inside ? at : -1, depth, firstLocal);
+      else adapt(to.rows, place[i], place, inside ? at : -1, depth, firstLocal);
     }
     to.room.release(mark);
     return at;
-  }
-
-  /** A row in its place: where it jumps, and the frame and locals it finds there. @param end -1 in functions of their own */
-  #fit(
-    { kind, sub, a, imm, aux, off }: Ir,
-    at: number,
-    place: Int32Array,
-    end: number,
-    depth: number,
-    firstLocal: number,
-  ): void {
-    const k = kind[at];
-    if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) aux[at] = place[aux[at]];
-    if (end < 0) return;
-    if (k === LEAVE) {
-      kind[at] = at === end - 1 ? NOP : JA;
-      a[at] = NONE;
-      aux[at] = end;
-    } else if (k === ZERO_FRAME) imm[at] += depth;
-    else if (a[at] === FP) {
-      if (k >= LOAD && k <= STORE_REL) off[at] -= depth;
-      else if (k === MOV) {
-        kind[at] = ALU_K;
-        sub[at] = ADD;
-        imm[at] = -depth;
-      } else imm[at] -= depth;
-    } else if (a[at] === NONE && k >= LOAD && k <= STORE_K) off[at] += firstLocal;
   }
 }
 
@@ -298,6 +271,33 @@ interface Target {
   readonly reach: FrameReach | undefined;
   readonly sites: number[];
   readonly room: Room;
+}
+
+/** A row in its place: where it jumps, and the frame and locals it finds there. @param end -1 in functions of their own */
+function adapt(
+  { kind, sub, a, imm, aux, off }: Ir,
+  at: number,
+  place: Int32Array,
+  end: number,
+  depth: number,
+  firstLocal: number,
+): void {
+  const k = kind[at];
+  if ((k >= JA && k <= JCC_X) || k === MAY_GOTO) aux[at] = place[aux[at]];
+  if (end < 0) return;
+  if (k === LEAVE) {
+    kind[at] = at === end - 1 ? NOP : JA;
+    a[at] = NONE;
+    aux[at] = end;
+  } else if (k === ZERO_FRAME) imm[at] += depth;
+  else if (a[at] === FP) {
+    if (k >= LOAD && k <= STORE_REL) off[at] -= depth;
+    else if (k === MOV) {
+      kind[at] = ALU_K;
+      sub[at] = ADD;
+      imm[at] = -depth;
+    } else imm[at] -= depth;
+  } else if (a[at] === NONE && k >= LOAD && k <= STORE_K) off[at] += firstLocal;
 }
 
 /** Registers that a callee changes go to locals. */
